@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: help setup demo test bench clean
+
+help:  ## show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+
+setup: .venv/installed  ## make .venv with everything in requirements.txt
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
+	$(BIN)/python generate_images.py --num_images 160 --chunk_size 20 --save_folder $(DEMO)/syntdata
+	$(BIN)/python train.py --input_dir $(DEMO)/syntdata --output_dir $(DEMO)/checkpoits \
+	    --model_name_or_path static/model --learning_rate 1e-4 --num_train_epochs 2 --caching True \
+	    --logging_steps 2
+	$(BIN)/python tune.py --input_dir $(DEMO)/syntdata --model_dir $(DEMO)/checkpoits --n_trials 20
+	$(BIN)/python detect.py static/photos --model_dir $(DEMO)/checkpoits \
+	    --output_dir $(DEMO)/detections --heatmaps
+	@echo
+	@echo "Made, and worth a look:"
+	@echo "  $(DEMO)/syntdata/preview.jpg             generated images, their heatmaps and boxes"
+	@echo "  $(DEMO)/checkpoits/predictions.png       what the network sees in unseen images"
+	@echo "  $(DEMO)/checkpoits/training_curves.png   how training went"
+	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds"
+	@echo "  $(DEMO)/detections/                      real photographs with the words found"
+
+test: setup  ## style checks and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+bench: setup  ## the benchmarks that the README's figures come from
+	$(BIN)/python benchmarks/bench_generator.py
+	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_decoder.py
+	$(BIN)/python benchmarks/bench_detection.py
+
+clean:  ## delete what demo made
+	rm -rf $(DEMO)

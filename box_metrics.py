@@ -1,0 +1,206 @@
+"""Precision, recall and F1 of word boxes: the protocol of ICDAR 2015, task 4.1 (text localization).
+
+    matches = [match_image(predicted, true, ignore) for predicted, true, ignore in images]
+    print(summarise(matches))
+
+A polygon is a float (K, 2) array, K >= 3, x then y, in any unit of length that predictions and
+truth share, either way round, convex or not. One that crosses itself counts with the area it
+encloses. One without area never matches.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+
+@dataclass
+class Shapes:
+    """N polygons made ready for overlaps.
+
+    geometries: (N,) valid shapely polygons, possibly empty or of several parts.
+    areas: float (N,).
+    bounds: float (N, 4), x0 y0 x1 y1; NaN for an empty one.
+    """
+
+    geometries: np.ndarray
+    areas: np.ndarray
+    bounds: np.ndarray
+
+
+@dataclass
+class Truth:
+    """The truth of one image, prepared once: the words that count and the don't-care regions."""
+
+    cared: Shapes
+    ignored: Shapes
+
+
+@dataclass
+class ImageMatch:
+    """Counts for one image.
+
+    matched: detections that found a word, one-to-one.
+    predicted: detections outside the don't-care regions.
+    true: words that count.
+    iou_sum: over the words that count, IoU with the detection paired with it, 0 if there is none.
+    """
+
+    matched: int
+    predicted: int
+    true: int
+    iou_sum: float
+
+
+def prepare_truth(polygons, ignore=None):
+    """Truth for match_image, worth it when one image is matched several times.
+
+    Params:
+        polygons: words that count, list of (K, 2) or array (T, K, 2).
+        ignore: don't-care regions, likewise; None for none.
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array.
+    """
+    return Truth(_shapes(polygons), _shapes([] if ignore is None else ignore))
+
+
+def polygon_ious(predicted, true):
+    """Intersection over union of every pair.
+
+    Params:
+        predicted: list of P (K, 2) polygons or array (P, K, 2).
+        true: likewise, T of them.
+
+    Returns:
+        float64 (P, T), 0..1, 0 where a polygon has no area.
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array.
+    """
+    return _ious(_shapes(predicted), _shapes(true))
+
+
+def match_image(predicted, true, ignore=None, iou_threshold=0.5):
+    """Match the detections of one image with its words.
+
+    A detection is taken out if more than half of its own area lies in one don't-care region. The
+    rest is paired with the words one-to-one, greedily from the highest IoU down, ties by the
+    order of the detections, then of the words. The official script takes the pairs above the
+    threshold in the order of the files; the two can differ only where two words, or two
+    detections, overlap each other, and in an IoU of exactly the threshold, which is a match here.
+
+    Params:
+        predicted: list of (K, 2) polygons or array (P, K, 2).
+        true: likewise, the words that count; or a Truth.
+        ignore: likewise, the don't-care regions; None for none, and with a Truth, which has its
+            own.
+        iou_threshold: a pair with at least this IoU is a match, above 0 and at most 1.
+
+    Returns:
+        ImageMatch.
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array, a threshold out of range, or
+            ignore next to a Truth.
+    """
+    if not 0 < iou_threshold <= 1:
+        raise ValueError(f"iou_threshold must be above 0 and at most 1, got {iou_threshold}")
+    if not isinstance(true, Truth):
+        true = prepare_truth(true, ignore)
+    elif ignore is not None:
+        raise ValueError("ignore must be None when the truth is prepared: it holds its own")
+    predicted = _shapes(predicted)
+
+    half = predicted.areas[:, None] / 2
+    counted = ~(_intersections(predicted, true.ignored) > half).any(axis=1)
+    ious = np.where(counted[:, None], _ious(predicted, true.cared), 0)
+    pair_ious = _greedy_pair_ious(ious)
+    return ImageMatch(
+        matched=sum(iou >= iou_threshold for iou in pair_ious),
+        predicted=int(counted.sum()),
+        true=len(true.cared.areas),
+        iou_sum=float(sum(pair_ious)),
+    )
+
+
+def summarise(matches):
+    """Scores over a whole set: counts are added up over the images first.
+
+    Params:
+        matches: ImageMatch of each image.
+
+    Returns:
+        dict of floats, 0..1:
+            precision: matched / predicted.
+            recall: matched / true.
+            f1: harmonic mean of the two, ICDAR's hmean.
+            iou: mean over the words that count of the IoU with their detection.
+        All are 1 when there is neither a detection nor a word. A quotient 0/0 is 0 otherwise.
+    """
+    matches = list(matches)
+    matched = sum(m.matched for m in matches)
+    predicted = sum(m.predicted for m in matches)
+    true = sum(m.true for m in matches)
+    if predicted == 0 and true == 0:
+        return {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
+    return {
+        "precision": matched / max(predicted, 1),
+        "recall": matched / max(true, 1),
+        "f1": 2 * matched / (predicted + true),
+        "iou": sum(m.iou_sum for m in matches) / max(true, 1),
+    }
+
+
+def _shapes(polygons):
+    """Shapes of a list of (K, 2) polygons or an array (N, K, 2)."""
+    rings = [np.asarray(polygon, np.float64) for polygon in polygons]
+    for i, ring in enumerate(rings):
+        if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:
+            raise ValueError(f"polygon {i} must be (K, 2) with K >= 3, got shape {ring.shape}")
+    corners = np.concatenate(rings) if rings else np.zeros((0, 2))
+    if not np.isfinite(corners).all():
+        raise ValueError("polygons hold values that are not finite")
+    owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    geometries = shapely.polygons(shapely.linearrings(corners, indices=owner))
+    invalid = ~shapely.is_valid(geometries)
+    if invalid.any():
+        # "structure" keeps the result polygonal, which intersections need.
+        geometries[invalid] = shapely.make_valid(
+            geometries[invalid], method="structure", keep_collapsed=False
+        )
+    return Shapes(geometries, shapely.area(geometries), shapely.bounds(geometries))
+
+
+def _intersections(a, b):
+    """float (N, M): areas shared by each of a's N and b's M shapes."""
+    shared = np.zeros((len(a.areas), len(b.areas)))
+    # A comparison with the NaN bounds of an empty shape is False.
+    near = (a.bounds[:, None, :2] < b.bounds[:, 2:]) & (b.bounds[:, :2] < a.bounds[:, None, 2:])
+    i, j = np.nonzero(near.all(axis=2))
+    shared[i, j] = shapely.area(shapely.intersection(a.geometries[i], b.geometries[j]))
+    return shared
+
+
+def _ious(a, b):
+    """float (N, M): intersection over union of a's N and b's M shapes."""
+    shared = _intersections(a, b)
+    union = a.areas[:, None] + b.areas - shared
+    # Rounding can put the IoU of equal shapes just above 1.
+    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0).clip(max=1)
+
+
+def _greedy_pair_ious(ious):
+    """IoUs above 0 of the one-to-one pairs taken from a (P, T) table, the highest first."""
+    rows, columns = np.nonzero(ious)
+    values = ious[rows, columns]
+    order = np.argsort(-values, kind="stable")
+    used_rows, used_columns, taken = set(), set(), []
+    for row, column, value in zip(
+        rows[order].tolist(), columns[order].tolist(), values[order].tolist(), strict=True
+    ):
+        if row not in used_rows and column not in used_columns:
+            used_rows.add(row)
+            used_columns.add(column)
+            taken.append(value)
+    return taken

@@ -1,0 +1,349 @@
+"""From CRAFT's two maps to word boxes: the decoder of "Character Region Awareness for Text
+Detection" (Baek et al., CVPR 2019), with the names of the authors' release.
+
+    boxes, polys = getDetBoxes(textmap, linkmap, 0.7, 0.4, 0.4)
+    boxes = adjustResultCoordinates(boxes, ratio_w, ratio_h, ratio_net=4)
+
+The corners of getDetBoxes are those of the reference implementation; detect_words can also grow
+boxes in a way that fits the maps' Gaussians better. The work on a word stays inside the word's
+own bounding box, so the time grows with the area of the text and not with words x image area.
+
+Coordinates are pixel indices of the maps, x then y; a box is four corners, clockwise as seen on
+the image.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
+
+DECODERS = ("craft", "proportional")
+MIN_AREA = 10  # pixels of the map; a smaller component is noise
+SQUARE_TOLERANCE = 0.1  # sides this much alike (relative) make an upright box
+TIE_PIXELS = 0.01  # two corners whose x + y differ by less are equally good starts
+
+MIN_CURVED_SIDE = 10  # pixels; nothing to follow in a smaller box
+STRAIGHT_RATIO = 0.7  # a word whose tallest column fills more of its box is straight
+PIVOTS = 5  # points on the centre line of a curved word
+SECTIONS = 2 * PIVOTS + 1  # a pivot in every second section, its direction from the neighbours
+MIN_SECTION_RATIO = 0.25  # section length / character height; shorter ones give no direction
+EXPAND_RATIO = 1.45  # polygon height / component height: the map thins out before the ink ends
+END_PUSHES = np.arange(0.5, 1.8, 0.2)  # tries for the polygon's ends, in polygon heights
+
+
+@dataclass
+class Detections:
+    """The N words found on one pair of maps, in the order of their first pixel, row by row.
+
+    boxes: float32 (N, 4, 2), map pixels, clockwise from the corner with the smallest x + y.
+    scores: float32 (N,), the peak of the character map within each word, 0..1.
+    polys: N entries, each float32 (14, 2) for a curved word, or None where the box serves.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    polys: list
+
+
+def getDetBoxes(textmap, linkmap, text_threshold, link_threshold, low_text, poly=False):
+    """The words of one pair of maps, as in the CRAFT release.
+
+    Params: those of detect_words.
+
+    Returns:
+        boxes: float32 (N, 4, 2), map pixels, clockwise from the corner with the smallest x + y.
+        polys: list of N entries, float32 (14, 2) or None (use the box).
+    """
+    found = detect_words(textmap, linkmap, text_threshold, link_threshold, low_text, poly)
+    return found.boxes, found.polys
+
+
+def detect_words(
+    textmap, linkmap, text_threshold, link_threshold, low_text, poly=False, decoder="craft"
+):
+    """Boxes, scores and, if asked for, polygons of the words of one pair of maps.
+
+    A word is a 4-connected component of "text or link", wrapped in the rectangle of minimal area
+    and grown, because the maps fade towards the border of the ink. CRAFT dilates the component;
+    "proportional" grows the rectangle instead, by what low_text cuts off a Gaussian of the
+    rectangle's height, and by the half pixel on each side that lies beyond the pixels' centres.
+
+    Params:
+        textmap: (H, W) character map (region score), about 0..1.
+        linkmap: (H, W) affinity map, about 0..1.
+        text_threshold: 0..1, a word needs a character score of at least this somewhere.
+        link_threshold: 0..1, above it a pixel joins the characters beside it.
+        low_text: 0..1, above it a pixel belongs to a character.
+        poly: also follow curved words with polygons.
+        decoder: one of DECODERS.
+
+    Returns:
+        Detections.
+
+    Raises:
+        ValueError: maps that are not two equally large, non-empty, finite (H, W) arrays, a
+            threshold outside 0..1 or an unknown decoder.
+    """
+    textmap, linkmap = _checked_maps(textmap, linkmap)
+    text_threshold = _checked_threshold("text_threshold", text_threshold)
+    link_threshold = _checked_threshold("link_threshold", link_threshold)
+    low_text = _checked_threshold("low_text", low_text)
+    if decoder not in DECODERS:
+        raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}")
+
+    is_text = textmap > low_text
+    is_word = is_text | (linkmap > link_threshold)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(is_word.view(np.uint8), connectivity=4)
+    words = _plausible_words(labels, stats, is_text, textmap >= text_threshold)
+
+    boxes = np.zeros((len(words), 4, 2), np.float32)
+    upright = np.zeros((len(words), 4, 2), np.float32)
+    scores = np.zeros(len(words), np.float32)
+    for i, (word, (x, y, w, h, area)) in enumerate(zip(words, stats[words].tolist(), strict=True)):
+        # CRAFT's formula. The window holds all that the dilation can reach on the map.
+        niter = int(2 * math.sqrt(area * min(w, h) / (w * h))) if decoder == "craft" else 0
+        left, top = max(x - niter, 0), max(y - niter, 0)
+        window = np.s_[top : y + h + niter, left : x + w + niter]
+        mask = ((labels[window] == word) & is_text[window]).view(np.uint8)
+        scores[i] = cv2.minMaxLoc(textmap[window], mask)[1]
+        mask = cv2.dilate(mask, np.ones((1 + niter, 1 + niter), np.uint8))
+        points = _row_ends(mask) + np.array([left, top], np.int32)
+        boxes[i] = cv2.boxPoints(cv2.minAreaRect(points))
+        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+        upright[i] = (x0, y0), (x1, y0), (x1, y1), (x0, y1)
+    boxes = _ordered_corners(_without_diamonds(boxes, upright))
+    if decoder == "proportional":
+        boxes = _grown(boxes, low_text)
+
+    polys = [None] * len(words)
+    if poly:
+        for i, (word, (x, y, w, h, _)) in enumerate(zip(words, stats[words].tolist(), strict=True)):
+            mask = (labels[y : y + h, x : x + w] == word).view(np.uint8)
+            polys[i] = _curved_polygon(mask, (x, y), boxes[i])
+    return Detections(boxes, scores.clip(0, 1), polys)
+
+
+def adjustResultCoordinates(polys, ratio_w, ratio_h, ratio_net=2):
+    """Scale boxes or polygons from map pixels to pixels of the original image.
+
+    Params:
+        polys: float (N, K, 2) array, or a list of (K, 2) arrays and Nones. Left as it is.
+        ratio_w, ratio_h: original size / size of the network's input.
+        ratio_net: size of the network's input / size of the maps.
+
+    Returns:
+        As given, an array or a list, float32; None entries stay None.
+    """
+    scale = np.array([ratio_w * ratio_net, ratio_h * ratio_net], np.float32)
+    if isinstance(polys, np.ndarray):
+        return polys.astype(np.float32) * scale
+    return [None if poly is None else np.asarray(poly, np.float32) * scale for poly in polys]
+
+
+def _checked_maps(textmap, linkmap):
+    """Both maps as float32 arrays; ValueError when they cannot be decoded."""
+    maps = [np.asarray(textmap, np.float32), np.asarray(linkmap, np.float32)]
+    for name, values in zip(("textmap", "linkmap"), maps, strict=True):
+        if values.ndim != 2 or values.size == 0:
+            raise ValueError(f"{name} must be a non-empty (H, W) array, got shape {values.shape}")
+        # The extremes are not finite if any value is not, and need no array of booleans.
+        if not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            raise ValueError(f"{name} holds values that are not finite")
+    if maps[0].shape != maps[1].shape:
+        raise ValueError(f"textmap is {maps[0].shape}, linkmap is {maps[1].shape}")
+    return maps
+
+
+def _checked_threshold(name, value):
+    """The threshold as a Python float: NumPy's float64 would compare in another precision."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in 0..1, got {value}")
+    return float(value)
+
+
+def _plausible_words(labels, stats, is_text, is_peak):
+    """Labels of the components that are large enough, hold text and reach the text threshold.
+
+    Without loops, since a bad map can hold hundreds of thousands of specks. The test for text
+    matters when text_threshold < low_text: then links alone can reach the peak.
+
+    Returns:
+        int (N,), ascending, never the background's 0.
+    """
+    has_text = np.zeros(len(stats), bool)
+    has_text[labels[is_text]] = True
+    has_peak = np.zeros(len(stats), bool)
+    has_peak[labels[is_peak]] = True
+    keep = has_text & has_peak & (stats[:, cv2.CC_STAT_AREA] >= MIN_AREA)
+    keep[0] = False
+    return np.flatnonzero(keep)
+
+
+def _row_ends(mask):
+    """First and last pixel of each row: the same convex hull as all the pixels, far fewer points.
+
+    Returns:
+        int32 (2 x rows with pixels, 2), x then y, in pixels of the mask.
+    """
+    rows = np.flatnonzero(mask.max(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    ends = np.empty((2, len(rows), 2), np.int32)
+    ends[0, :, 0], ends[1, :, 0], ends[:, :, 1] = first, last, rows
+    return ends.reshape(-1, 2)
+
+
+def _without_diamonds(boxes, upright):
+    """Upright boxes where the rectangle is nearly a square: the minimal area around a round blob
+    is found at any angle. Both (N, 4, 2)."""
+    sides = np.linalg.norm(boxes[:, :2] - boxes[:, 1:3], axis=2)
+    ratio = sides.max(axis=1) / (sides.min(axis=1) + 1e-5)
+    is_square = np.abs(1 - ratio) <= SQUARE_TOLERANCE
+    return np.where(is_square[:, None, None], upright, boxes)
+
+
+def _ordered_corners(boxes):
+    """Rotate the corners of each (4, 2) box to start at the smallest x + y.
+
+    OpenCV 4 and 5 start elsewhere. Two corners tie in a rectangle at 45 degrees; then the one
+    whose next side is the longer, so that the first side runs along the word.
+    """
+    sums = boxes.sum(axis=2)
+    is_start = sums <= sums.min(axis=1, keepdims=True) + TIE_PIXELS
+    next_side = np.linalg.norm(np.roll(boxes, -1, axis=1) - boxes, axis=2)
+    start = np.where(is_start, next_side, -1).argmax(axis=1)
+    order = (start[:, None] + np.arange(4)) % 4
+    return np.take_along_axis(boxes, order[:, :, None], axis=1)
+
+
+def _grown(boxes, low_text):
+    """Grow rectangles (N, 4, 2) on all sides, from the contour at low_text to the character's cell.
+
+    heatmap_utils.py puts a Gaussian on each cell, so the contour's height is a known share of the
+    cell's; the ends of the word are taken to be as far from the contour as its top and bottom.
+    """
+    along, down = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
+    width, height = (np.linalg.norm(side, axis=1, keepdims=True) for side in (along, down))
+    # A side without length has no direction of its own: it stands upright on the other one.
+    down = np.where(height > 0, down, np.stack([-along[:, 1], along[:, 0]], 1))
+    down = np.where(np.linalg.norm(down, axis=1, keepdims=True) > 0, down, np.float32([0, 1]))
+    along = np.where(width > 0, along, np.stack([down[:, 1], -down[:, 0]], 1))
+    along, down = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (along, down))
+
+    edge = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # a cell's edge, in sigmas from its centre
+    share = math.sqrt(-2 * math.log(min(max(low_text, 1e-3), 0.95))) / edge
+    short = np.minimum(width, height) + 1  # a row of n pixels is n - 1 wide between their centres
+    step = 0.5 + short * (1 / share - 1) / 2
+    signs = np.float32([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    grown = boxes + step[:, None] * (signs[:, :1] * along[:, None] + signs[:, 1:] * down[:, None])
+    return grown.astype(np.float32)
+
+
+def _curved_polygon(mask, origin, box):
+    """Follow a curved word with a polygon: CRAFT's five pivots, scanned along the long side.
+
+    Params:
+        mask: uint8 (h, w), 1 on the pixels of the component.
+        origin: x, y of the mask's first pixel on the map.
+        box: float32 (4, 2), the word's box, map pixels.
+
+    Returns:
+        float32 (14, 2), map pixels, clockwise: seven points along the upper side, seven back
+        along the lower side. The upper side of a word higher than wide is the right one. None
+        when the word is straight, small, or anything about it is odd.
+    """
+    sides = np.linalg.norm(np.roll(box, -1, axis=0) - box, axis=1)
+    if sides[1] > sides[0]:
+        box, sides = np.roll(box, -1, axis=0), np.roll(sides, -1)
+    length, height = int(sides[0]) + 1, int(sides[1]) + 1
+    if min(length, height) < MIN_CURVED_SIDE:
+        return None
+    axes = np.stack([(box[1] - box[0]) / sides[0], (box[3] - box[0]) / sides[1]])
+    to_mask = np.column_stack([axes.T, box[0] - origin])
+    flat = cv2.warpAffine(
+        mask, to_mask, (length, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    )
+
+    spine = _spine(flat)
+    if spine is None:
+        return None
+    pivots, directions, word_height = spine
+    # Downwards, at right angles to the direction of the word.
+    half = np.column_stack([-directions[:, 1], directions[:, 0]]) * word_height / 2
+    half *= EXPAND_RATIO
+    upper, lower = pivots - half, pivots + half
+
+    step = word_height * EXPAND_RATIO
+    start = _push_out(flat, upper[0], lower[0], -step * np.array([1, _end_slope(pivots[:3])]))
+    end = _push_out(flat, upper[-1], lower[-1], step * np.array([1, _end_slope(pivots[:-4:-1])]))
+    upper = np.concatenate([start[:1], upper, end[:1]])
+    lower = np.concatenate([start[1:], lower, end[1:]])
+    if not _is_ribbon(upper, lower):
+        return None
+    return (box[0] + np.concatenate([upper, lower[::-1]]) @ axes).astype(np.float32)
+
+
+def _spine(flat):
+    """Pivots on the centre line of a rectified word, one in every second section.
+
+    Params:
+        flat: uint8 (height, length), the component turned to run along x.
+
+    Returns:
+        pivots: (5, 2), x ascending, at the highest column of each section.
+        directions: (5, 2), unit vectors along the word.
+        height: median of the columns' heights at the pivots, pixels.
+        Or None when the word is straight, has a gap, or is too short for its height.
+    """
+    height, length = flat.shape
+    top = flat.argmax(axis=0)
+    bottom = height - 1 - flat[::-1].argmax(axis=0)
+    columns = np.flatnonzero(flat.any(axis=0) & (bottom > top))
+    extent = (bottom - top + 1)[columns]
+    if len(columns) == 0 or extent.max() > STRAIGHT_RATIO * height:
+        return None
+    centres = np.column_stack([columns, (top + bottom)[columns] / 2])
+    section = np.minimum((columns + 0.5) * SECTIONS // length, SECTIONS - 1).astype(int)
+    count = np.bincount(section, minlength=SECTIONS)
+    if not count.all():
+        return None
+    means = np.column_stack([np.bincount(section, weights=values) / count for values in centres.T])
+    highest = [int(np.where(section == i, extent, 0).argmax()) for i in range(1, SECTIONS, 2)]
+    if length / SECTIONS < MIN_SECTION_RATIO * extent[highest].max():
+        return None
+    directions = means[2::2] - means[:-2:2]
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return centres[highest], directions, float(np.median(extent[highest]))
+
+
+def _end_slope(points):
+    """Slope at the first of three points, (3, 2), of the parabola through them (equal steps)."""
+    (dx0, dy0), (dx1, dy1) = np.diff(points, axis=0)
+    return 1.5 * dy0 / dx0 - 0.5 * dy1 / dx1
+
+
+def _push_out(flat, upper, lower, step):
+    """Push an end line along step until it leaves the word; the last try counts as left.
+
+    Returns:
+        (2, 2), the pushed upper and lower point.
+    """
+    line = np.stack([upper, lower])
+    samples = np.linspace(upper, lower, 2 + int(np.abs(lower - upper).max()))
+    for push in END_PUSHES:
+        x, y = (samples + push * step).round().astype(int).T
+        inside = (x >= 0) & (x < flat.shape[1]) & (y >= 0) & (y < flat.shape[0])
+        if not flat[y[inside], x[inside]].any():
+            break
+    return line + push * step
+
+
+def _is_ribbon(upper, lower):
+    """Whether the cells between two lines of points, both (M, 2), are convex and clockwise."""
+    cells = np.stack([upper[:-1], upper[1:], lower[1:], lower[:-1]], axis=1)
+    side = np.roll(cells, -1, axis=1) - cells
+    after = np.roll(side, -1, axis=1)
+    return bool((side[..., 0] * after[..., 1] > side[..., 1] * after[..., 0]).all())

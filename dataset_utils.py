@@ -1,0 +1,296 @@
+"""The triplet folder: image, character heatmap, affinity heatmap and annotations.
+
+    dataset.json                      format version, settings, seed, counts, what was skipped
+    images/00000042.jpg               RGB
+    character_heatmaps/00000042.png   uint8, 0..255 for 0..1, the image's size
+    affinity_heatmaps/00000042.png    likewise
+    annotations/00000.jsonl           one file a chunk, one line an image
+
+Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 1), so its centre
+is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+FORMAT_VERSION = 1
+IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
+ANNOTATIONS = "annotations"
+MAX_PIXELS = 100_000_000  # images that declare more are refused before they are decoded
+
+
+class DataError(ValueError):
+    """Input that a user can mend: the message is one line for the user."""
+
+
+@dataclass
+class Word:
+    """One word and its characters, in the image's continuous pixel coordinates.
+
+    characters: one string a character cell (usually one letter).
+    quads: (n, 4, 2) float32, a character's cell, clockwise from its top left corner.
+    polygon: (k, 2) float32 with k >= 3, around the word, clockwise from its top left corner.
+    ignore: don't-care; counts neither for nor against a detector.
+    confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
+    """
+
+    text: str
+    characters: list[str]
+    quads: np.ndarray
+    polygon: np.ndarray
+    ignore: bool = False
+    confidence: float = 1.0
+
+    def to_json(self) -> dict:
+        cells = zip(self.characters, self.quads, strict=True)
+        return {
+            "text": self.text,
+            "polygon": _rounded(self.polygon),
+            "characters": [{"text": text, "quad": _rounded(quad)} for text, quad in cells],
+            "ignore": self.ignore,
+            "confidence": self.confidence,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict) -> "Word":
+        cells = record.get("characters", [])
+        quads = np.array([cell["quad"] for cell in cells], np.float32).reshape(-1, 4, 2)
+        polygon = np.array(record["polygon"], np.float32).reshape(-1, 2)
+        if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
+            raise DataError(f"the polygon of {record.get('text')!r} is not one")
+        return cls(
+            text=record.get("text", ""),
+            characters=[cell["text"] for cell in cells],
+            quads=quads,
+            polygon=polygon,
+            ignore=bool(record.get("ignore", False)),
+            confidence=float(record.get("confidence", 1.0)),
+        )
+
+
+@dataclass
+class Sample:
+    """One image of a triplet folder: where its files are, its size and its words."""
+
+    folder: Path
+    file: str  # the image's name within images/
+    width: int
+    height: int
+    words: list[Word]
+    extra: dict = field(default_factory=dict)  # other fields of the annotation: font, kind, ...
+
+    @property
+    def image_path(self) -> Path:
+        return self.folder / IMAGES / self.file
+
+    @property
+    def heatmap_paths(self) -> tuple[Path, Path]:
+        """The character map's and the affinity map's file."""
+        name = Path(self.file).with_suffix(".png")
+        return self.folder / CHARACTERS / name, self.folder / AFFINITIES / name
+
+    def to_json(self) -> dict:
+        return {
+            "file": self.file,
+            "size": [self.width, self.height],
+            "words": [word.to_json() for word in self.words],
+            **self.extra,
+        }
+
+    @classmethod
+    def from_json(cls, folder: Path, record: dict) -> "Sample":
+        width, height = record["size"]
+        words = [Word.from_json(word) for word in record["words"]]
+        extra = {k: v for k, v in record.items() if k not in ("file", "size", "words")}
+        return cls(folder, record["file"], int(width), int(height), words, extra)
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write beside `path` and rename, so that the file appears whole or not at all."""
+    if isinstance(data, str):
+        data = data.encode()
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, record: dict) -> None:
+    write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def make_folders(folder: Path) -> None:
+    for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def write_triplet(sample: Sample, image: np.ndarray, maps: np.ndarray, jpeg_quality: int) -> None:
+    """Write the three files of one sample.
+
+    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8, character then affinity.
+    Raises OSError when the disk refuses.
+    """
+    import cv2
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+    for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
+        write_atomically(path, cv2.imencode(".png", heatmap)[1].tobytes())
+    write_atomically(sample.image_path, data.tobytes())
+
+
+# --- Reading ---------------------------------------------------------------------------------
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 RGB, turned upright by its EXIF tag.
+
+    Grey, palette, alpha (over white), CMYK and 16-bit images are converted. Raises DataError with
+    the file's name for anything that is not a sound image or declares more than MAX_PIXELS.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{path}: {image.width}x{image.height} px is too large")
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I") or image.mode == "F":
+                values = np.asarray(image, np.float32)
+                top = 65535.0 if values.max() > 255 else 255.0
+                image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+            if "A" in image.getbands() or "transparency" in image.info:
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            return np.asarray(image.convert("RGB"))
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        raise DataError(f"{path}: not a readable image ({error})") from None
+
+
+def read_heatmap(path: Path) -> np.ndarray:
+    """Decode a heatmap to (H, W) uint8. Raises DataError with the file's name."""
+    import cv2
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    data = np.fromfile(path, np.uint8)
+    heatmap = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if heatmap is None:
+        raise DataError(f"{path}: not a readable heatmap")
+    return heatmap
+
+
+def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Read a sample's files: image (H, W, 3) uint8 RGB and maps (2, H, W) uint8.
+
+    Raises DataError with the file's name when one is missing, damaged or of another size.
+    """
+    image = read_image(sample.image_path)
+    maps = []
+    for path in sample.heatmap_paths:
+        heatmap = read_heatmap(path)
+        if heatmap.shape != image.shape[:2]:
+            raise DataError(
+                f"{path}: {heatmap.shape[1]}x{heatmap.shape[0]} px, "
+                f"but its image has {image.shape[1]}x{image.shape[0]}"
+            )
+        maps.append(heatmap)
+    return image, np.stack(maps)
+
+
+def check_triplet(sample: Sample) -> str | None:
+    """A line that says what is wrong with a sample's files, judged by their headers; or None."""
+    from PIL import Image
+
+    for path in (sample.image_path, *sample.heatmap_paths):
+        try:
+            with Image.open(path) as image:
+                size = image.size
+        except OSError:
+            return f"{path}: missing or not a readable image"
+        if size != (sample.width, sample.height):
+            return (
+                f"{path}: {size[0]}x{size[1]} px, "
+                f"but its annotation says {sample.width}x{sample.height}"
+            )
+    return None
+
+
+def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
+    """Read all annotations of a triplet folder, in order, without opening the images.
+
+    Returns the samples and a line for each annotation that was left out because it is damaged.
+    Raises DataError when the folder is missing or holds no sound annotation.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    files = sorted((folder / ANNOTATIONS).glob("*.jsonl"))
+    if not files:
+        raise DataError(
+            f"{folder}: no {ANNOTATIONS}/*.jsonl in it; make data with generate_images.py first"
+        )
+    samples, problems = [], []
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
+            try:
+                samples.append(Sample.from_json(folder, json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                problems.append(f"{path}:{number}: damaged annotation ({error})")
+    if not samples:
+        raise DataError(f"{folder}: none of its annotations can be read; {problems[:1]}")
+    return samples, problems
+
+
+def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
+    """read_samples over several folders, one after the other."""
+    found = [read_samples(folder) for folder in folders]
+    return [s for samples, _ in found for s in samples], [p for _, lines in found for p in lines]
+
+
+def split_samples(
+    samples: list[Sample], test_size: float, seed: int = 0
+) -> tuple[list[Sample], list[Sample]]:
+    """Split into train and test, by a hash of each image's name and the seed.
+
+    An image stays on its side when others are added or removed. test_size: 0..1, the share of the
+    test side; both sides get at least one image where there are two. Raises DataError for a share
+    outside 0..1 and for fewer than two images.
+    """
+    import hashlib
+
+    if not 0 < test_size < 1:
+        raise DataError(f"--test_size must lie between 0 and 1, not {test_size}")
+    if len(samples) < 2:
+        raise DataError("at least two images are needed, one to train on and one to test")
+
+    def position(sample: Sample) -> float:
+        key = f"{seed}/{sample.folder.name}/{sample.file}"
+        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+
+    order = sorted(samples, key=position)
+    n_test = sum(position(sample) < test_size for sample in order)
+    n_test = min(max(n_test, 1), len(order) - 1)
+    chosen = {id(sample) for sample in order[:n_test]}
+    train = [sample for sample in samples if id(sample) not in chosen]
+    test = [sample for sample in samples if id(sample) in chosen]
+    return train, test
+
+
+def _rounded(points: np.ndarray) -> list:
+    return np.round(points.astype(np.float64), 2).tolist()

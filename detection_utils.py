@@ -1,0 +1,98 @@
+"""From a network's maps to words: the settings of a model's detection.json, and their use."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from box_metrics import ImageMatch, Truth, match_image, prepare_truth, summarise
+from craft_utils import DECODERS, Detections, detect_words
+from dataset_utils import DataError, write_json
+from static import constants as C
+
+SETTINGS_FILE = "detection.json"
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    """What turns maps into words. Thresholds are 0..1, long_side is px (see constants.py)."""
+
+    text_threshold: float = C.TEXT_THRESHOLD
+    link_threshold: float = C.LINK_THRESHOLD
+    low_text: float = C.LOW_TEXT
+    decoder: str = C.DECODER
+    long_side: int = C.LONG_SIDE
+
+
+def choose_model(folder: Path | None) -> Path:
+    """The folder that the user named, or the default one. Raises DataError when there is none."""
+    candidates = [folder] if folder else [Path("checkpoits"), C.MODEL]
+    for candidate in candidates:
+        if (candidate / "config.json").is_file():
+            return candidate
+    raise DataError(
+        f"no model (config.json) in {' or '.join(map(str, candidates))}; train.py writes one"
+    )
+
+
+def load_settings(model_dir: str | Path) -> DetectionSettings:
+    """A model's tuned settings, or the defaults where it has none. Raises DataError."""
+    path = Path(model_dir) / SETTINGS_FILE
+    if not path.exists():
+        return DetectionSettings()
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        known = {field.name: field.type for field in fields(DetectionSettings)}
+        settings = DetectionSettings(**{k: known[k](v) for k, v in record.items() if k in known})
+        if settings.decoder not in DECODERS:
+            raise ValueError(f"no decoder {settings.decoder!r}")
+        return settings
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise DataError(f"{path}: damaged ({error}); tune.py writes it anew") from None
+
+
+def save_settings(model_dir: str | Path, settings: DetectionSettings, **notes) -> Path:
+    """Write detection.json: the settings, and notes on where they come from."""
+    path = Path(model_dir) / SETTINGS_FILE
+    write_json(path, {"settings": asdict(settings), **notes})
+    return path
+
+
+def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:
+    """Find the words of one image's maps.
+
+    maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity, at the resolution of the
+    network's input. Boxes and polygons come in the maps' continuous pixel coordinates.
+    """
+    text, link = maps.astype(np.float32) / 255
+    thresholds = settings.text_threshold, settings.link_threshold, settings.low_text
+    found = detect_words(text, link, *thresholds, poly, settings.decoder)
+    # CRAFT counts from the centre of a pixel.
+    polys = [None if polygon is None else polygon + 0.5 for polygon in found.polys]
+    return Detections(found.boxes + 0.5, found.scores, polys)
+
+
+def truth_of(words) -> Truth:
+    """The words of one image, made ready for matching."""
+    return prepare_truth(
+        [word.polygon for word in words if not word.ignore],
+        [word.polygon for word in words if word.ignore],
+    )
+
+
+def match_maps(
+    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
+) -> list[ImageMatch]:
+    """Decode maps (B, 2, H, W) uint8 and match the boxes with each image's words."""
+    return [
+        match_image(decode_maps(pair, settings).boxes, words)
+        for pair, words in zip(maps, truth, strict=True)
+    ]
+
+
+def compute_metrics(
+    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
+) -> dict[str, float]:
+    """precision, recall, f1 and iou (all 0..1, see box_metrics.py) of the boxes in some maps."""
+    return summarise(match_maps(maps, truth, settings))

@@ -1,0 +1,181 @@
+"""Judge a trained model on images with known words, by the protocol of ICDAR 2015.
+
+    python evaluate.py --input_dir syntdata --model_dir checkpoits --output results.csv
+
+Reads triplet folders (all their images, also those that a model was trained on) and the layouts of
+ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in --output and the
+totals with the settings in a .json of the same name.
+"""
+
+import argparse
+import csv
+import io
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cli_utils import ArgumentParser, count, name_left_out, progress_bar, run_main
+from detect import add_detection_flags, open_detector
+
+if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+    from detector import TextDetector
+
+FORMATS = ("auto", "triplets", "icdar2013", "icdar2015", "funsd")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--input_dir", type=Path, required=True, help="folder with images and their words")
+    add("--format", choices=FORMATS, default="auto", help="layout of that folder")
+    add("--output", type=Path, default=Path("results.csv"), help="table with a line an image")
+    add("--max_samples", type=count(1), help="judge only the first so many images")
+    add("--worst", type=count(0), default=0, help="draw so many images with the lowest F1")
+    add_detection_flags(parser)
+    return parser.parse_args()
+
+
+@dataclass
+class Judged:
+    """One image's result. found: outlines in px of the image; seconds: without reading it."""
+
+    sample: object
+    match: object
+    found: list[np.ndarray]
+    seconds: float
+
+    @property
+    def errors(self) -> int:
+        """Words missed and detections that are none."""
+        return self.match.true + self.match.predicted - 2 * self.match.matched
+
+
+def main() -> None:
+    args = parse_arguments()
+    from box_metrics import summarise
+    from convert_utils import read_dataset
+    from dataset_utils import DataError
+
+    if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
+        raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
+    samples, problems = read_dataset(args.input_dir, args.format)
+    detector = open_detector(args)
+    judged, damaged = judge(detector, samples[: args.max_samples])
+    name_left_out(problems + damaged)
+    if not judged:
+        raise DataError(f"{args.input_dir}: none of its {len(damaged)} images can be read")
+    totals = {
+        "images": len(judged),
+        "words": sum(entry.match.true for entry in judged),
+        "found": sum(entry.match.predicted for entry in judged),
+        "left_out": len(problems) + len(damaged),
+        **summarise([entry.match for entry in judged]),
+        "seconds_an_image": float(np.mean([entry.seconds for entry in judged])),
+    }
+    write_tables(args, judged, totals, detector)
+    draw_worst(args, judged)
+    print_totals(args, totals, detector)
+
+
+def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[str]]:
+    """Find each image's words and match them with the truth; a line for each damaged image."""
+    from box_metrics import match_image
+    from dataset_utils import DataError, read_image
+
+    judged, problems = [], []
+    for sample in progress_bar(samples, unit="image"):
+        try:
+            image = read_image(sample.image_path)
+            if image.shape[:2] != (sample.height, sample.width):
+                size = f"{image.shape[1]}x{image.shape[0]}"
+                raise DataError(f"{sample.image_path}: {size} px, not as its annotation says")
+            started = time.perf_counter()
+            found = [word.outline for word in detector(image).words]
+            seconds = time.perf_counter() - started
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        true = [word.polygon for word in sample.words if not word.ignore]
+        ignored = [word.polygon for word in sample.words if word.ignore]
+        match = match_image(found, true, ignored)
+        judged.append(Judged(sample, match, found, seconds))
+    return judged, problems
+
+
+def write_tables(
+    args: argparse.Namespace, judged: list[Judged], totals: dict, detector: "TextDetector"
+) -> None:
+    """The table of the images, and the totals with what is needed to get them again."""
+    from box_metrics import summarise
+    from dataset_utils import write_atomically, write_json
+
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    scores = ("precision", "recall", "f1", "iou")
+    writer.writerow(["file", "words", "found", "matched", *scores, "seconds"])
+    for entry in judged:
+        match, values = entry.match, summarise([entry.match])
+        writer.writerow(
+            [entry.sample.file, match.true, match.predicted, match.matched]
+            + [f"{values[name]:.4f}" for name in scores]
+            + [f"{entry.seconds:.3f}"]
+        )
+    write_atomically(args.output, table.getvalue())
+    record = {
+        "data": str(args.input_dir),
+        "model": str(detector.model_dir),
+        "settings": asdict(detector.settings),
+        "poly": args.poly,
+        "tiles": args.tiles,
+        "device": str(detector.device),
+        "totals": totals,
+    }
+    write_json(args.output.with_suffix(".json"), record)
+
+
+def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
+    """Pictures of the images with the lowest F1 (then the most errors): the truth red, don't-care
+    grey, what was found green."""
+    from box_metrics import summarise
+    from dataset_utils import read_image
+    from plot_utils import GREEN, RED, draw_polygons, outline_width, save_picture
+
+    if not args.worst:
+        return
+    folder = args.output.with_name(f"{args.output.stem}_worst")
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("[0-9][0-9][0-9]_*.jpg"):
+        old.unlink()
+    order = sorted(judged, key=lambda entry: (summarise([entry.match])["f1"], -entry.errors))
+    for rank, entry in enumerate(order[: args.worst], 1):
+        picture = read_image(entry.sample.image_path)
+        width = outline_width(picture)
+        for ignore, colour in ((True, (150, 150, 150)), (False, RED)):
+            outlines = [word.polygon for word in entry.sample.words if word.ignore == ignore]
+            picture = draw_polygons(picture, outlines, colour, width)
+        picture = draw_polygons(picture, entry.found, GREEN, width)
+        save_picture(folder / f"{rank:03d}_{Path(entry.sample.file).stem}.jpg", picture)
+    print(f"{folder}: the {min(args.worst, len(order))} worst images, truth red, found green")
+
+
+def print_totals(args: argparse.Namespace, totals: dict, detector: "TextDetector") -> None:
+    settings = ", ".join(f"{name} {value}" for name, value in asdict(detector.settings).items())
+    print(f"{detector.model_dir} on {totals['images']} images of {args.input_dir}")
+    print(f"  settings: {settings}")
+    print(f"  words: {totals['words']}, found: {totals['found']}, left out: {totals['left_out']}")
+    for name, text in (
+        ("precision", "of what was found is right"),
+        ("recall", "of the words were found"),
+        ("f1", "harmonic mean of the two (hmean)"),
+        ("iou", "mean overlap of the words with what was found, 0 where nothing was"),
+    ):
+        print(f"  {name}: {totals[name]:.3f}  {text}")
+    print(f"  seconds an image: {totals['seconds_an_image']:.2f} on {detector.device}")
+    print(f"  each image: {args.output}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,104 @@
+"""Pictures for people: heatmaps over images, boxes, contact sheets, training curves."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataset_utils import write_atomically
+
+LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
+GREEN, RED = (0, 220, 0), (255, 40, 40)
+
+
+def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Lay the character map (warm) and the affinity map (blue) over a darkened image.
+
+    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8. Returns a new image.
+    """
+    character, affinity = (m[..., None].astype(np.float32) / 255 for m in maps)
+    shade = image.astype(np.float32) * 0.5
+    shade += (np.float32([255, 140, 0]) - shade) * character * 0.85
+    shade += (np.float32([40, 90, 255]) - shade) * affinity * 0.75
+    return shade.astype(np.uint8)
+
+
+def draw_polygons(image: np.ndarray, polygons, colour=GREEN, thickness: int = 1) -> np.ndarray:
+    """Outline polygons ((k, 2) continuous pixel coordinates) on a copy of the image."""
+    image = image.copy()
+    for polygon in polygons:
+        points = np.round((np.asarray(polygon) - 0.5) * 16).astype(np.int32)  # 1/16 px
+        cv2.polylines(image, [points], True, colour, thickness, cv2.LINE_AA, 4)
+    return image
+
+
+def outline_width(image: np.ndarray) -> int:
+    """px, so that outlines can be seen on large pictures as well."""
+    return 1 + min(image.shape[:2]) // LINE_WIDTH
+
+
+def draw_words(image: np.ndarray, words) -> np.ndarray:
+    """Outline words (red) and their characters' quads (green) on a copy of the image."""
+    image = draw_polygons(image, [quad for word in words for quad in word.quads], GREEN)
+    return draw_polygons(image, [word.polygon for word in words], RED)
+
+
+def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarray:
+    """Arrange RGB images in rows, each fitted into a square of `side` px."""
+    fitted = []
+    for tile in tiles:
+        factor = side / max(tile.shape[:2])
+        size = [max(1, round(s * factor)) for s in tile.shape[1::-1]]
+        small = cv2.resize(tile, size, interpolation=cv2.INTER_AREA if factor < 1 else None)
+        canvas = np.full((side, side, 3), 255, np.uint8)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        fitted.append(canvas)
+    while len(fitted) % columns:
+        fitted.append(np.full((side, side, 3), 255, np.uint8))
+    rows = [np.hstack(fitted[i : i + columns]) for i in range(0, len(fitted), columns)]
+    return np.vstack(rows)
+
+
+def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
+    """Write an RGB picture, whole or not at all; the format is the path's suffix."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
+    _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
+    write_atomically(path, data.tobytes())
+
+
+def plot_training_curves(history: list[dict], path: Path) -> None:
+    """Plot a Trainer's log history: the losses, and the test scores, over the steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    for axes, names in (
+        (left, ("loss", "eval_loss")),
+        (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),
+    ):
+        for name in names:
+            points = [(entry["step"], entry[name]) for entry in history if name in entry]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=name)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    left.set_ylabel("DiceFocal loss")
+    right.set_ylabel("score, default thresholds")
+    right.set_ylim(0, 1)
+    save_figure(figure, path)
+
+
+def save_figure(figure, path: Path) -> None:
+    """Write a matplotlib figure, whole or not at all, and close it; the format is the suffix."""
+    import matplotlib.pyplot as plt
+
+    figure.tight_layout()
+    data = io.BytesIO()
+    figure.savefig(data, dpi=110, format=path.suffix[1:])
+    plt.close(figure)
+    write_atomically(path, data.getvalue())

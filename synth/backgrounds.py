@@ -1,0 +1,105 @@
+"""What lies under the text: crops of photographs, plain colours with grain, paper."""
+
+import functools
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataset_utils import DataError, read_image
+from static import constants as C
+from synth.distractors import draw_distractors
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+MAX_SIDE = 1024  # px, photographs are kept in memory at this size
+CACHED = 128  # photographs kept in memory by each process (at most 3 MB each)
+
+
+def list_backgrounds(folder: Path) -> list[Path]:
+    """Image files below `folder`, in order. Raises DataError when there is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise DataError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
+    return paths
+
+
+def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
+    """Sort out the files that cannot be decoded: (usable paths, a line for each other one)."""
+    usable, problems = [], []
+    for path in paths:
+        try:
+            read_image(path)
+            usable.append(path)
+        except DataError as error:
+            problems.append(str(error))
+    if not usable:
+        raise DataError(f"none of the {len(paths)} backgrounds can be read; {problems[0]}")
+    return usable, problems
+
+
+@functools.lru_cache(maxsize=CACHED)
+def _photograph(path: Path) -> np.ndarray:
+    image = read_image(path)
+    factor = MAX_SIDE / max(image.shape[:2])
+    if factor < 1:
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def draw_background(
+    rng: np.random.Generator, paths: list[Path], size: int
+) -> tuple[np.ndarray, str]:
+    """A (size, size, 3) uint8 RGB background, and the name of the photograph or of its kind."""
+    if rng.random() < C.FLAT_BACKGROUND_PROBABILITY:
+        image, name = _flat(rng, size), "flat"
+    else:
+        path = paths[rng.integers(len(paths))]
+        image, name = _crop(rng, _photograph(path), size), path.name
+    if rng.random() < C.DISTRACTOR_PROBABILITY:
+        draw_distractors(rng, image, int(rng.integers(C.DISTRACTORS[0], C.DISTRACTORS[1] + 1)))
+    return image, name
+
+
+def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
+    height, width = photo.shape[:2]
+    side = max(8, round(min(height, width) * rng.uniform(*C.BACKGROUND_CROP)))
+    x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
+    image = photo[y : y + side, x : x + side]
+    image = cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    )
+    return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
+
+
+def _flat(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A gradient between two near colours, with grain."""
+    first = rng.uniform(0, 255, 3)
+    second = np.clip(first + rng.normal(0, 30, 3), 0, 255)
+    return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 10))
+
+
+def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A (size, size, 3) uint8 RGB sheet of light paper, unevenly lit, with grain."""
+    level = rng.uniform(*C.PAGE_PAPER_LEVEL)
+    tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
+    first = np.clip(level + tint, 0, 255)
+    second = np.clip(first - rng.uniform(0, 40) * (rng.random() < 0.5), 0, 255)
+    return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 6))
+
+
+def _gradient(
+    rng: np.random.Generator, first: np.ndarray, second: np.ndarray, size: int
+) -> np.ndarray:
+    corners = rng.random((2, 2, 1)) * (second - first) + first
+    return cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _grain(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
+    """Add blotchy noise of the given standard deviation (grey levels); float to uint8."""
+    size = image.shape[0]
+    scale = int(rng.integers(1, 5))
+    noise = rng.standard_normal((size // scale + 1, size // scale + 1), np.float32) * strength
+    noise = cv2.resize(noise, (size, size), interpolation=cv2.INTER_LINEAR)
+    return (image + noise[..., None]).clip(0, 255).astype(np.uint8)

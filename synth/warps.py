@@ -1,0 +1,58 @@
+"""Geometry: homographies of planes seen by a camera, applied to points and to pixels alike."""
+
+import cv2
+import numpy as np
+
+from static import constants as C
+
+CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres to continuous
+FROM_CENTRE = np.linalg.inv(CENTRE)
+
+
+def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.ndarray:
+    """Homography of a plane through the origin, turned in space, seen by a pinhole camera.
+
+    Angles in radians: roll turns clockwise in the image, yaw about the vertical and pitch about
+    the horizontal axis. focal: px. The origin stays where it is, and so does the scale there.
+    """
+    cr, sr, cy, sy, cp, sp = (f(a) for a in (roll, yaw, pitch) for f in (np.cos, np.sin))
+    turn = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    rotation = about_y @ about_x @ turn
+    (a, b), (c, d), (e, f) = rotation[:, :2]
+    return np.array([[a, b, 0], [c, d, 0], [e / focal, f / focal, 1]])
+
+
+def draw_roll(rng: np.random.Generator) -> float:
+    """A block's rotation in radians."""
+    kind = rng.random()
+    if kind < C.ANY_ROTATION_PROBABILITY:
+        degrees = rng.uniform(-180, 180)
+    elif kind < C.ANY_ROTATION_PROBABILITY + C.LARGE_ROTATION_PROBABILITY:
+        degrees = rng.uniform(*C.LARGE_ROTATION)
+    else:
+        degrees = rng.uniform(*C.SMALL_ROTATION)
+    return np.deg2rad(degrees)
+
+
+def translation(x: float, y: float) -> np.ndarray:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+
+
+def scaling(factor: float) -> np.ndarray:
+    return np.diag([factor, factor, 1.0])
+
+
+def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points (..., 2) in continuous coordinates; float32 of the same shape."""
+    points = np.asarray(points, np.float64)
+    mapped = points @ homography[:2, :2].T + homography[:2, 2]
+    w = points @ homography[2, :2] + homography[2, 2]
+    return (mapped / w[..., None]).astype(np.float32)
+
+
+def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Warp an image by the same homography into (height, width); outside is 0."""
+    matrix = FROM_CENTRE @ homography @ CENTRE
+    return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)

@@ -1,0 +1,75 @@
+"""What several test files share: scripts as subprocesses, a model, a small data set."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = 128  # px, side of the generated images
+
+
+def start(script, *args):
+    """Start a script of the repository with the interpreter that runs the tests."""
+    return subprocess.Popen(
+        [sys.executable, script, *map(str, args)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(script, *args) -> subprocess.CompletedProcess:
+    """Run a script to its end, however it ends."""
+    with start(script, *args) as process:
+        out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_well(script, *args) -> subprocess.CompletedProcess:
+    """Run a script that must succeed."""
+    result = run(script, *args)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def assert_refused(result, *said):
+    """The script ended with code 2 and one line that says each of `said`."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert "error: " in last
+    for text in said:
+        assert str(text) in last
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory):
+    """Folder of a model with random weights, as train.py leaves it. Not to be written to."""
+    from model_utils import image_processor, new_model
+
+    folder = tmp_path_factory.mktemp("models") / "random"
+    new_model().save_pretrained(folder)
+    image_processor(SIZE).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model_dir(random_model, tmp_path):
+    """A copy of that model for one test."""
+    return Path(shutil.copytree(random_model, tmp_path / "model"))
+
+
+@pytest.fixture(scope="session")
+def triplets(tmp_path_factory):
+    """Folder with eight generated images of SIZE px. Not to be written to."""
+    folder = tmp_path_factory.mktemp("data") / "triplets"
+    run_well(
+        *("generate_images.py", "--num_images", 8, "--image_size", SIZE, "--num_workers", 1),
+        *("--save_folder", folder),
+    )
+    return folder

@@ -1,0 +1,202 @@
+"""detect.py: geometry with a stand-in for the network, files with a real one of random weights."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from conftest import assert_refused, run, run_well
+from PIL import Image
+
+import detect
+from dataset_utils import DataError
+from detect import find_images, free_name
+from detection_utils import DetectionSettings, save_settings
+from detector import TextDetector, tile_spans
+from static.constants import STRIDE
+
+
+class BrightnessDetector(TextDetector):
+    """The picture's brightness stands in for the character map, pixel by pixel."""
+
+    def __init__(self, long_side=640, tiles=False, poly=False):
+        self.settings = DetectionSettings(long_side=long_side)
+        self.tiles, self.poly, self.inputs = tiles, poly, []
+
+    def run(self, batch):
+        assert batch.shape[1] % STRIDE == batch.shape[2] % STRIDE == 0
+        self.inputs.append(batch.shape)
+        maps = np.zeros((len(batch), 2, *batch.shape[1:3]), np.uint8)
+        maps[:, 0] = batch[..., 0]
+        return maps
+
+
+def picture(width, height, *boxes):
+    image = np.zeros((height, width, 3), np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        image[y0:y1, x0:x1] = 255
+    return image
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize(
+    ("width", "height"), [(640, 640), (640, 480), (333, 777), (1001, 301), (1280, 900), (200, 90)]
+)
+def test_words_come_back_where_they_are(width, height, tiles):
+    boxes = [(20, 16, 120, 40), (width - 90, height - 44, width - 30, height - 18)]
+    detector = BrightnessDetector(tiles=tiles)
+    result = detector(picture(width, height, *boxes))
+    assert (result.width, result.height) == (width, height)
+    assert len(result.words) == len(boxes)
+    scale = result.maps.shape[2] / width
+    for word, (x0, y0, x1, y1) in zip(result.words, boxes, strict=True):
+        # low_text 0.4 is met at 0.812 of a Gaussian cell's height: the decoder adds the rest of it.
+        grown = min(x1 - x0, y1 - y0) * (1 / 0.812 - 1)
+        centre, side = word.quad.mean(axis=0), np.ptp(word.quad, axis=0)
+        np.testing.assert_allclose(centre, [(x0 + x1) / 2, (y0 + y1) / 2], atol=1)
+        np.testing.assert_allclose(side, [x1 - x0 + grown, y1 - y0 + grown], atol=1.5 / scale)
+        assert word.score > 0.95
+
+
+def test_boxes_stay_within_the_image():
+    image = picture(300, 200, (0, 0, 80, 30))
+    cv2.line(image, (240, 199), (299, 150), (255, 255, 255), 12)  # its box reaches outside
+    quads = np.stack([word.quad for word in BrightnessDetector()(image).words])
+    assert len(quads) == 2 and quads.min() >= 0
+    assert quads[..., 0].max() == 300 and quads[..., 1].max() == 200
+    np.testing.assert_allclose(quads[0, 0], 0, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "tiles", "expected"),
+    [
+        (1280, 720, False, (360, 640)),  # shrunk
+        (500, 375, False, (480, 640)),  # enlarged
+        (100, 50, False, (75, 150)),  # enlarged as far as it may
+        (1280, 720, True, (720, 1280)),  # tiles keep the size
+        (3, 900, False, (640, 2)),
+    ],
+)
+def test_the_size_the_network_sees(width, height, tiles, expected):
+    detector = BrightnessDetector(tiles=tiles)
+    assert detector.predict(picture(width, height)).shape[1:] == expected
+    assert max(max(shape[1:3]) for shape in detector.inputs) <= 640
+
+
+def test_tiles_give_the_same_maps_as_the_whole():
+    image = np.random.default_rng(0).integers(0, 255, (700, 1900, 3), np.uint8)
+    detector = BrightnessDetector(tiles=True)
+    np.testing.assert_array_equal(detector.predict(image)[0], image[..., 0])
+    assert len(detector.inputs) == 2 * 5
+
+
+@pytest.mark.parametrize(("length", "side"), [(1, 640), (640, 640), (641, 640), (5000, 640)])
+def test_spans_cover_everything_once(length, side):
+    spans = tile_spans(length, side)
+    covered = np.zeros(length, int)
+    for span, kept in spans:
+        covered[kept] += 1
+        assert 0 <= span.start <= kept.start < kept.stop <= span.stop <= length
+        assert span.stop - span.start == min(side, length)
+    assert (covered == 1).all()
+
+
+def test_wrong_arrays_are_refused():
+    for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)):
+        with pytest.raises(ValueError, match="must be"):
+            BrightnessDetector()(image)
+
+
+def test_inputs_and_names(tmp_path):
+    output = tmp_path / "output"
+    for name in ("a/photo.jpg", "a/photo.png", "b/photo.jpg", "a/notes.txt", "a/deep/x.JPG"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def names(*inputs, recursive=False):
+        paths, problems = find_images([str(tmp_path / i) for i in inputs], recursive, output)
+        return [str(path.relative_to(tmp_path)) for path in paths], len(problems)
+
+    in_a = ["a/photo.jpg", "a/photo.png"]
+    assert names("a") == (in_a, 0)
+    assert names("a/*.jpg", "a", "b/photo.jpg", "none") == ([*in_a, "b/photo.jpg"], 1)
+    assert names("a", recursive=True) == (["a/deep/x.JPG", *in_a], 0)
+    with pytest.raises(DataError, match="no such file"):
+        names("none", "none*")
+    with pytest.raises(DataError, match="would be replaced"):
+        find_images([str(tmp_path / "a")], False, tmp_path / "a")
+
+    output.mkdir()
+    first, second = tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg"
+    assert free_name(output, first, set()) == "photo"
+    assert free_name(output, second, {"photo"}) == "photo_2"
+    (output / "photo.json").write_text(json.dumps({"file": str(first)}))
+    assert free_name(output, first, set()) == "photo"
+    assert free_name(output, second, set()) == "photo_2"
+
+
+def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys):
+    # Thresholds under which even random weights find something.
+    save_settings(model_dir, DetectionSettings(0.03, 0.4, 0.02, long_side=160))
+    images, output = tmp_path / "images", tmp_path / "output"
+    (images / "more").mkdir(parents=True)
+    for name, size in (("one.jpg", (150, 100)), ("more/one.png", (60, 90))):
+        Image.new("RGB", size, "white").save(images / name)
+    (images / "bad.jpg").write_bytes(b"not an image")
+    command = ("detect.py", images, "--model_dir", model_dir, "--device", "cpu")
+    result = run_well(*command, "--output_dir", output, "--recursive", "--heatmaps", "--poly")
+    assert "in 2 images, 1 skipped" in result.stdout
+    assert "bad.jpg" in result.stderr and "Traceback" not in result.stderr
+    suffixes = (".jpg", ".json", ".txt", "_heatmaps.jpg")
+    expected = {f"{name}{suffix}" for name in ("one", "one_2") for suffix in suffixes}
+    assert {path.name for path in output.iterdir()} == expected
+
+    records = [json.loads((output / f"{name}.json").read_text()) for name in ("one", "one_2")]
+    assert {tuple(record["size"]) for record in records} == {(150, 100), (60, 90)}
+    for name, record in zip(("one", "one_2"), records, strict=True):
+        assert record["settings"]["low_text"] == 0.02 and record["settings"]["long_side"] == 160
+        lines = (output / f"{name}.txt").read_text().splitlines()
+        assert len(lines) == len(record["words"]) > 0
+        for line, word in zip(lines, record["words"], strict=True):
+            quad = np.array(word["quad"])
+            assert quad.shape == (4, 2) and 0 <= word["score"] <= 1
+            assert (quad >= 0).all() and (quad <= record["size"]).all()
+            np.testing.assert_allclose(np.array(line.split(","), int), quad.ravel(), atol=0.5)
+        with Image.open(output / f"{name}.jpg") as drawn:
+            assert list(drawn.size) == record["size"]
+
+    more = ("--output_dir", tmp_path / "none", "--text_threshold", 1)
+    monkeypatch.setattr(sys, "argv", list(map(str, (*command, *more))))
+    detect.main()
+    assert "nothing found in 1" in capsys.readouterr().out
+    settings = json.loads((tmp_path / "none" / "one.json").read_text())["settings"]
+    assert settings["text_threshold"] == 1 and settings["low_text"] == 0.02
+
+
+def test_bad_models_are_refused(model_dir, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(DataError, match="no usable GPU"):
+        TextDetector(model_dir, "cuda")
+    (model_dir / "detection.json").write_text("{")
+    with pytest.raises(DataError, match="detection.json"):
+        TextDetector(model_dir)
+    (model_dir / "detection.json").unlink()
+    (model_dir / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="cannot be loaded"):
+        TextDetector(model_dir)
+
+
+def test_bad_input_is_one_line(random_model, tmp_path):
+    image, bad, empty = tmp_path / "good.jpg", tmp_path / "bad.jpg", tmp_path / "empty"
+    Image.new("RGB", (64, 64)).save(image)
+    bad.write_bytes(b"\xff\xd8 not an image")
+    empty.mkdir()
+    model, output = ("--model_dir", random_model), ("--output_dir", tmp_path / "output")
+    assert_refused(run("detect.py", tmp_path / "none.jpg", *model), "none.jpg", "no such file")
+    assert_refused(run("detect.py", empty, *model), empty, "no images")
+    assert_refused(run("detect.py", image, "--model_dir", empty), empty, "train.py")
+    assert_refused(run("detect.py", image, *model, "--low_text", 2), "between 0 and 1")
+    assert_refused(run("detect.py", image, *model, "--nonsense"), "--nonsense")
+    assert_refused(run("detect.py", bad, *model, *output, "--device", "cpu"), "none of the 1")

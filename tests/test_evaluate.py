@@ -1,0 +1,163 @@
+"""evaluate.py and the readers of real data sets."""
+
+import csv
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from conftest import SIZE, assert_refused, run, run_well
+from PIL import Image
+
+import evaluate
+from convert_utils import find_layout, read_dataset
+from dataset_utils import DataError, read_samples
+from detection_utils import DetectionSettings
+from detector import FoundWord, Result
+
+
+def make_dataset(folder, truth, **images):
+    """A data set of black images; `truth` its annotation folder, name -> (file, its bytes)."""
+    for part in ("images", truth):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, (file, content) in images.items():
+        Image.new("RGB", (200, 100)).save(folder / "images" / f"{name}.png")
+        (folder / truth / file).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def icdar2015(tmp_path):
+    lines = (
+        "\ufeff10,10,50,12,50,30,10,28,word\r\n"
+        "60,10,90,10,90,30,60,30,###\r\n"
+        '1,1,9,1,9,9,1,9,a, "b",c\r\n\r\n'
+    )
+    return make_dataset(
+        tmp_path / "ic15",
+        "gt",
+        img_1=("gt_img_1.txt", lines.encode()),
+        img_2=("gt_img_2.txt", b""),
+    )
+
+
+@pytest.fixture
+def icdar2013(tmp_path):
+    lines = '10, 20, 60, 40, "He said, ""4,000"""\r\n70 20 90 40 "two"\r\n'
+    return make_dataset(tmp_path / "ic13", "gt", img_1=("gt_img_1.txt", lines.encode()))
+
+
+@pytest.fixture
+def funsd(tmp_path):
+    words = [
+        {"box": [10, 20, 60, 40], "text": "Дата:"},
+        {"box": [70, 20, 90, 40], "text": " "},
+        {"box": [70, 20, 70, 40], "text": "flat"},
+    ]
+    content = json.dumps({"form": [{"text": "", "words": words}, {"words": []}]}).encode()
+    return make_dataset(tmp_path / "funsd", "annotations", page=("page.json", content))
+
+
+def test_icdar2015(icdar2015):
+    samples, problems = read_dataset(icdar2015)
+    assert find_layout(icdar2015) == "icdar2015" and problems == []
+    words = samples[0].words
+    assert [word.text for word in words] == ["word", "###", 'a, "b",c']
+    assert [word.ignore for word in words] == [False, True, False]
+    np.testing.assert_array_equal(words[0].polygon, [[10, 10], [50, 12], [50, 30], [10, 28]])
+    assert (samples[0].width, samples[0].height) == (200, 100) and samples[0].image_path.is_file()
+    assert samples[1].words == []
+
+
+def test_icdar2013(icdar2013):
+    samples, problems = read_dataset(icdar2013)
+    assert find_layout(icdar2013) == "icdar2013" and problems == []
+    assert [word.text for word in samples[0].words] == ['He said, ""4,000""', "two"]
+    corners = [[10, 20], [60, 20], [60, 40], [10, 40]]
+    np.testing.assert_array_equal(samples[0].words[0].polygon, corners)
+
+
+def test_funsd(funsd):
+    samples, problems = read_dataset(funsd)
+    assert find_layout(funsd) == "funsd"
+    assert [(word.text, word.ignore) for word in samples[0].words] == [("Дата:", False), ("", True)]
+    assert len(problems) == 1 and "no area" in problems[0]
+
+
+def test_damage_is_named_and_left_out(icdar2015):
+    images, truth = icdar2015 / "images", icdar2015 / "gt"
+    (images / "img_2.png").write_bytes(b"not an image")
+    Image.new("RGB", (9, 9)).save(images / "alone.png")
+    (truth / "gt_alone_too.txt").write_text("")
+    with (truth / "gt_img_1.txt").open("a") as file:
+        file.write("1,2,3,word\n1,1,1,1,1,1,1,1,point\n")
+    samples, problems = read_dataset(icdar2015, "icdar2015")
+    assert [sample.file for sample in samples] == ["img_1.png"] and len(samples[0].words) == 3
+    text = "\n".join(problems)
+    for name in ("img_2.png", "alone.png", "gt_alone_too.txt", "img_1.txt:5", "img_1.txt:6"):
+        assert name in text
+    assert len(problems) == 5
+
+
+def test_folders_that_are_no_data_set(tmp_path, icdar2013):
+    with pytest.raises(DataError, match="no such folder"):
+        read_dataset(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="not a data set"):
+        read_dataset(tmp_path / "empty")
+    with pytest.raises(DataError, match="no images/"):
+        read_dataset(tmp_path / "empty", "funsd")
+    with pytest.raises(DataError, match="no annotated image"):
+        read_dataset(icdar2013, "funsd")
+
+
+def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkeypatch, capsys):
+    """One image has all its words found, the don't-care one as well; the other has a false one."""
+    words = {s.file: [w.polygon for w in s.words] for s in read_dataset(icdar2015)[0]}
+    words["img_2.png"] = [np.float32([[0, 0], [9, 0], [9, 9], [0, 9]])]
+    found = iter([words["img_1.png"], words["img_2.png"]])
+
+    class Detector:
+        settings, model_dir, device = DetectionSettings(), "model", "cpu"
+
+        def __call__(self, image):
+            return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in next(found)], None)
+
+    output = tmp_path / "out.csv"
+    monkeypatch.setattr(evaluate, "open_detector", lambda args: Detector())
+    command = ["evaluate.py", "--input_dir", icdar2015, "--output", output, "--worst", 1]
+    monkeypatch.setattr(sys, "argv", list(map(str, command)))
+    evaluate.main()
+    rows = list(csv.DictReader(output.open()))
+    counts = [tuple(int(row[name]) for name in ("words", "found", "matched")) for row in rows]
+    assert counts == [(2, 2, 2), (0, 1, 0)]
+    assert float(rows[0]["f1"]) == 1 and float(rows[1]["f1"]) == 0
+    totals = json.loads(output.with_suffix(".json").read_text())["totals"]
+    assert totals["precision"] == pytest.approx(2 / 3) and totals["recall"] == totals["iou"] == 1
+    assert "f1: 0.800" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out_worst").iterdir()] == ["001_img_2.jpg"]
+
+
+def test_command_on_triplets(triplets, random_model, tmp_path):
+    folder = shutil.copytree(triplets, tmp_path / "data")
+    samples = read_samples(folder)[0]
+    samples[0].image_path.unlink()
+    output = tmp_path / "results.csv"
+    result = run_well(
+        *("evaluate.py", "--input_dir", folder, "--model_dir", random_model, "--output", output),
+        *("--max_samples", 3, "--long_side", SIZE, "--device", "cpu", "--worst", 2),
+    )
+    assert samples[0].file in result.stderr and "on 2 images" in result.stdout
+    assert [row["file"] for row in csv.DictReader(output.open())] == [s.file for s in samples[1:3]]
+    assert len(list((tmp_path / "results_worst").iterdir())) == 2
+
+
+def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):
+    data, model = ("--input_dir", icdar2013), ("--model_dir", random_model)
+    assert_refused(run("evaluate.py", *data, "--model_dir", tmp_path), tmp_path, "train.py")
+    assert_refused(run("evaluate.py", "--input_dir", tmp_path, *model), "not a data set")
+    assert_refused(run("evaluate.py", "--input_dir", tmp_path / "none", *model), "no such folder")
+    assert_refused(run("evaluate.py", *data, *model, "--output", tmp_path / "x/y.csv"), "--output")
+    assert_refused(run("evaluate.py", *data, *model, "--format", "coco"), "--format")
+    assert_refused(run("evaluate.py", *data, *model, "--worst", -1), "at least 0")

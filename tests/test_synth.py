@@ -1,0 +1,172 @@
+"""Exactness of the generator's parts: every label against the ink that it stands for."""
+
+import cv2
+import numpy as np
+import pytest
+
+from generate_utils import clip_words, map_words
+from static import constants as C
+from synth import typeset as typesetting
+from synth.content import Vocabulary, draw_token, load_vocabularies
+from synth.fonts import load_fonts
+from synth.ink import InkStyle, apply_ink
+from synth.placement import Placement
+from synth.typeset import TextStyle, typeset
+from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
+
+FONTS = load_fonts(C.FONTS)[0]
+SCRIPTS = {"GreatVibes", "Pacifico", "Lobster", "Caveat", "MarckScript", "BadScript"}
+WORDS = ("Hxagon", "прыжкиЩ", "12:45$", "Quartz,")
+
+
+def ink_share(alpha, quad, grow):
+    """Share of a mask's ink within `grow` px of a quad."""
+    mask = np.zeros((alpha.shape[0] * 8, alpha.shape[1] * 8), np.uint8)
+    cv2.fillPoly(mask, [np.round(quad * 8).astype(np.int32)], 255)
+    reach = 2 * round(grow * 8) + 1
+    mask = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
+    inside = cv2.resize(mask, alpha.shape[::-1], interpolation=cv2.INTER_AREA) > 127
+    return alpha[inside].sum(dtype=float) / alpha.sum(dtype=float)
+
+
+def set_one_glyph(monkeypatch, text, font, style, index):
+    """Set a word with the ink of all its glyphs but one wiped out; its layout stays."""
+    wanted = font.shape(text)[index].index
+    original = type(font).bitmap
+
+    def only_one(self, glyph):
+        pixels, left, top = original(self, glyph)
+        return (pixels if glyph == wanted else np.zeros_like(pixels)), left, top
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(font), "bitmap", only_one)
+        return typeset([[text]], font, style)
+
+
+@pytest.mark.parametrize("number", range(len(FONTS)))
+def test_each_glyph_lies_in_its_quad(number, monkeypatch):
+    font, rng = FONTS[number], np.random.default_rng(number)
+    shares = []
+    for text in WORDS:
+        style = TextStyle(rng.uniform(24, 60), tracking=rng.uniform(0, 0.3))
+        font.set_size(style.size)
+        warp = (
+            translation(150, 150)
+            @ plane_homography(*rng.uniform(-0.6, 0.6, 3), focal=500)
+            @ scaling(rng.uniform(0.5, 1))
+            @ translation(-100, -30)
+        )
+        for index in range(len(text)):
+            layer = set_one_glyph(monkeypatch, text, font, style, index)
+            (word,) = map_words(warp, layer.words)
+            assert word.characters[index] == text[index]
+            alpha = map_pixels(warp, layer.alpha, 420, 420)
+            shares.append(ink_share(alpha, word.quads[index], 1.0))
+    # Letters of script and italic faces lean over their advance into their neighbours' cells.
+    leaning = any(name in font.name for name in (*SCRIPTS, "Italic", "Shantell", "Amatic"))
+    assert np.median(shares) >= (0.9 if leaning else 0.99)
+    assert np.mean(np.array(shares) >= (0.8 if leaning else 0.99)) >= (0.75 if leaning else 0.9)
+
+
+def test_points_follow_pixels():
+    """The centre of a bright dot, found in the warped picture, is where the point was mapped."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        warp = translation(80, 80) @ plane_homography(*rng.uniform(-0.7, 0.7, 3), focal=300)
+        warp = warp @ translation(-40, -40)
+        x, y = rng.integers(15, 65, 2)
+        picture = np.zeros((80, 80), np.float32)
+        picture[y - 1 : y + 2, x - 1 : x + 2] = 1
+        warped = map_pixels(warp, picture, 160, 160)
+        j, i = np.mgrid[:160, :160] + 0.5
+        found = np.array([(warped * i).sum(), (warped * j).sum()]) / warped.sum()
+        assert found == pytest.approx(map_points(warp, np.array([x + 0.5, y + 0.5])), abs=0.12)
+
+
+def test_cells_tile_the_word_and_skip_spaces():
+    font = next(font for font in FONTS if font.name == "NotoSans-Regular")
+    layer = typeset([["AVATAR", "To"], ["Привет!"]], font, TextStyle(40))
+    assert [word.text for word in layer.words] == ["AVATAR", "To", "Привет!"]
+    for word in layer.words:
+        assert len(word.quads) == len(word.text)
+        edges = word.quads[:, 0, 0]
+        assert (np.diff(edges) > 0).all()
+        assert word.quads[:-1, 1, 0] == pytest.approx(edges[1:], abs=4)  # kerning and rounding
+        assert word.polygon[0] == pytest.approx(word.quads[0, 0])
+        assert word.polygon[2] == pytest.approx(word.quads[-1, 2])
+    left, right = layer.words[0].polygon[1, 0], layer.words[1].polygon[0, 0]
+    assert right - left > 0.15 * 40
+    kerned = np.diff(layer.words[0].quads[:, 0, 0])
+    font.set_size(40)
+    assert kerned[0] < font.shape("A")[0].advance - 1  # V moves under A
+
+
+def test_a_character_without_ink_is_not_supported():
+    font = next(font for font in FONTS if font.name == "NotoSans-Regular")
+    assert font.supports("Az5Щ")
+    assert not font.supports("a b") and not font.supports("a\u200b") and not font.supports("漢")
+
+
+def test_tokens_have_no_spaces_and_all_kinds_occur():
+    rng = np.random.default_rng(0)
+    for vocabulary in load_vocabularies(C.WORDS):
+        tokens = [draw_token(rng, vocabulary, "title") for _ in range(2000)]
+        assert all(token and not any(c.isspace() for c in token) for token in tokens)
+        assert any("@" in t for t in tokens) and any(t.isdigit() for t in tokens)
+        assert np.mean([any(c.isalpha() for c in t) for t in tokens]) > 0.7
+
+
+def test_ink_stands_out_or_is_not_drawn():
+    rng = np.random.default_rng(1)
+    alpha = np.zeros((40, 120), np.uint8)
+    cv2.putText(alpha, "Text", (5, 30), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 3)
+    drawn = 0
+    for level in range(0, 256, 15):
+        region = np.full((40, 120, 3), level, np.uint8)
+        before = region.copy()
+        if apply_ink(rng, region, alpha, None, InkStyle(opacity=0.8)):
+            drawn += 1
+            lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB).astype(float) * (100 / 255, 1, 1)
+            ink, around = lab[alpha == 255].mean(0), lab[alpha == 0].mean(0)
+            assert np.linalg.norm(ink - around) >= C.MIN_CONTRAST
+        else:
+            assert (region == before).all()
+    assert drawn > 12
+    noise = rng.integers(0, 256, (40, 120, 3), dtype=np.uint8)
+    assert not apply_ink(rng, noise, alpha, None, InkStyle(opacity=0.05))
+
+
+def test_placement_never_overlaps_and_stays_inside():
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        placement = Placement(np.full((256, 256, 3), 128, np.uint8))
+        taken = np.zeros((256, 256), np.uint8)
+        for _ in range(30):
+            w, h, angle = rng.uniform(10, 90), rng.uniform(8, 40), rng.uniform(0, np.pi)
+            box = cv2.boxPoints(((0, 0), (w, h), np.rad2deg(angle)))
+            offset = placement.find(rng, box, margin=4)
+            if offset is None:
+                continue
+            box = box + np.float32(offset)
+            assert (box >= 0).all() and (box <= 256).all()
+            own = cv2.fillPoly(np.zeros_like(taken), [np.round(box).astype(np.int32)], 1)
+            assert not (own & taken).any()
+            taken |= own
+        assert taken.mean() > 0.1
+
+
+def test_words_at_the_border():
+    font = FONTS[0]
+    (word,) = typeset([["abcdef"]], font, TextStyle(30)).words
+    width = word.polygon[1, 0]
+    (kept,) = clip_words([typesetting.moved(word, (-width / 2, 5))], 200)
+    assert 1 <= len(kept.characters) < 6 and "abcdef".endswith(kept.text)
+    assert (kept.quads.mean(1) > 0).all() and (kept.polygon >= 0).all()
+    assert clip_words([typesetting.moved(word, (-500, 0))], 200) == []
+
+
+def test_vocabulary_of_ones_own(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("\ufeffalpha\nbeta gamma\n", encoding="utf-8")
+    (own,) = load_vocabularies(path)
+    assert own == Vocabulary("own", ["alpha", "beta", "gamma"], ["alpha", "beta", "gamma"])

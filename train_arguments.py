@@ -1,0 +1,52 @@
+"""transformers' TrainingArguments with defaults for this task. Importing it takes seconds."""
+
+import sys
+from dataclasses import dataclass, field
+
+import torch
+from transformers import TrainingArguments
+
+from model_utils import has_fast_bf16
+
+
+def _default(value):
+    return field(default=value, metadata={"help": f"Default here: {value}."})
+
+
+@dataclass
+class DetectorTrainingArguments(TrainingArguments):
+    """All flags of TrainingArguments; the defaults below differ from the library's."""
+
+    output_dir: str = _default("checkpoits")
+    per_device_train_batch_size: int = _default(16)
+    per_device_eval_batch_size: int = _default(8)
+    learning_rate: float = _default(6e-4)
+    weight_decay: float = _default(0.01)
+    lr_scheduler_type: str = _default("cosine")
+    warmup_steps: float = _default(0.05)
+    num_train_epochs: float = _default(10)
+    logging_steps: float = _default(20)
+    eval_strategy: str = _default("epoch")
+    save_strategy: str = _default("epoch")
+    save_total_limit: int = _default(2)
+    load_best_model_at_end: bool = _default(True)
+    metric_for_best_model: str = _default("f1")
+    dataloader_num_workers: int = _default(2)
+    report_to: str = _default("tensorboard")
+    bf16: bool | None = field(
+        default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}
+    )
+
+    def __post_init__(self):
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        self.use_cpu = self.use_cpu or accelerator is None
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not sys.stderr.isatty()  # a bar fills a log file with its remains
+        if self.bf16 is None:
+            device = torch.device("cpu") if self.use_cpu else accelerator
+            self.bf16 = not self.fp16 and has_fast_bf16(device)
+        super().__post_init__()
+        # Not for the user to choose: HeatmapTrainer depends on them.
+        self.remove_unused_columns = False
+        self.label_names = ["labels", "image_index"]
+        self.batch_eval_metrics = True
