@@ -110,16 +110,33 @@ def match_image(predicted, true, ignore=None, iou_threshold=0.5):
         true = prepare_truth(true, ignore)
     elif ignore is not None:
         raise ValueError("ignore must be None when the truth is prepared: it holds its own")
-    predicted = _shapes(predicted)
+    return match_table(*overlap_table(predicted, true), iou_threshold)
 
+
+def overlap_table(predicted, truth):
+    """What match_table needs to know of one image, worth it when some detections are dropped later.
+
+    Params:
+        predicted: list of (K, 2) polygons or array (P, K, 2).
+        truth: Truth with T words that count.
+
+    Returns:
+        counted: bool (P,), False for a detection that a don't-care region takes out.
+        ious: float64 (P, T), 0..1, 0 in the rows of these.
+    """
+    predicted = _shapes(predicted)
     half = predicted.areas[:, None] / 2
-    counted = ~(_intersections(predicted, true.ignored) > half).any(axis=1)
-    ious = np.where(counted[:, None], _ious(predicted, true.cared), 0)
+    counted = ~(_intersections(predicted, truth.ignored) > half).any(axis=1)
+    return counted, np.where(counted[:, None], _ious(predicted, truth.cared), 0)
+
+
+def match_table(counted, ious, iou_threshold=0.5):
+    """ImageMatch of an overlap_table, or of some of its rows; see match_image."""
     pair_ious = _greedy_pair_ious(ious)
     return ImageMatch(
         matched=sum(iou >= iou_threshold for iou in pair_ious),
         predicted=int(counted.sum()),
-        true=len(true.cared.areas),
+        true=ious.shape[1],
         iou_sum=float(sum(pair_ious)),
     )
 

@@ -24,6 +24,16 @@ class DetectionSettings:
     decoder: str = C.DECODER
     long_side: int = C.LONG_SIDE
 
+    def __post_init__(self):
+        """Raises ValueError for a value that cannot be."""
+        for name in ("text_threshold", "link_threshold", "low_text"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+        if self.decoder not in DECODERS:
+            raise ValueError(f"no decoder {self.decoder!r}, only {' and '.join(DECODERS)}")
+        if self.long_side < 1:
+            raise ValueError(f"long_side must be at least 1 px, not {self.long_side}")
+
 
 def choose_model(folder: Path | None) -> Path:
     """The folder that the user named, or the default one. Raises DataError when there is none."""
@@ -44,10 +54,7 @@ def load_settings(model_dir: str | Path) -> DetectionSettings:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))["settings"]
         known = {field.name: field.type for field in fields(DetectionSettings)}
-        settings = DetectionSettings(**{k: known[k](v) for k, v in record.items() if k in known})
-        if settings.decoder not in DECODERS:
-            raise ValueError(f"no decoder {settings.decoder!r}")
-        return settings
+        return DetectionSettings(**{k: known[k](v) for k, v in record.items() if k in known})
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); tune.py writes it anew") from None
 

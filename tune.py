@@ -7,6 +7,9 @@ and low_text for the highest F1 and mean IoU on one half of these images; the ot
 back and tells what the result is worth. Leaves detection.json beside the model, which detect.py
 and evaluate.py read, and plots in tune/ there. The same command goes on where the last one stopped;
 with one --storage several processes or machines share the trials.
+
+--input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015 and FUNSD, see
+convert_utils.py: thresholds for photographs are best tuned on photographs.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from static import constants as C
 
 WORK = "tune"  # folder within the model's, for maps, trials and plots
 MIN_HALVED = 4  # test images; fewer are not worth halving
+OBJECTIVES = ("both", "f1", "iou")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,18 +34,45 @@ def parse_arguments() -> argparse.Namespace:
         type=existing_folder,
         nargs="+",
         default=["syntdata"],
-        help="triplet folders, those that the model was trained on",
+        help="folders with images and their words; the model's own training data among them is "
+        "split as train.py does, real images without heatmaps all count",
     )
     add("--model_dir", type=Path, default=Path("checkpoits"), help="folder that train.py left")
     add("--n_trials", type=count(1), default=100, help="finished trials in the study when done")
     add("--n_jobs", type=count(1), default=os.cpu_count(), help="processes that score trials")
-    add("--storage", metavar="URL", help="Optuna storage, as sqlite:///FILE; default: in tune/")
-    add("--study_name", help="default: from the model, the images and their size")
+    add(
+        "--objective",
+        choices=OBJECTIVES,
+        default="both",
+        help="highest mean of F1 and IoU, or one of them; IoU alone does not mind false boxes",
+    )
+    add(
+        "--storage",
+        help="Optuna storage as sqlite:///FILE, or a journal FILE.log; default: in tune/",
+    )
+    add("--study_name", help="default: from the model, the images and what is searched")
     add("--timeout", type=count(1), metavar="SECONDS", help="s, start no trial after that")
-    add("--test_size", type=unit_interval, default=0.1, help="0..1, share tested on, as train.py's")
-    add("--image_size", type=count(64, 4096), default=C.IMAGE_SIZE, help="px, as train.py's")
+    add(
+        "--test_size",
+        type=unit_interval,
+        default=0.1,
+        help="0..1, share tested on, as train.py's; 1 for data that the model has not seen",
+    )
     add("--max_samples", type=count(1), default=500, help="use at most so many test images")
-    add("--decoder", choices=DECODERS, default=C.DECODER, help="how boxes grow, see craft_utils.py")
+    add(
+        "--long_side",
+        type=count(C.STRIDE, 8192),
+        nargs="+",
+        help="px, longer side the network sees; the best of several is chosen, with one run of "
+        "the network each; default: the model's own",
+    )
+    add(
+        "--decoder",
+        choices=DECODERS,
+        nargs="+",
+        default=[C.DECODER],
+        help="how boxes grow, see craft_utils.py; the best of several is chosen",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
     add("--seed", type=count(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
@@ -53,74 +84,123 @@ def main() -> None:
 
     import tune_utils as tuning
     from detection_utils import save_settings
+    from tune_plots import draw_before_after, plot_study
 
-    key = tuning.fingerprint(args.model_dir, samples, args.image_size)
+    default = default_settings(args)
+    sides, decoders = sorted(set(args.long_side or [default.long_side])), sorted(set(args.decoder))
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
-    name = args.study_name or f"{args.decoder}-{key}"
-    study = tuning.open_study(args.storage, work / "trials.log", name, key, args.seed)
-    rows, problems = tuning.predict_maps(
-        work, key, samples, args.image_size, lambda: open_detector(args)
-    )
-    name_left_out(problems)
-    searched, held_back = (
-        tuning.Scorer(work, half, samples, args.image_size) for half in split_rows(rows)
-    )
+    study, name, key = open_study(args, work, samples, sides, decoders)
+    maps, rows = predict_maps(args, work, samples, sides)
+    searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows))
     print(
-        f"study {name}: {tuning.count_finished(study)} of {args.n_trials} trials are there; "
+        f"study {name}: {len(tuning.finished_trials(study))} of {args.n_trials} trials are there; "
         f"searching on {len(searched.rows)} images, {len(held_back.rows)} held back"
     )
-    default = default_settings(args)
-    tuning.search(study, searched, default, args.n_trials, args.n_jobs, args.timeout)
+    tuning.search(
+        *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
+        *(args.objective, decoders),
+    )
 
-    tuned = tuning.choose(study, searched, default)
+    # The defaults take part even when their trial was lost, so that tuning never ends below them.
+    points = [tuning.Point(default, searched(default)), *tuning.points_of(study, default)]
+    tuned = tuning.choose(points, args.objective)
     scores = {
         half: {"images": len(score.rows), "default": score(default), "tuned": score(tuned)}
         for half, score in (("searched", searched), ("held_back", held_back))
     }
+    gain = gain_of(scores["held_back"], args.objective)
     path = save_settings(
         args.model_dir,
-        tuned if gain_of(scores) >= 0 else default,
-        chosen_by="highest mean of F1 and IoU on the searched images, ties by F1; the defaults "
-        "when these are better on the images held back",
+        tuned if gain >= 0 else default,
+        objective=args.objective,
+        chosen_by="highest F1, IoU or mean of both (the objective) on the searched images, ties "
+        "by F1; the defaults when these are better on the images held back",
         scores=scores,
-        n_trials=tuning.count_finished(study),
-        image_size=args.image_size,
+        n_trials=len(tuning.finished_trials(study)),
         study_name=name,
         data_fingerprint=key,
     )
-    tuning.plot_study(study, tuned, work)
-    report(default, tuned, scores)
-    print(f"  {path}: read by detect.py and evaluate.py; plots in {work}")
+    plot_study(study, points, default, tuned, args.objective, work)
+    draw_before_after(held_back, samples, default, tuned, work)
+    report(default, tuned, scores["held_back"], gain)
+    print(f"  {path}: read by detect.py and evaluate.py; plots and pictures in {work}")
 
 
 # --- Before the search -----------------------------------------------------------------------
 
 
 def find_test_samples(args: argparse.Namespace) -> list:
-    """The images that train.py tests on, at most --max_samples, spread evenly over all of them.
+    """The images to tune on, at most --max_samples, spread evenly over all of them.
 
-    Raises DataError for flags that cannot be, and for a folder without a model or without data.
+    Of folders that can be trained on, those that train.py tests on; of others all. Raises DataError
+    for flags that cannot be, and for a folder without a model or without data.
     """
     import numpy as np
 
-    from dataset_utils import DataError, read_folders, split_samples
+    from convert_utils import read_dataset
+    from dataset_utils import CHARACTERS, DataError, split_samples
     from detection_utils import choose_model
 
-    if args.image_size % C.STRIDE:
-        raise DataError(f"--image_size must be a multiple of {C.STRIDE}, not {args.image_size}")
     choose_model(args.model_dir)
-    samples, problems = read_folders(args.input_dir)
-    name_left_out(problems)
-    test = split_samples(samples, args.test_size)[1]
+    if args.test_size == 0:
+        raise DataError("--test_size must be above 0")
+    trained, unseen = [], []
+    for folder in args.input_dir:
+        samples, problems = read_dataset(folder)
+        name_left_out(problems)
+        can_train = (Path(folder) / CHARACTERS).is_dir() and args.test_size < 1
+        (trained if can_train else unseen).extend(samples)
+    test = (split_samples(trained, args.test_size)[1] if trained else []) + unseen
     number = min(args.max_samples, len(test))
     return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
 
 
-def open_detector(args: argparse.Namespace):
-    from detector import TextDetector
+def default_settings(args: argparse.Namespace):
+    """Where the search starts: default thresholds; the model's long_side unless one is given."""
+    from dataset_utils import DataError
+    from detection_utils import DetectionSettings, load_settings
 
-    return TextDetector(args.model_dir, None if args.device == "auto" else args.device)
+    default = DetectionSettings(decoder=args.decoder[0])
+    if args.long_side:
+        return replace(default, long_side=args.long_side[0])
+    try:
+        return replace(default, long_side=load_settings(args.model_dir).long_side)
+    except DataError:  # a damaged detection.json is about to be replaced
+        return default
+
+
+def open_study(args: argparse.Namespace, work: Path, samples: list, sides: list, decoders: list):
+    """The study, its name and its fingerprint; before the network runs, which takes minutes."""
+    import tune_utils as tuning
+    from tune_maps import fingerprint
+
+    key = fingerprint(args.model_dir, samples, sides, decoders, args.objective)
+    name = args.study_name or f"{args.objective}-{key}"
+    journal = work / "trials.log"
+    study = tuning.open_study(args.storage, journal, name, key, args.seed, args.objective)
+    return study, name, key
+
+
+def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list):
+    """The maps at each long_side, and the numbers of the samples that have them."""
+    import tune_maps
+
+    maps, damaged = {}, set()
+    for side in sides:
+
+        def open_detector(side=side):
+            from detector import TextDetector
+
+            device = None if args.device == "auto" else args.device
+            return TextDetector(args.model_dir, device, long_side=side)
+
+        key = tune_maps.fingerprint(args.model_dir, samples, side)
+        maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
+        damaged.update(problems)
+    name_left_out(sorted(damaged))
+    rows = [i for i in range(len(samples)) if all(m.file(i).exists() for m in maps.values())]
+    return maps, rows
 
 
 def split_rows(rows: list[int]) -> tuple[list[int], list[int]]:
@@ -131,43 +211,30 @@ def split_rows(rows: list[int]) -> tuple[list[int], list[int]]:
     return rows[0::2], rows[1::2]
 
 
-def default_settings(args: argparse.Namespace):
-    """Where the search starts: default thresholds; the model's long_side, which stays."""
-    from dataset_utils import DataError
-    from detection_utils import DetectionSettings, load_settings
-
-    default = DetectionSettings(decoder=args.decoder)
-    try:
-        return replace(default, long_side=load_settings(args.model_dir).long_side)
-    except DataError:  # a damaged detection.json is about to be replaced
-        return default
-
-
 # --- Afterwards ------------------------------------------------------------------------------
 
 
-def gain_of(scores: dict) -> float:
-    """How much the tuned thresholds raise the mean of F1 and IoU on the images held back."""
-    before, after = scores["held_back"]["default"], scores["held_back"]["tuned"]
-    return (after["f1"] + after["iou"] - before["f1"] - before["iou"]) / 2
+def gain_of(held_back: dict, objective: str) -> float:
+    """How much the tuned settings raise the score on the images held back."""
+    from tune_utils import score_of
+
+    before, after = (score_of(held_back[name], objective) for name in ("default", "tuned"))
+    return after - before
 
 
-def report(default, tuned, scores: dict) -> None:
-    """Say which thresholds were chosen and what they are worth."""
-    thresholds = ("text_threshold", "link_threshold", "low_text")
-    print(
-        "best of the search: " + ", ".join(f"{name} {getattr(tuned, name)}" for name in thresholds)
-    )
-    held = scores["held_back"]
-    before, after = held["default"], held["tuned"]
-    print(f"  on the {held['images']} images held back, default -> tuned:")
+def report(default, tuned, held_back: dict, gain: float) -> None:
+    """Say which settings were chosen and what they are worth."""
+    from dataclasses import asdict
+
+    print("best of the search: " + ", ".join(f"{k} {v}" for k, v in asdict(tuned).items()))
+    before, after = held_back["default"], held_back["tuned"]
+    print(f"  on the {held_back['images']} images held back, default -> tuned:")
     for name in ("f1", "iou", "precision", "recall"):
         print(f"    {name:9} {before[name]:.3f} -> {after[name]:.3f}")
-    gain = gain_of(scores)
     if tuned == default:
         print("  no trial was better than the defaults: they stay")
     elif gain >= 0:
-        print(f"  the mean of f1 and iou rose by {gain:.3f} on images that the search did not see")
+        print(f"  the score rose by {gain:.3f} on images that the search did not see")
     else:
         print("  worse than the defaults on images that the search did not see: the defaults stay;")
         print("  tune on more images")

@@ -1,10 +1,8 @@
-"""The search for thresholds: a model's maps on disk, their scores, the study, the plots."""
+"""The search for thresholds: the score of a trial, the study, the choice."""
 
-import hashlib
-import json
-import shutil
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -13,163 +11,165 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import replace
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import optuna
-from optuna.trial import TrialState
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
 
-from cache_utils import SPARE, fit, fitted_words
+from box_metrics import ImageMatch, Truth, match_table, overlap_table, summarise
 from cli_utils import progress_bar
-from dataset_utils import DataError, Sample, read_image, write_json
-from detection_utils import DetectionSettings, compute_metrics, truth_of
-from plot_utils import save_figure
+from dataset_utils import DataError, Sample
+from detection_utils import DetectionSettings, compute_metrics, decode_maps
+from tune_maps import MapFolder
 
-BATCH = 8  # images that the network sees at once
-MAPS, RECORD = "maps.npy", "maps.json"
-THRESHOLDS = ("text_threshold", "link_threshold", "low_text")
-LOW_TEXT = (0.05, 0.7)  # the range searched; text_threshold starts at low_text
-HIGHEST = 0.95  # of text_threshold and link_threshold
-LOWEST_LINK = 0.05
+LOW_TEXT = (0.05, 0.7)  # the range searched
+LINK = (0.05, 0.95)  # of link_threshold
+HIGHEST, STEP = 0.95, 0.02  # of text_threshold, which starts at low_text
 DIGITS = 3  # of a threshold; the maps have 256 levels
+EARLY_SHARE = 4  # a trial is judged after 1 / EARLY_SHARE of the images
+EARLY_WORDS = 300  # in that share; with fewer, chance decides and no trial is stopped
+MARGIN = 0.05  # of the score; a trial that is then so far behind the best one is stopped
 OPEN_TRIES, OPEN_PAUSE = 3, 0.5  # s between the tries to open a storage
-FINISHED = (TrialState.COMPLETE,)
+SQLITE_TIMEOUT = 60  # s that a process waits while others write
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+OBJECTIVES = {"both": ("f1", "iou"), "f1": ("f1",), "iou": ("iou",)}
+SCORES = ("precision", "recall", "f1", "iou")  # in a sweep, after the text_threshold
 
 
-# --- Maps ------------------------------------------------------------------------------------
+def score_of(scores: dict[str, float], objective: str) -> float:
+    """What is looked for: F1, mean IoU, or the mean of the two; 0..1."""
+    return float(np.mean([scores[name] for name in OBJECTIVES[objective]]))
 
 
-def fingerprint(model_dir: Path, samples: list[Sample], size: int) -> str:
-    """Changes with the model's weights, the images and words of the samples, and the size."""
-    total = hashlib.sha256(str(size).encode())
-    for path in sorted(model_dir.glob("*.safetensors")):
-        total.update(path.read_bytes())
-    for sample in samples:
-        length = sample.image_path.stat().st_size if sample.image_path.exists() else None
-        total.update(json.dumps([sample.to_json(), length]).encode())
-    return total.hexdigest()[:16]
-
-
-def predict_maps(
-    folder: Path, key: str, samples: list[Sample], size: int, open_detector: Callable
-) -> tuple[list[int], list[str]]:
-    """Run the network over the samples, each fitted into a square of `size` px; maps to disk.
-
-    Writes folder/maps.npy, (N, 2, size, size) uint8, or finds it there from a run with the same
-    `key`. open_detector: gives the TextDetector, called only when it is needed.
-    Returns the numbers of the samples that have maps, and a line for each other one. Raises
-    DataError when no image can be read, or when the disk has no room.
-    """
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if record["fingerprint"] == key and (folder / MAPS).exists():
-            print(f"{folder}: using the maps of an earlier run")
-            return record["rows"], record["problems"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # none there, or none whole
-    (folder / RECORD).unlink(missing_ok=True)
-    (folder / MAPS).unlink(missing_ok=True)
-    needed, free = len(samples) * 2 * size * size, shutil.disk_usage(folder).free
-    if needed + SPARE > free:
-        raise DataError(
-            f"the disk of {folder} has no room for {needed / 1e9:.2f} GB of maps; "
-            "use a smaller --max_samples or --image_size"
-        )
-    detector = open_detector()
-    shape = (len(samples), 2, size, size)
-    maps = np.lib.format.open_memmap(folder / MAPS, "w+", np.uint8, shape)
-    rows, problems = _fill(maps, samples, detector)
-    maps.flush()
-    if not rows:
-        raise DataError(f"none of the {len(samples)} test images can be read; {problems[0]}")
-    write_json(folder / RECORD, {"fingerprint": key, "rows": rows, "problems": problems})
-    return rows, problems
-
-
-def _fill(maps: np.ndarray, samples: list[Sample], detector) -> tuple[list[int], list[str]]:
-    """Fill the samples' rows batch by batch: the rows filled, and a line for each other one."""
-    rows, problems, batch = [], [], []
-    for row, sample in enumerate(progress_bar(samples, unit="image", desc="network")):
-        try:
-            image = read_image(sample.image_path)
-            if image.shape[:2] != (sample.height, sample.width):
-                size = f"{image.shape[1]}x{image.shape[0]}"
-                raise DataError(f"{sample.image_path}: {size} px, not as its annotation says")
-        except DataError as error:
-            problems.append(str(error))
-        else:
-            rows.append(row)
-            batch.append(fit(image, maps.shape[-1]))
-        if len(batch) == BATCH or (batch and row == len(samples) - 1):
-            maps[rows[-len(batch) :]] = detector.run(np.stack(batch))
-            batch = []
-    return rows, problems
+# --- A trial ---------------------------------------------------------------------------------
 
 
 class Scorer:
     """What settings are worth on some of the samples; travels to worker processes.
 
     Params:
-        folder: where predict_maps wrote.
+        maps: for each long_side, the folder that predict_maps filled.
         rows: numbers of the samples that count.
-        samples, size: as given to predict_maps.
+        samples: as given to predict_maps.
     """
 
-    def __init__(self, folder: Path, rows: list[int], samples: list[Sample], size: int):
-        self.path, self.rows = folder / MAPS, rows
-        self.truth = [truth_of(fitted_words(samples[row], size)) for row in rows]
+    def __init__(self, maps: dict[int, MapFolder], rows: list[int], samples: list[Sample]):
+        self.maps, self.rows = maps, rows
+        self.truth = {
+            side: [folder.truth(row, samples[row]) for row in rows] for side, folder in maps.items()
+        }
 
     def __call__(self, settings: DetectionSettings) -> dict[str, float]:
         """precision, recall, f1 and iou, each 0..1."""
-        maps = np.load(self.path, mmap_mode="r")
-        return compute_metrics((maps[row] for row in self.rows), self.truth, settings)
+        folder = self.maps[settings.long_side]
+        truth = self.truth[settings.long_side]
+        return compute_metrics((folder.read(row) for row in self.rows), truth, settings)
+
+    def sweep(self, settings: DetectionSettings, objective: str, floor: float = 0.0) -> dict:
+        """The scores for every text_threshold from low_text upwards, decoding each image once.
+
+        floor: stop early when no text_threshold gives this score on the first images.
+        Returns:
+            points: a list [text_threshold, *SCORES] each; of the first images when stopped.
+            early: highest score on the first images, or None when there are too few words.
+            stopped: whether it was.
+        """
+        thresholds = text_thresholds(settings.low_text)
+        folder, truth = self.maps[settings.long_side], self.truth[settings.long_side]
+        totals, early = np.zeros((len(thresholds), 4)), None
+        for done, (row, words) in enumerate(zip(self.rows, truth, strict=True), 1):
+            totals += _match_sweep(folder.read(row), words, settings, thresholds)
+            if done == len(self.rows) // EARLY_SHARE and totals[0, 2] >= EARLY_WORDS:
+                points = _points(thresholds, totals)
+                early = max(score_of(_scores(point), objective) for point in points)
+                if early < floor:
+                    return {"points": points, "early": early, "stopped": True}
+        return {"points": _points(thresholds, totals), "early": early, "stopped": False}
+
+
+def text_thresholds(low_text: float) -> np.ndarray:
+    """Those that are tried: multiples of STEP from low_text to HIGHEST."""
+    first, last = np.ceil(low_text / STEP - 1e-6), np.floor(HIGHEST / STEP + 1e-6)
+    return (np.arange(first, last + 1) * STEP).round(DIGITS)
+
+
+def _match_sweep(
+    maps: np.ndarray, truth: Truth, settings: DetectionSettings, thresholds: np.ndarray
+) -> np.ndarray:
+    """ImageMatch's fields for each text_threshold, (T, 4).
+
+    The labels depend on low_text and link_threshold alone, and a word's score is its highest
+    character value: a higher text_threshold leaves out the words below it and changes no other.
+    """
+    found = decode_maps(maps, replace(settings, text_threshold=settings.low_text))
+    counted, ious = overlap_table(found.boxes, truth)
+    kept = found.scores >= thresholds[:, None]
+    matches: dict[bytes, tuple] = {}
+    for row in kept:
+        if row.tobytes() not in matches:
+            match = match_table(counted[row], ious[row])
+            matches[row.tobytes()] = match.matched, match.predicted, match.true, match.iou_sum
+    return np.array([matches[row.tobytes()] for row in kept])
+
+
+def _points(thresholds: np.ndarray, totals: np.ndarray) -> list[list[float]]:
+    return [
+        [float(threshold), *(round(summarise([ImageMatch(*row)])[name], 6) for name in SCORES)]
+        for threshold, row in zip(thresholds, totals.tolist(), strict=True)
+    ]
+
+
+def _scores(point: list[float]) -> dict[str, float]:
+    return dict(zip(SCORES, point[1:], strict=True))
 
 
 # --- The study -------------------------------------------------------------------------------
 
 
-def open_study(storage: str | None, journal: Path, name: str, key: str, seed: int) -> optuna.Study:
+def open_study(
+    storage: str | None, journal: Path, name: str, key: str, seed: int, objective: str = "both"
+) -> optuna.Study:
     """The study of this name, with the default thresholds as its first trial.
 
-    storage: an Optuna storage's URL, or None for the file `journal`. key: the fingerprint that a
-    study found there must have. Raises DataError when it has another one, or when the storage
-    cannot be used.
+    storage: an Optuna storage's URL, the name of a journal file that ends in .log, or None for the
+    file `journal`. key: the fingerprint that a study found there must have. Raises DataError when
+    it has another one, or when the storage cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        study = _create_study(storage, journal, name)
+        study = _create_study(storage or str(journal), name, len(OBJECTIVES[objective]))
         # A sampler that starts again from the same seed would repeat its first draws.
         state = np.random.SeedSequence([seed, len(study.trials)]).generate_state(1)[0]
         study.sampler = optuna.samplers.TPESampler(seed=int(state))
         if not study.trials:
             study.set_user_attr("fingerprint", key)
-            study.enqueue_trial(thresholds_of(DetectionSettings()), skip_if_exists=True)
-        known = study.user_attrs.get("fingerprint") == key and len(study.directions) == 2
+            default = DetectionSettings()
+            first = {"low_text": default.low_text, "link_threshold": default.link_threshold}
+            study.enqueue_trial(first, skip_if_exists=True)
+        known = study.user_attrs.get("fingerprint") == key
     except Exception as error:  # the library's, the database's or its driver's
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         where = f"--storage {storage}" if storage else str(journal)
         raise DataError(f"{where}: cannot be used ({reason})") from None
     if not known:
         raise DataError(
-            f"study {name!r} is there already, of another model, data set or image size; "
+            f"study {name!r} is there already, of another model, other data or other settings; "
             "choose another --study_name"
         )
     return study
 
 
-def _create_study(storage: str | None, journal: Path, name: str) -> optuna.Study:
+def _create_study(storage: str, name: str, n_objectives: int) -> optuna.Study:
     """Make or load a study; again where another process was making the same tables just now."""
     for tries_left in reversed(range(OPEN_TRIES)):
         try:
-            backend = storage or optuna.storages.JournalStorage(
-                optuna.storages.journal.JournalFileBackend(str(journal))
-            )
             return optuna.create_study(
-                storage=backend,
+                storage=_open_storage(storage),
                 study_name=name,
-                directions=["maximize", "maximize"],
+                directions=["maximize"] * n_objectives,
                 load_if_exists=True,
             )
         except Exception:
@@ -178,25 +178,51 @@ def _create_study(storage: str | None, journal: Path, name: str) -> optuna.Study
             time.sleep(OPEN_PAUSE)
 
 
-def count_finished(study: optuna.Study) -> int:
-    return len(study.get_trials(deepcopy=False, states=FINISHED))
+def _open_storage(storage: str) -> optuna.storages.BaseStorage:
+    if storage.startswith("sqlite"):
+        options = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
+        return optuna.storages.RDBStorage(storage, engine_kwargs=options)
+    if "://" in storage or not storage.endswith(".log"):
+        return optuna.storages.RDBStorage(storage)
+    lock = JournalFileOpenLock(storage)
+    backend = JournalFileBackend(storage, lock)
+    _cut_torn_line(Path(storage), lock)
+    return optuna.storages.JournalStorage(backend)
 
 
-def thresholds_of(settings: DetectionSettings) -> dict[str, float]:
-    return {name: getattr(settings, name) for name in THRESHOLDS}
+def _cut_torn_line(journal: Path, lock: JournalFileOpenLock) -> None:
+    """Drop a last line that was not written to its end: what is appended to it would be lost."""
+    lock.acquire()
+    try:
+        whole = journal.read_bytes().rfind(b"\n") + 1
+        if whole < journal.stat().st_size:
+            with journal.open("r+b") as file:
+                file.truncate(whole)
+    finally:
+        lock.release()
 
 
-def settings_of(params: dict[str, float], base: DetectionSettings) -> DetectionSettings:
-    """A trial's thresholds, the rest as in `base`."""
-    return replace(base, **{name: round(params[name], DIGITS) for name in THRESHOLDS})
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that count: scored on all images, or stopped early."""
+    return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def suggest(trial: optuna.Trial, base: DetectionSettings) -> DetectionSettings:
-    """Draw thresholds with text_threshold >= low_text: below it, it would have no effect."""
-    low_text = trial.suggest_float("low_text", *LOW_TEXT)
-    trial.suggest_float("text_threshold", low_text, HIGHEST)
-    trial.suggest_float("link_threshold", LOWEST_LINK, HIGHEST)
+def suggest(
+    trial: optuna.Trial, base: DetectionSettings, decoders: list[str], sides: list[int]
+) -> DetectionSettings:
+    """Draw settings. text_threshold is not drawn: each trial tries all of them from low_text up."""
+    trial.suggest_float("low_text", *LOW_TEXT)
+    trial.suggest_float("link_threshold", *LINK)
+    for name, choices in (("decoder", decoders), ("long_side", sides)):
+        if len(choices) > 1:
+            trial.suggest_categorical(name, choices)
     return settings_of(trial.params, base)
+
+
+def settings_of(params: dict, base: DetectionSettings, **more) -> DetectionSettings:
+    """A trial's settings, the rest as in `base`."""
+    rounded = {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in params.items()}
+    return replace(base, **rounded, **more)
 
 
 def search(
@@ -205,7 +231,9 @@ def search(
     base: DetectionSettings,
     n_trials: int,
     n_jobs: int,
-    timeout: float | None,
+    timeout: float | None = None,
+    objective: str = "both",
+    decoders: Iterable[str] = (),
 ) -> None:
     """Score trials until the study has n_trials finished ones, or timeout (s) is over.
 
@@ -213,33 +241,36 @@ def search(
     share the study count: each may have a trial under way when the last one is finished.
     """
     deadline = time.monotonic() + (timeout or float("inf"))
-    n_jobs = min(n_jobs, n_trials - count_finished(study))
+    n_jobs = min(n_jobs, n_trials - len(finished_trials(study)))
     if n_jobs < 1:
         return
-    pool, running = open_pool(n_jobs), {}
-    bar = progress_bar(total=n_trials, initial=count_finished(study), unit="trial", desc="search")
+    pool, running = open_pool(n_jobs, scorer), {}
+    done = len(finished_trials(study))
+    bar = progress_bar(total=n_trials, initial=done, unit="trial", desc="search")
     try:
         while True:
             while (
-                len(running) < n_jobs
-                and count_finished(study) + len(running) < n_trials
-                and time.monotonic() < deadline
-            ):
+                len(running) < n_jobs and done + len(running) < n_trials
+            ) and time.monotonic() < deadline:
                 trial = study.ask()
-                running[pool.submit(scorer, suggest(trial, base))] = trial
+                settings = suggest(trial, base, list(decoders), list(scorer.maps))
+                floor = floor_of(study, objective)
+                running[pool.submit(_score, settings, objective, floor)] = trial
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                scores = future.result()
-                trial = running.pop(future)
-                trial.set_user_attr("scores", scores)
-                study.tell(trial, [scores["f1"], scores["iou"]])
-            bar.update(count_finished(study) - bar.n)
+                result = future.result()
+                _tell(study, running.pop(future), result, objective)
+            done = len(finished_trials(study))
+            bar.update(done - bar.n)
     except BrokenExecutor:
         raise DataError(
             "a process that scores trials was killed, perhaps for want of memory; "
             "use fewer --n_jobs"
         ) from None
+    except optuna.exceptions.StorageInternalError as error:
+        running.clear()
+        raise DataError(f"the storage failed, the same command goes on ({error})") from None
     finally:
         bar.close()
         pool.shutdown(wait=not running, cancel_futures=True)
@@ -247,82 +278,87 @@ def search(
             study.tell(trial, state=TrialState.FAIL)
 
 
-def open_pool(n_jobs: int) -> Executor:
+def _tell(study: optuna.Study, trial: optuna.Trial, result: dict, objective: str) -> None:
+    """Record a trial: its whole sweep, and as its values those of the best text_threshold."""
+    trial.set_user_attr("sweep", result["points"])
+    trial.set_user_attr("early", result["early"])
+    if result["stopped"]:
+        study.tell(trial, state=TrialState.PRUNED)
+        return
+    best = max(map(_scores, result["points"]), key=lambda scores: rank(scores, objective))
+    study.tell(trial, [best[name] for name in OBJECTIVES[objective]])
+
+
+def rank(scores: dict[str, float], objective: str) -> tuple[float, float]:
+    """What the best settings are highest in; ties go to the higher F1."""
+    return score_of(scores, objective), scores["f1"]
+
+
+def floor_of(study: optuna.Study, objective: str) -> float:
+    """Score on the first images below which a trial is stopped.
+
+    MARGIN below what the best trial so far had on the same images: as all trials are judged on the
+    same ones, much less than that is chance, see benchmarks/bench_tuning.py.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    best = max(trials, key=lambda trial: sum(trial.values), default=None)
+    if best is None or best.user_attrs.get("early") is None:
+        return 0.0
+    return best.user_attrs["early"] - MARGIN
+
+
+_scorer: Scorer | None = None  # of this process; its thousands of polygons travel once
+
+
+def open_pool(n_jobs: int, scorer: Scorer) -> Executor:
     """Processes, or a thread of this one where one is enough."""
     if n_jobs == 1:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(n_jobs, get_context("spawn"), _start_worker)
+        return ThreadPoolExecutor(1, initializer=_start_worker, initargs=(scorer,))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(n_jobs, context, _start_worker, (scorer,))
 
 
-def _start_worker() -> None:
+def _start_worker(scorer: Scorer) -> None:
     import cv2
 
+    global _scorer
+    _scorer = scorer
     cv2.setNumThreads(1)  # the processes share the cores
 
 
-def choose(study: optuna.Study, scorer: Scorer, default: DetectionSettings) -> DetectionSettings:
-    """The best settings of the study's Pareto front and the default.
-
-    Best is the highest mean of F1 and IoU, ties by F1. The defaults take part even when their
-    trial was lost, so that tuning never ends below them.
-    """
-    candidates = [(scorer(default), default)]
-    for trial in study.best_trials:
-        settings = settings_of(trial.params, default)
-        candidates.append((dict(zip(("f1", "iou"), trial.values, strict=True)), settings))
-
-    def rank(candidate: tuple[dict, DetectionSettings]) -> tuple[float, float]:
-        return (candidate[0]["f1"] + candidate[0]["iou"]) / 2, candidate[0]["f1"]
-
-    return max(candidates, key=rank)[1]
+def _score(settings: DetectionSettings, objective: str, floor: float) -> dict:
+    return _scorer.sweep(settings, objective, floor)
 
 
-# --- Plots -----------------------------------------------------------------------------------
+# --- The choice ------------------------------------------------------------------------------
 
 
-def plot_study(study: optuna.Study, tuned: DetectionSettings, folder: Path) -> None:
-    """Write optimization_history.png, pareto_front.png and thresholds.png into a folder."""
-    import matplotlib
+@dataclass(frozen=True)
+class Point:
+    """Settings and their scores (see Scorer) on the searched images."""
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    trials = study.get_trials(deepcopy=False, states=FINISHED)
-    if not trials:
-        return
-    f1, iou = np.array([trial.values for trial in trials]).T
-    mean = (f1 + iou) / 2
-    figure, axes = plt.subplots(figsize=(7, 4))
-    axes.plot(mean, ".", label="mean of F1 and IoU")
-    axes.plot(np.maximum.accumulate(mean), label="best so far")
-    axes.set_xlabel("trial")
-    axes.set_ylabel("score on the searched half")
-    _save(figure, axes, folder / "optimization_history.png")
-
-    figure, axes = plt.subplots(figsize=(5.5, 5))
-    axes.plot(f1, iou, ".", color="grey", label="trials")
-    front = sorted(trial.values for trial in study.best_trials)
-    axes.plot(*zip(*front, strict=True), "o-", markersize=4, label="Pareto front")
-    for settings, mark, label in ((DetectionSettings(), "ks", "default"), (tuned, "r*", "chosen")):
-        here = [
-            thresholds_of(settings_of(t.params, tuned)) == thresholds_of(settings) for t in trials
-        ]
-        axes.plot(f1[here][:1], iou[here][:1], mark, markersize=9, label=label)
-    axes.set_xlabel("F1")
-    axes.set_ylabel("mean IoU")
-    _save(figure, axes, folder / "pareto_front.png")
-
-    figure, row = plt.subplots(1, len(THRESHOLDS), figsize=(12, 4), sharey=True)
-    for axes, name in zip(row, THRESHOLDS, strict=True):
-        axes.plot([trial.params[name] for trial in trials], mean, ".", color="grey")
-        axes.axvline(getattr(tuned, name), color="r", label="chosen")
-        axes.set_xlabel(name)
-    row[0].set_ylabel("mean of F1 and IoU")
-    _save(figure, axes, folder / "thresholds.png")
+    settings: DetectionSettings
+    scores: dict[str, float]
 
 
-def _save(figure, axes, path: Path) -> None:
-    for each in figure.axes:
-        each.grid(alpha=0.3)
-    axes.legend()
-    save_figure(figure, path)
+def points_of(study: optuna.Study, base: DetectionSettings) -> list[Point]:
+    """Every setting that the study has scored on all images: each trial's whole sweep."""
+    return [
+        Point(settings_of(trial.params, base, text_threshold=point[0]), _scores(point))
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        for point in trial.user_attrs["sweep"]
+    ]
+
+
+def pareto_front(points: list[Point]) -> list[Point]:
+    """The points that no other one beats in both F1 and IoU, by falling F1."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.scores["f1"], -p.scores["iou"])):
+        if not front or point.scores["iou"] > front[-1].scores["iou"]:
+            front.append(point)
+    return front
+
+
+def choose(points: list[Point], objective: str) -> DetectionSettings:
+    """The settings with the highest score; ties go to the higher F1, then to the earlier point."""
+    return max(points, key=lambda point: rank(point.scores, objective)).settings
