@@ -102,12 +102,16 @@ def main() -> None:
         *(args.objective, decoders),
     )
 
+    before = searched(default)
     # The defaults take part even when their trial was lost, so that tuning never ends below them.
-    points = [tuning.Point(default, searched(default)), *tuning.points_of(study, default)]
+    points = [tuning.Point(default, before), *tuning.points_of(study, default)]
     tuned = tuning.choose(points, args.objective)
     scores = {
-        half: {"images": len(score.rows), "default": score(default), "tuned": score(tuned)}
-        for half, score in (("searched", searched), ("held_back", held_back))
+        half: {"images": len(score.rows), "default": first, "tuned": score(tuned)}
+        for half, score, first in (
+            ("searched", searched, before),
+            ("held_back", held_back, held_back(default)),
+        )
     }
     gain = gain_of(scores["held_back"], args.objective)
     path = save_settings(

@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from box_metrics import match_image, overlap_table, summarise
+from box_metrics import overlap_table, summarise
 from dataset_utils import Sample, read_image
 from detection_utils import DetectionSettings, decode_maps
 from plot_utils import draw_polygons, outline_width, save_figure
@@ -32,9 +32,11 @@ RANGES = {"text_threshold": (LOW_TEXT[0], HIGHEST), "link_threshold": LINK, "low
 LABELS = {"f1": "F1", "iou": "mean IoU"}
 DEFAULT = {"marker": "s", "color": "white", "markeredgecolor": "black", "markersize": 9}
 CHOSEN = {"marker": "*", "color": "red", "markeredgecolor": "black", "markersize": 17}
+LOWEST = 0.25  # below the default's score, the lower end of the history plot
 CELL = 0.05  # of a threshold, in the contour plot
+BANDS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0)  # below the best score, likewise
 MIN_TRIALS = 4  # scored on all images; with fewer there is no importance and no contour
-PICTURES = 4  # before and after
+PICTURES, PANEL = 4, 7.3  # before and after; inches, longer side of one image
 FOUND, FALSE, MISSED = (0, 200, 0), (255, 40, 40), (255, 170, 0)  # RGB, of outlines
 
 
@@ -59,7 +61,7 @@ def plot_study(
     scored = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(scored) >= MIN_TRIALS:
         _plot_importance(points_of(study, default), objective, name, folder)
-        _plot_contours(points, first, chosen, objective, name, folder)
+        _plot_contours(study, points, first, chosen, objective, name, folder)
 
 
 def _plot_history(study, before: float, objective: str, name: str, folder: Path) -> None:
@@ -68,7 +70,7 @@ def _plot_history(study, before: float, objective: str, name: str, folder: Path)
     numbers = np.arange(1, len(trials) + 1)
     stopped = np.array([trial.state == TrialState.PRUNED for trial in trials], bool)
     scores = np.array([_best_score(trial.user_attrs["sweep"], objective) for trial in trials])
-    figure, axes = plt.subplots(figsize=(8, 4.5))
+    figure, axes = plt.subplots(figsize=(8, 5))
     axes.plot(numbers[~stopped], scores[~stopped], "o", color="C0", markersize=4, label="trial")
     axes.plot(
         *(numbers[stopped], scores[stopped], "x"),
@@ -79,8 +81,11 @@ def _plot_history(study, before: float, objective: str, name: str, folder: Path)
     axes.axhline(before, color="black", linestyle=":", label="default settings")
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{name}, searched images")
-    axes.set_title("History: the best text_threshold of each trial")
-    _save(figure, folder / "history.png")
+    axes.set_ylim(max(0, before - LOWEST), max(best[-1], scores.max()) + 0.03)
+    axes.set_title("History: each trial with its best text_threshold (the worst lie below)")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    save_figure(figure, folder / "history.png")
 
 
 def _best_score(sweep: list[list[float]], objective: str) -> float:
@@ -117,7 +122,7 @@ def _plot_importance(points: list[Point], objective: str, name: str, folder: Pat
     names = sorted(shares, key=shares.get)
     bars = axes.barh(names, [shares[each] for each in names], color="C0")
     axes.bar_label(bars, fmt="%.2f", padding=4)
-    axes.set_xlim(0, 1.1)
+    axes.set_xlim(0, 1.15 * max(shares.values()))
     axes.set_xlabel(f"share in what makes the {name} high (PED-ANOVA)")
     axes.set_title("Importance: which threshold to be careful with")
     axes.grid(axis="x", alpha=0.3)
@@ -141,26 +146,35 @@ def importances(points: list[Point], objective: str) -> dict[str, float]:
 
 
 def _plot_contours(
-    points: list[Point], first: Point, chosen: Point, objective: str, name: str, folder: Path
+    study: optuna.Study,
+    points: list[Point],
+    first: Point,
+    chosen: Point,
+    objective: str,
+    name: str,
+    folder: Path,
 ) -> None:
     """The best score over two thresholds at a time, whatever the third one is."""
-    figure, row = plt.subplots(1, 2, figsize=(13, 5.2))
+    figure, row = plt.subplots(1, 2, figsize=(14, 5.6))
     best = max(score_of(point.scores, objective) for point in points)
-    levels = best - np.array([0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0])
+    levels = best - np.array(BANDS)
+    bands = matplotlib.colors.BoundaryNorm(levels, 256, extend="min")
     for axes, other in zip(row, ("link_threshold", "text_threshold"), strict=True):
         x, y, scores = _best_in_cells(points, "low_text", other, objective)
         if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
             continue
-        filled = axes.tricontourf(x, y, scores, levels=levels, extend="min", cmap="viridis")
-        axes.plot(x, y, ".", color="black", markersize=2, alpha=0.4)
+        filled = axes.tricontourf(x, y, scores, levels=levels, extend="min", norm=bands)
+        axes.plot(x, y, ".", color="black", markersize=2, label="scored on all images")
         for point, style, label in ((first, DEFAULT, "default"), (chosen, CHOSEN, "chosen")):
             at = point.settings.low_text, getattr(point.settings, other)
             axes.plot(*at, linestyle="", label=f"{label} ({at[0]:.2f}, {at[1]:.2f})", **style)
-        axes.set_xlabel("low_text")
-        axes.set_ylabel(other)
+        axes.set(xlabel="low_text", xlim=LOW_TEXT, ylabel=other, ylim=RANGES[other])
         figure.colorbar(filled, ax=axes, format="%.3f", label=f"best {name} found there")
+    stopped = [t.params for t in finished_trials(study) if t.state == TrialState.PRUNED]
+    x, y = ([params[key] for params in stopped] for key in ("low_text", "link_threshold"))
+    row[0].plot(x, y, "x", color="grey", markersize=4, label="stopped early: far worse")
     row[1].plot(LOW_TEXT, LOW_TEXT, color="grey", linestyle="--", label="text_threshold = low_text")
-    figure.suptitle("Where the score is high: flat where it is one colour, careful where it is not")
+    figure.suptitle("Where the score is high: a wide band of one colour forgives, a narrow one not")
     _save(figure, folder / "contour.png")
 
 
@@ -191,34 +205,32 @@ def draw_before_after(
         old.unlink()
     if default == tuned:
         return
-    both = default, tuned
-    changes = []
-    for place in range(len(scorer.rows)):
-        before, after = (_match(scorer, place, settings) for settings in both)
-        changes.append(summarise([after])["f1"] - summarise([before])["f1"])
-    order = np.argsort(-np.array(changes), kind="stable")
-    places = order[np.unique(np.linspace(0, len(order) - 1, PICTURES).round().astype(int))]
-    for number, place in enumerate(places, 1):
-        figure, row = plt.subplots(1, 2, figsize=(15, 8.4))
+    before, after = scorer.matches(default), scorer.matches(tuned)
+    f1 = np.array([[summarise([match])["f1"] for match in half] for half in (before, after)])
+    order = np.argsort(f1[0] - f1[1], kind="stable")
+    ranks = np.unique(np.linspace(0, len(order) - 1, PICTURES).round().astype(int))
+    for number, rank in enumerate(ranks, 1):
+        place = order[rank]
         sample = samples[scorer.rows[place]]
-        for axes, settings, name in zip(row, both, ("default", "tuned"), strict=True):
+        width, height = (
+            PANEL * np.array([sample.width, sample.height]) / max(sample.width, sample.height)
+        )
+        figure, row = plt.subplots(1, 2, figsize=(max(2 * width, PANEL) + 0.3, height + 1.3))
+        for axes, settings, name, score in zip(
+            row, (default, tuned), ("default", "tuned"), f1[:, place], strict=True
+        ):
             axes.imshow(_draw(scorer, place, sample, settings))
-            axes.set_axis_off()
-            f1 = summarise([_match(scorer, place, settings)])["f1"]
+            axes.set(xticks=[], yticks=[])
             axes.set_title(
-                f"{name}: F1 of this image {f1:.2f}\ntext_threshold {settings.text_threshold:.2f}, "
-                f"link_threshold {settings.link_threshold:.2f}, low_text {settings.low_text:.2f}"
+                f"{name}: F1 of this image {score:.2f}\ntext_threshold "
+                f"{settings.text_threshold:.2f}, link_threshold {settings.link_threshold:.2f}, "
+                f"low_text {settings.low_text:.2f}"
             )
-        figure.suptitle(
-            f"{sample.file} (number {list(order).index(place) + 1} of {len(order)} by gain)  "
-            "green: word found (IoU 0.5)   red: false box   orange: word missed"
+        figure.supxlabel(
+            "green: word found (IoU at least 0.5)   red: false box   orange: word missed\n"
+            f"{sample.file}, {rank + 1} of {len(order)} in the order of gain"
         )
         save_figure(figure, folder / f"before_after_{number}.png")
-
-
-def _match(scorer: Scorer, place: int, settings: DetectionSettings):
-    boxes = decode_maps(scorer.maps[settings.long_side].read(scorer.rows[place]), settings).boxes
-    return match_image(boxes, scorer.truth[settings.long_side][place])
 
 
 def _draw(scorer: Scorer, place: int, sample: Sample, settings: DetectionSettings) -> np.ndarray:

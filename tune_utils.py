@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from box_metrics import ImageMatch, Truth, match_table, overlap_table, summarise
 from cli_utils import progress_bar
 from dataset_utils import DataError, Sample
-from detection_utils import DetectionSettings, compute_metrics, decode_maps
+from detection_utils import DetectionSettings, compute_metrics, decode_maps, match_maps
 from tune_maps import MapFolder
 
 LOW_TEXT = (0.05, 0.7)  # the range searched
@@ -64,9 +64,15 @@ class Scorer:
 
     def __call__(self, settings: DetectionSettings) -> dict[str, float]:
         """precision, recall, f1 and iou, each 0..1."""
+        return compute_metrics(*self._maps_and_truth(settings), settings)
+
+    def matches(self, settings: DetectionSettings) -> list[ImageMatch]:
+        """The same image by image."""
+        return match_maps(*self._maps_and_truth(settings), settings)
+
+    def _maps_and_truth(self, settings: DetectionSettings) -> tuple[Iterable, list[Truth]]:
         folder = self.maps[settings.long_side]
-        truth = self.truth[settings.long_side]
-        return compute_metrics((folder.read(row) for row in self.rows), truth, settings)
+        return (folder.read(row) for row in self.rows), self.truth[settings.long_side]
 
     def sweep(self, settings: DetectionSettings, objective: str, floor: float = 0.0) -> dict:
         """The scores for every text_threshold from low_text upwards, decoding each image once.
@@ -78,10 +84,10 @@ class Scorer:
             stopped: whether it was.
         """
         thresholds = text_thresholds(settings.low_text)
-        folder, truth = self.maps[settings.long_side], self.truth[settings.long_side]
         totals, early = np.zeros((len(thresholds), 4)), None
-        for done, (row, words) in enumerate(zip(self.rows, truth, strict=True), 1):
-            totals += _match_sweep(folder.read(row), words, settings, thresholds)
+        pairs = zip(*self._maps_and_truth(settings), strict=True)
+        for done, (maps, truth) in enumerate(pairs, 1):
+            totals += _match_sweep(maps, truth, settings, thresholds)
             if done == len(self.rows) // EARLY_SHARE and totals[0, 2] >= EARLY_WORDS:
                 points = _points(thresholds, totals)
                 early = max(score_of(_scores(point), objective) for point in points)
