@@ -230,6 +230,7 @@ def draw_before_after(
             "green: word found (IoU at least 0.5)   red: false box   orange: word missed\n"
             f"{sample.file}, {rank + 1} of {len(order)} in the order of gain"
         )
+        figure.tight_layout()  # and again in save_figure: pictures move the first time
         save_figure(figure, folder / f"before_after_{number}.png")
 
 

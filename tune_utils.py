@@ -29,8 +29,8 @@ LOW_TEXT = (0.05, 0.7)  # the range searched
 LINK = (0.05, 0.95)  # of link_threshold
 HIGHEST, STEP = 0.95, 0.02  # of text_threshold, which starts at low_text
 DIGITS = 3  # of a threshold; the maps have 256 levels
-EARLY_SHARE = 4  # a trial is judged after 1 / EARLY_SHARE of the images
-EARLY_WORDS = 300  # in that share; with fewer, chance decides and no trial is stopped
+EARLY_SHARE = 4  # a trial is judged after the first 1 / EARLY_SHARE of the images,
+EARLY_WORDS = 700  # or later, after so many words: with fewer, chance decides
 MARGIN = 0.05  # of the score; a trial that is then so far behind the best one is stopped
 OPEN_TRIES, OPEN_PAUSE = 3, 0.5  # s between the tries to open a storage
 SQLITE_TIMEOUT = 60  # s that a process waits while others write
@@ -85,10 +85,11 @@ class Scorer:
         """
         thresholds = text_thresholds(settings.low_text)
         totals, early = np.zeros((len(thresholds), 4)), None
+        first = len(self.rows) / EARLY_SHARE
         pairs = zip(*self._maps_and_truth(settings), strict=True)
         for done, (maps, truth) in enumerate(pairs, 1):
             totals += _match_sweep(maps, truth, settings, thresholds)
-            if done == len(self.rows) // EARLY_SHARE and totals[0, 2] >= EARLY_WORDS:
+            if early is None and done >= first and totals[0, 2] >= EARLY_WORDS:
                 points = _points(thresholds, totals)
                 early = max(score_of(_scores(point), objective) for point in points)
                 if early < floor:
@@ -303,8 +304,9 @@ def rank(scores: dict[str, float], objective: str) -> tuple[float, float]:
 def floor_of(study: optuna.Study, objective: str) -> float:
     """Score on the first images below which a trial is stopped.
 
-    MARGIN below what the best trial so far had on the same images: as all trials are judged on the
-    same ones, much less than that is chance, see benchmarks/bench_tuning.py.
+    MARGIN below what the best trial so far had on the same images. Measured with the bundled model
+    and 16 settings within 0.02 of the best: on 700 words the gap to the best was off by 0.009 (one
+    standard deviation), and by 0.045 at most in 4800 draws.
     """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     best = max(trials, key=lambda trial: sum(trial.values), default=None)

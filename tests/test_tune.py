@@ -1,123 +1,141 @@
 """tune.py: on a model with random weights for its files, on true maps for its search."""
 
 import json
+import os
 import shutil
+import signal
+import time
+from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
 from conftest import SIZE, assert_refused, run, run_well, start
 
+import tune
+import tune_maps
+import tune_plots
 import tune_utils
-from dataset_utils import DataError, read_samples, read_triplet
-from detection_utils import DetectionSettings, load_settings
+from box_metrics import summarise
+from craft_utils import DECODERS
+from dataset_utils import ANNOTATIONS, CHARACTERS, DataError, read_samples, read_triplet
+from detection_utils import DetectionSettings, load_settings, match_maps
+from tune_utils import Point
 
-SMALL = ("--image_size", SIZE, "--test_size", "0.8", "--device", "cpu")
+SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
+HERE = DetectionSettings(long_side=SIZE)
+PLOTS = ("history", "pareto_front", "importance", "contour")
 
 
 @pytest.fixture
 def scorer(triplets, tmp_path):
     """Scores of settings on the triplets' own maps, made fainter: too faint for the defaults."""
     samples = read_samples(triplets)[0]
-    maps = np.stack([read_triplet(sample)[1] for sample in samples]) // 2
-    np.save(tmp_path / tune_utils.MAPS, maps)
-    return tune_utils.Scorer(tmp_path, list(range(len(samples))), samples, SIZE)
+    folder = tune_maps.MapFolder(tmp_path / "maps")
+    folder.path.mkdir()
+    for number, sample in enumerate(samples):
+        np.save(folder.file(number), read_triplet(sample)[1] // 2)
+    return tune_utils.Scorer({SIZE: folder}, list(range(len(samples))), samples)
 
 
-def test_tunes_resumes_and_shares_a_study(triplets, model_dir):
+@pytest.fixture
+def study(tmp_path):
+    return tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
+
+
+# --- The command -----------------------------------------------------------------------------
+
+
+def test_two_processes_share_maps_and_study_from_nothing(triplets, model_dir):
+    url = f"sqlite:///{model_dir / 'shared.db'}"
     command = ("tune.py", "--input_dir", triplets, "--model_dir", model_dir, *SMALL)
-    first = run_well(*command, "--n_trials", 3, "--n_jobs", 1)
-    assert "0 of 3 trials are there" in first.stdout and "default -> tuned" in first.stdout
+    shared = (*command, "--storage", url, "--study_name", "shared", "--n_jobs", 1)
+    finish_both([start(*shared, "--n_trials", 12) for _ in range(2)])
+    assert_shared(optuna.load_study(study_name="shared", storage=url), 12)
+    (maps,) = (model_dir / "tune").glob("maps-*")
+    numbers = [path.name for path in sorted(maps.iterdir())]
+    assert numbers == [f"{i:06d}.npy" for i in range(len(numbers))] and numbers
+    assert all(np.load(maps / name).shape == (2, SIZE, SIZE) for name in numbers)
+
     record = json.loads((model_dir / "detection.json").read_text())
-    assert record["n_trials"] == 3 and record["image_size"] == SIZE
+    assert record["n_trials"] in (12, 13) and record["settings"]["long_side"] == SIZE
     halves = [record["scores"][half] for half in ("searched", "held_back")]
     assert all(half["images"] >= 2 and {"default", "tuned"} <= set(half) for half in halves)
     assert load_settings(model_dir) == DetectionSettings(**record["settings"])
-    for name in ("optimization_history", "pareto_front", "thresholds"):
+    for name in PLOTS:
         assert (model_dir / "tune" / f"{name}.png").stat().st_size > 1000
 
-    second = run_well(*command, "--n_trials", 5, "--n_jobs", 2)
-    assert "using the maps of an earlier run" in second.stdout
-    assert "3 of 5 trials are there" in second.stdout
-    assert json.loads((model_dir / "detection.json").read_text())["n_trials"] == 5
+    journal = ("--storage", model_dir / "journal.log", "--n_jobs", 1, "--n_trials", 8)
+    finish_both([start(*command, *journal) for _ in range(2)])
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(model_dir / "journal.log"))
+    )
+    (study,) = optuna.get_all_study_names(storage)
+    assert_shared(optuna.load_study(study_name=study, storage=storage), 8)
 
-    url = f"sqlite:///{model_dir / 'shared.db'}"
-    shared = (*command, "--storage", url, "--study_name", "shared", "--n_jobs", 1)
-    both = [start(*shared, "--n_trials", 12) for _ in range(2)]
-    for process in both:
+
+def finish_both(processes):
+    for process in processes:
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, errors
-    trials = optuna.load_study(study_name="shared", storage=url).trials
+
+
+def assert_shared(study, n_trials):
+    trials = study.trials
     assert all(trial.state.is_finished() for trial in trials)
-    assert len(trials) in (12, 13)  # the other process may have one under way
+    assert len(trials) in (n_trials, n_trials + 1)  # the other process may have one under way
 
 
-def test_search_beats_the_defaults_and_keeps_the_order(scorer, tmp_path):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
-    tune_utils.search(study, scorer, DetectionSettings(), n_trials=15, n_jobs=1, timeout=None)
-    default = DetectionSettings(long_side=640)
-    tuned = tune_utils.choose(study, scorer, default)
-    assert len(study.trials) == 15
-    assert (
-        tune_utils.settings_of(study.trials[0].params, DetectionSettings()) == DetectionSettings()
+def test_goes_on_after_it_was_killed(triplets, model_dir):
+    command = ("tune.py", "--input_dir", triplets, "--model_dir", model_dir, *SMALL)
+    process = start(*command, "--n_trials", 100_000, "--n_jobs", 2)
+    journal, deadline = model_dir / "tune" / "trials.log", time.monotonic() + 200
+    while not journal.exists() or journal.read_text().count('"sweep"') < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    result = run_well(*command, "--n_trials", 1, "--n_jobs", 1)
+    assert "using the maps of an earlier run" in result.stdout
+    found = int(result.stdout.split(" of 1 trials are there")[0].split()[-1])
+    assert found >= 3
+    result = run_well(*command, "--n_trials", found + 2, "--n_jobs", 2)
+    assert f"{found} of {found + 2} trials are there" in result.stdout
+    assert json.loads((model_dir / "detection.json").read_text())["n_trials"] == found + 2
+
+
+def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
+    words_only = shutil.copytree(triplets, tmp_path / "words", ignore=only("images", ANNOTATIONS))
+    icdar = shutil.copytree(triplets, tmp_path / "icdar", ignore=only("images"))
+    (icdar / "gt").mkdir()
+    for sample in read_samples(triplets)[0]:
+        lines = [
+            ",".join(map(str, word.polygon.round().astype(int).ravel())) + ",text"
+            for word in sample.words
+            if len(word.polygon) == 4
+        ]
+        (icdar / "gt" / f"gt_{sample.image_path.stem}.txt").write_text("\n".join(lines))
+    # One of them by its own name, so that the two kinds can be told apart below.
+    result = run_well(
+        *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
+        *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
+        *("--objective", "f1"),
     )
-    for trial in study.trials:
-        settings = tune_utils.settings_of(trial.params, default)
-        assert settings.text_threshold >= settings.low_text
-    before, after = scorer(default), scorer(tuned)
-    assert before["f1"] == 0 and after["f1"] + after["iou"] > 0.3
-    assert tuned.long_side == 640
-    tune_utils.plot_study(study, tuned, tmp_path)
+    assert "searching on 8 images, 8 held back" in result.stdout
+    assert len(list((model_dir / "tune").glob("maps-*"))) == 2
 
 
-def test_a_lost_default_trial_still_takes_part(scorer, tmp_path):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
-    assert tune_utils.choose(study, scorer, DetectionSettings()) == DetectionSettings()
-    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
-    trial = study.ask()
-    tune_utils.suggest(trial, DetectionSettings())
-    study.tell(trial, [0.0, 0.0])
-    assert tune_utils.choose(study, scorer, DetectionSettings()) == DetectionSettings()
+def only(*names):
+    """shutil.copytree's ignore: of a data set's own folder only these."""
+
+    def ignore(folder, entries):
+        top = CHARACTERS in entries
+        return [entry for entry in entries if entry not in names] if top else []
+
+    return ignore
 
 
-def test_a_timeout_ends_the_search(scorer, tmp_path):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
-    tune_utils.search(study, scorer, DetectionSettings(), n_trials=100_000, n_jobs=1, timeout=0.5)
-    assert 0 < tune_utils.count_finished(study) < 1000
-
-
-def test_the_fingerprint_follows_model_data_and_size(triplets, model_dir):
-    samples = read_samples(triplets)[0]
-    keys = {tune_utils.fingerprint(model_dir, samples, size) for size in (128, 256)}
-    keys.add(tune_utils.fingerprint(model_dir, samples[1:], 128))
-    weights = model_dir / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    keys.add(tune_utils.fingerprint(model_dir, samples, 128))
-    assert len(keys) == 4
-
-
-def test_damaged_images_are_left_out(triplets, tmp_path):
-    class Detector:
-        def run(self, batch):
-            return np.repeat(batch[:, None, :, :, 0], 2, axis=1)
-
-    folder = shutil.copytree(triplets, tmp_path / "data")
-    samples = read_samples(folder)[0]
-    samples[0].image_path.write_bytes(b"not an image")
-    samples[-1].image_path.unlink()
-    rows, problems = tune_utils.predict_maps(tmp_path, "key", samples, 64, Detector)
-    assert rows == list(range(1, 7)) and len(problems) == 2
-    maps = np.load(tmp_path / tune_utils.MAPS)
-    assert maps.shape == (8, 2, 64, 64) and all(maps[row].any() for row in rows)
-    again = tune_utils.predict_maps(tmp_path, "key", samples, 64, lambda: pytest.fail("not needed"))
-    assert again == (rows, problems)
-    for sample in samples:
-        sample.image_path.unlink(missing_ok=True)
-    with pytest.raises(DataError, match="none of the 8 test images"):
-        tune_utils.predict_maps(tmp_path, "other", samples, 64, Detector)
-
-
-def test_bad_input_is_one_line(triplets, random_model, tmp_path):
+def test_bad_input_is_one_line(triplets, random_model, model_dir, tmp_path):
     data, model = ("--input_dir", triplets), ("--model_dir", random_model)
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -125,8 +143,93 @@ def test_bad_input_is_one_line(triplets, random_model, tmp_path):
     assert_refused(run("tune.py", "--input_dir", empty, *model), empty, "generate_images.py")
     assert_refused(run("tune.py", *data, "--model_dir", empty), empty, "train.py")
     assert_refused(run("tune.py", *data, *model, "--n_trials", 0), "at least 1")
-    assert_refused(run("tune.py", *data, *model, "--image_size", 100), "multiple of 32")
+    assert_refused(run("tune.py", *data, *model, "--test_size", 0), "--test_size")
     assert_refused(run("tune.py", *data, *model, "--nonsense"), "--nonsense")
+    storage = ("--storage", tmp_path / "none" / "trials.log")
+    result = run("tune.py", *data, "--model_dir", model_dir, *storage)
+    assert_refused(result, "--storage", "cannot be used")
+
+
+# --- The search ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_sweep_scores_each_text_threshold_as_decoding_anew_does(scorer, decoder):
+    settings = replace(HERE, low_text=0.21, link_threshold=0.2, decoder=decoder)
+    result = scorer.sweep(settings, "both")
+    assert [point[0] for point in result["points"]] == [
+        pytest.approx(0.22 + 0.02 * i) for i in range(37)
+    ]
+    scores = [dict(zip(tune_utils.SCORES, point[1:], strict=True)) for point in result["points"]]
+    assert len({score["recall"] for score in scores}) > 2  # so that something is compared
+    for point, swept in zip(result["points"][::4], scores[::4], strict=True):
+        assert scorer(replace(settings, text_threshold=point[0])) == pytest.approx(swept, abs=1e-6)
+
+
+def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, tmp_path):
+    tune_utils.search(study, scorer, HERE, n_trials=15, n_jobs=1)
+    points = [Point(HERE, scorer(HERE)), *tune_utils.points_of(study, HERE)]
+    tuned = tune_utils.choose(points, "both")
+    assert len(study.trials) == 15
+    assert tune_utils.settings_of(study.trials[0].params, HERE) == HERE
+    assert all(p.settings.text_threshold >= p.settings.low_text for p in points)
+    before, after = scorer(HERE), scorer(tuned)
+    assert before["f1"] == 0 and after["f1"] + after["iou"] > 0.3
+    assert after["f1"] + after["iou"] == pytest.approx(
+        max(p.scores["f1"] + p.scores["iou"] for p in points), abs=1e-5
+    )
+    assert tuned.long_side == SIZE
+    tune_plots.plot_study(study, points, HERE, tuned, "both", tmp_path)
+    tune_plots.draw_before_after(scorer, read_samples(triplets)[0], HERE, tuned, tmp_path)
+    names = {path.stem for path in tmp_path.glob("*.png")}
+    assert names == {*PLOTS, *(f"before_after_{i}" for i in range(1, 5))}
+    assert sum(tune_plots.importances(points, "both").values()) == pytest.approx(1)
+
+
+def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
+    monkeypatch.setattr(tune_utils, "EARLY_WORDS", 1)
+    good = replace(HERE, low_text=0.2, link_threshold=0.2)
+    whole = scorer.sweep(good, "both")
+    assert not whole["stopped"] and whole["early"] is not None
+    assert scorer.sweep(good, "both", floor=whole["early"])["stopped"] is False
+    assert scorer.sweep(good, "both", floor=whole["early"] + 0.01)["stopped"] is True
+    assert tune_utils.floor_of(study, "both") == 0
+    tune_utils.search(study, scorer, HERE, n_trials=30, n_jobs=1)
+    states = [trial.state.name for trial in study.trials]
+    assert states.count("PRUNED") >= 1 and states.count("COMPLETE") >= 2
+    best = max(trial.user_attrs["early"] for trial in study.trials if trial.values)
+    assert 0 < tune_utils.floor_of(study, "both") <= best - tune_utils.MARGIN
+    # Too few words to judge by: nothing is stopped.
+    monkeypatch.setattr(tune_utils, "EARLY_WORDS", 10_000)
+    assert scorer.sweep(good, "both", floor=1.0)["stopped"] is False
+
+
+@pytest.mark.parametrize("objective", ["f1", "iou"])
+def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
+    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", 0, objective)
+    tune_utils.search(study, scorer, HERE, n_trials=8, n_jobs=1, objective=objective)
+    assert len(study.directions) == 1
+    points = tune_utils.points_of(study, HERE)
+    chosen = scorer(tune_utils.choose(points, objective))
+    best = max(point.scores[objective] for point in points)
+    assert chosen[objective] == pytest.approx(best, abs=1e-6)
+
+
+def test_choice_and_front():
+    def point(f1, iou):
+        return Point(replace(HERE, low_text=round(f1 / 2, 3)), {"f1": f1, "iou": iou})
+
+    points = [point(0.5, 0.9), point(0.6, 0.8), point(0.8, 0.5), point(0.7, 0.5), point(0.55, 0.6)]
+    assert tune_utils.pareto_front(points) == [points[2], points[1], points[0]]
+    assert tune_utils.choose(points, "both") == points[1].settings  # ties go to the higher F1
+    assert tune_utils.choose(points, "f1") == points[2].settings
+    assert tune_utils.choose(points, "iou") == points[0].settings
+    assert tuple(tune_utils.OBJECTIVES) == tune.OBJECTIVES
+
+
+def test_a_timeout_ends_the_search(scorer, study):
+    tune_utils.search(study, scorer, HERE, n_trials=100_000, n_jobs=1, timeout=0.5)
+    assert 0 < len(tune_utils.finished_trials(study)) < 1000
 
 
 def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
@@ -136,9 +239,101 @@ def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
     open_study(None, "one model")
     with pytest.raises(DataError, match="--study_name"):
         open_study(None, "another model")
-    for url in ("nonsense", f"sqlite:///{tmp_path}/none/x.db"):
+    for url in ("nonsense", f"sqlite:///{tmp_path}/none/x.db", f"{tmp_path}/none/x.log"):
         with pytest.raises(DataError, match="--storage"):
             open_study(url, "key")
     (tmp_path / "trials.log").write_text("damaged\nlines\n")
     with pytest.raises(DataError, match="trials.log"):
         open_study(None, "one model")
+
+
+def test_a_torn_line_of_the_journal_is_dropped(scorer, study, tmp_path):
+    tune_utils.search(study, scorer, HERE, n_trials=2, n_jobs=1)
+    with (tmp_path / "trials.log").open("ab") as file:
+        file.write(b'{"op_code": 5, "torn')
+    for n_trials in (3, 4):
+        again = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
+        tune_utils.search(again, scorer, HERE, n_trials=n_trials, n_jobs=1)
+        assert len(tune_utils.finished_trials(again)) == n_trials
+
+
+# --- The maps --------------------------------------------------------------------------------
+
+
+class Detector:
+    """Gives the red channel for both maps; enlarges twice."""
+
+    def scale(self, width, height):
+        return 2.0
+
+    def run(self, batch):
+        assert batch.shape[1] % 32 == 0 and batch.shape[2] % 32 == 0
+        return np.repeat(batch[:, None, :, :, 0], 2, axis=1)
+
+
+def test_damaged_images_are_left_out(triplets, tmp_path):
+    folder = shutil.copytree(triplets, tmp_path / "data")
+    samples = read_samples(folder)[0]
+    samples[0].image_path.write_bytes(b"not an image")
+    samples[-1].image_path.unlink()
+    maps, problems = tune_maps.predict_maps(tmp_path, "key", samples, Detector)
+    there = [i for i in range(8) if maps.file(i).exists()]
+    assert there == list(range(1, 7)) and len(problems) == 2
+    assert all(maps.read(i).shape == (2, 2 * SIZE, 2 * SIZE) for i in there)
+    area = sum(2 * 2 * cared for cared in truth_areas(samples[1], 1.0))
+    assert maps.truth(1, samples[1]).cared.areas.sum() == pytest.approx(area, rel=1e-4)
+    maps.file(3).unlink()  # as after an interruption
+    tune_maps.predict_maps(tmp_path, "key", samples, Detector)
+    assert maps.file(3).exists()
+    sound = samples[1:7]
+    tune_maps.predict_maps(tmp_path, "sound", sound, Detector)
+    tune_maps.predict_maps(tmp_path, "sound", sound, lambda: pytest.fail("not needed"))
+    for sample in samples:
+        sample.image_path.unlink(missing_ok=True)
+    with pytest.raises(DataError, match="none of the 8 test images"):
+        tune_maps.predict_maps(tmp_path, "other", samples, Detector)
+
+
+def truth_areas(sample, scale):
+    from shapely import Polygon
+
+    return [Polygon(word.polygon * scale).area for word in sample.words]
+
+
+def test_only_maps_long_unused_are_deleted(triplets, tmp_path):
+    samples = read_samples(triplets)[0]
+    for key in ("old", "young"):
+        tune_maps.predict_maps(tmp_path, key, samples, Detector)
+    long_ago = time.time() - 2 * tune_maps.KEPT
+    os.utime(tmp_path / "maps-old", (long_ago, long_ago))
+    tune_maps.predict_maps(tmp_path, "new", samples, Detector)
+    assert {path.name for path in tmp_path.glob("maps-*")} == {"maps-young", "maps-new"}
+
+
+def test_the_fingerprint_follows_model_data_and_settings(triplets, model_dir):
+    samples = read_samples(triplets)[0]
+    keys = {tune_maps.fingerprint(model_dir, samples, size) for size in (128, 256)}
+    keys.add(tune_maps.fingerprint(model_dir, samples[1:], 128))
+    weights = model_dir / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    keys.add(tune_maps.fingerprint(model_dir, samples, 128))
+    assert len(keys) == 4
+
+
+def test_impossible_settings_are_refused(model_dir):
+    for settings in (
+        {"text_threshold": 7},
+        {"decoder": "none"},
+        {"long_side": 0},
+        {"low_text": "x"},
+    ):
+        (model_dir / "detection.json").write_text(json.dumps({"settings": settings}))
+        with pytest.raises(DataError, match="detection.json"):
+            load_settings(model_dir)
+
+
+def test_matches_add_up_to_the_scores(scorer):
+    settings = replace(HERE, text_threshold=0.3, low_text=0.2, link_threshold=0.2)
+    maps = [scorer.maps[SIZE].read(row) for row in scorer.rows]
+    assert scorer.matches(settings) == match_maps(maps, scorer.truth[SIZE], settings)
+    assert summarise(scorer.matches(settings)) == scorer(settings)
