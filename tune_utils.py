@@ -1,6 +1,8 @@
 """The search for thresholds: the score of a trial, the study, the choice."""
 
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import (
@@ -332,6 +334,14 @@ def _start_worker(scorer: Scorer) -> None:
     global _scorer
     _scorer = scorer
     cv2.setNumThreads(1)  # the processes share the cores
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker with the process that started it, which may be killed at any moment."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _score(settings: DetectionSettings, objective: str, floor: float) -> dict:
