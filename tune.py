@@ -84,13 +84,13 @@ def main() -> None:
 
     import tune_utils as tuning
     from detection_utils import save_settings
-    from tune_plots import draw_before_after, plot_study
+    from tune_plots import Result, draw_before_after, plot_study
 
     default = default_settings(args)
     sides, decoders = sorted(set(args.long_side or [default.long_side])), sorted(set(args.decoder))
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
-    study, name, key = open_study(args, work, samples, sides, decoders)
+    study, name, key = open_study(args, work, samples, default, sides, decoders)
     maps, rows = predict_maps(args, work, samples, sides)
     searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows))
     print(
@@ -102,16 +102,13 @@ def main() -> None:
         *(args.objective, decoders),
     )
 
-    before = searched(default)
     # The defaults take part even when their trial was lost, so that tuning never ends below them.
-    points = [tuning.Point(default, before), *tuning.points_of(study, default)]
-    tuned = tuning.choose(points, args.objective)
+    points = [tuning.Point(default, searched(default)), *tuning.points_of(study, default)]
+    chosen = tuning.choose(points, args.objective)
+    tuned = chosen.settings
     scores = {
-        half: {"images": len(score.rows), "default": first, "tuned": score(tuned)}
-        for half, score, first in (
-            ("searched", searched, before),
-            ("held_back", held_back, held_back(default)),
-        )
+        "searched": score_both(searched, points[0].scores, searched(tuned)),
+        "held_back": score_both(held_back, held_back(default), held_back(tuned)),
     }
     gain = gain_of(scores["held_back"], args.objective)
     path = save_settings(
@@ -125,7 +122,7 @@ def main() -> None:
         study_name=name,
         data_fingerprint=key,
     )
-    plot_study(study, points, default, tuned, args.objective, work)
+    plot_study(Result(study, points, chosen, args.objective), work)
     draw_before_after(held_back, samples, default, tuned, work)
     report(default, tuned, scores["held_back"], gain)
     print(f"  {path}: read by detect.py and evaluate.py; plots and pictures in {work}")
@@ -174,7 +171,7 @@ def default_settings(args: argparse.Namespace):
         return default
 
 
-def open_study(args: argparse.Namespace, work: Path, samples: list, sides: list, decoders: list):
+def open_study(args: argparse.Namespace, work: Path, samples: list, default, sides, decoders):
     """The study, its name and its fingerprint; before the network runs, which takes minutes."""
     import tune_utils as tuning
     from tune_maps import fingerprint
@@ -182,7 +179,7 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, sides: list,
     key = fingerprint(args.model_dir, samples, sides, decoders, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
-    study = tuning.open_study(args.storage, journal, name, key, args.seed, args.objective)
+    study = tuning.open_study(args.storage, journal, name, key, default, args.seed, args.objective)
     return study, name, key
 
 
@@ -216,6 +213,10 @@ def split_rows(rows: list[int]) -> tuple[list[int], list[int]]:
 
 
 # --- Afterwards ------------------------------------------------------------------------------
+
+
+def score_both(scorer, default: dict, tuned: dict) -> dict:
+    return {"images": len(scorer.rows), "default": default, "tuned": tuned}
 
 
 def gain_of(held_back: dict, objective: str) -> float:

@@ -26,7 +26,7 @@ from dataset_utils import DataError, Sample, read_image, write_atomically
 from detection_utils import truth_of
 from static import constants as C
 
-BATCH = 8  # images that the network sees at once
+BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
 KEPT = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
 
@@ -92,10 +92,13 @@ def predict_maps(
         except DataError as error:
             problems.append(str(error))
             continue
-        if batch and (len(batch) == BATCH or image.shape != batch[0][1].shape):
+        if batch and image.shape != batch[0][1].shape:
             _run(folder, batch, detector)
             batch = []
         batch.append((number, image))
+        if (len(batch) + 1) * image[..., 0].size > BATCH_PIXELS:
+            _run(folder, batch, detector)
+            batch = []
     if batch:
         _run(folder, batch, detector)
     if len(problems) == len(samples):

@@ -1,5 +1,6 @@
 """Pictures of a search for thresholds: its history, what it found, what that changes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -21,7 +22,6 @@ from tune_utils import (
     Scorer,
     finished_trials,
     pareto_front,
-    points_of,
     score_of,
 )
 
@@ -40,36 +40,51 @@ PICTURES, PANEL = 4, 7.3  # before and after; inches, longer side of one image
 FOUND, FALSE, MISSED = (0, 200, 0), (255, 40, 40), (255, 170, 0)  # RGB, of outlines
 
 
-def plot_study(
-    study: optuna.Study,
-    points: list[Point],
-    default: DetectionSettings,
-    tuned: DetectionSettings,
-    objective: str,
-    folder: Path,
-) -> None:
-    """Write history.png, pareto_front.png, importance.png and contour.png into a folder.
+@dataclass(frozen=True)
+class Result:
+    """What a search came to. points: all that were scored; the first is the default settings'."""
 
-    points: all that were scored, the default settings first; see tune_utils.points_of.
-    """
-    what = " and ".join(LABELS[name] for name in OBJECTIVES[objective])
-    name = f"mean of {what}" if len(OBJECTIVES[objective]) > 1 else what
-    first = points[0]
-    chosen = next(point for point in points if point.settings == tuned)
-    _plot_history(study, score_of(first.scores, objective), objective, name, folder)
-    _plot_pareto_front(points, first, chosen, folder)
-    scored = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    study: optuna.Study
+    points: list[Point]
+    chosen: Point
+    objective: str
+
+    @property
+    def default(self) -> Point:
+        return self.points[0]
+
+    @property
+    def name(self) -> str:
+        """Of the score."""
+        what = " and ".join(LABELS[name] for name in OBJECTIVES[self.objective])
+        return f"mean of {what}" if self.objective == "both" else what
+
+    def scores(self) -> np.ndarray:
+        return np.array([score_of(point.scores, self.objective) for point in self.points])
+
+    def marks(self) -> list[tuple[Point, dict, str]]:
+        """The points that every plot shows, with how they look and what they are called."""
+        return [(self.default, DEFAULT, "default"), (self.chosen, CHOSEN, "chosen")]
+
+
+def plot_study(result: Result, folder: Path) -> None:
+    """Write history.png, pareto_front.png, importance.png and contour.png into a folder."""
+    _plot_history(result, folder)
+    _plot_pareto_front(result, folder)
+    scored = result.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(scored) >= MIN_TRIALS:
-        _plot_importance(points_of(study, default), objective, name, folder)
-        _plot_contours(study, points, first, chosen, objective, name, folder)
+        _plot_importance(result, folder)
+        _plot_contours(result, folder)
 
 
-def _plot_history(study, before: float, objective: str, name: str, folder: Path) -> None:
+def _plot_history(result: Result, folder: Path) -> None:
     """Each trial's score, and the best so far."""
-    trials = finished_trials(study)
+    trials, before = finished_trials(result.study), result.scores()[0]
     numbers = np.arange(1, len(trials) + 1)
     stopped = np.array([trial.state == TrialState.PRUNED for trial in trials], bool)
-    scores = np.array([_best_score(trial.user_attrs["sweep"], objective) for trial in trials])
+    scores = np.array(
+        [_best_score(trial.user_attrs["sweep"], result.objective) for trial in trials]
+    )
     figure, axes = plt.subplots(figsize=(8, 5))
     axes.plot(numbers[~stopped], scores[~stopped], "o", color="C0", markersize=4, label="trial")
     axes.plot(
@@ -80,8 +95,8 @@ def _plot_history(study, before: float, objective: str, name: str, folder: Path)
     axes.step(numbers, best, where="post", color="C1", label="best so far")
     axes.axhline(before, color="black", linestyle=":", label="default settings")
     axes.set_xlabel("trial")
-    axes.set_ylabel(f"{name}, searched images")
-    axes.set_ylim(max(0, before - LOWEST), max(best[-1], scores.max()) + 0.03)
+    axes.set_ylabel(f"{result.name}, searched images")
+    axes.set_ylim(max(0, before - LOWEST), max(before, *scores) + 0.03)
     axes.set_title("History: each trial with its best text_threshold (the worst lie below)")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
@@ -93,43 +108,43 @@ def _best_score(sweep: list[list[float]], objective: str) -> float:
     return float(np.mean([{"f1": f1, "iou": iou}[key] for key in OBJECTIVES[objective]], 0).max())
 
 
-def _plot_pareto_front(points: list[Point], first: Point, chosen: Point, folder: Path) -> None:
+def _plot_pareto_front(result: Result, folder: Path) -> None:
     """F1 over mean IoU of everything that was scored; only its upper right corner matters."""
-    f1, iou = _column(points, "f1"), _column(points, "iou")
-    front = pareto_front(points)
+    f1, iou = _column(result.points, "f1"), _column(result.points, "iou")
+    front = pareto_front(result.points)
     figure, axes = plt.subplots(figsize=(7, 6))
     axes.plot(iou, f1, ".", color="silver", markersize=3, label="every setting tried")
     axes.plot(
         *(_column(front, "iou"), _column(front, "f1"), "o-"),
         **{"color": "C0", "markersize": 4, "label": "Pareto front: none is better in both"},
     )
-    for point, style, label in ((first, DEFAULT, "default"), (chosen, CHOSEN, "chosen")):
+    for point, style, label in result.marks():
         x, y = point.scores["iou"], point.scores["f1"]
         axes.plot(x, y, linestyle="", label=f"{label}: F1 {y:.3f}, IoU {x:.3f}", **style)
     good_iou, good_f1 = np.quantile(iou, 0.3), np.quantile(f1, 0.3)
-    axes.set_xlim(min(good_iou, first.scores["iou"]) - 0.02, iou.max() + 0.02)
-    axes.set_ylim(min(good_f1, first.scores["f1"]) - 0.02, f1.max() + 0.02)
+    axes.set_xlim(min(good_iou, result.default.scores["iou"]) - 0.02, iou.max() + 0.02)
+    axes.set_ylim(min(good_f1, result.default.scores["f1"]) - 0.02, f1.max() + 0.02)
     axes.set_xlabel("mean IoU, searched images")
     axes.set_ylabel("F1, searched images")
     axes.set_title("F1 against mean IoU (the worst settings lie outside)")
     _save(figure, folder / "pareto_front.png")
 
 
-def _plot_importance(points: list[Point], objective: str, name: str, folder: Path) -> None:
+def _plot_importance(result: Result, folder: Path) -> None:
     """Optuna's PED-ANOVA: which threshold tells the best tenth of the settings from the others."""
-    shares = importances(points, objective)
+    shares = importances(result)
     figure, axes = plt.subplots(figsize=(8, 3))
     names = sorted(shares, key=shares.get)
     bars = axes.barh(names, [shares[each] for each in names], color="C0")
     axes.bar_label(bars, fmt="%.2f", padding=4)
-    axes.set_xlim(0, 1.15 * max(shares.values()))
-    axes.set_xlabel(f"share in what makes the {name} high (PED-ANOVA)")
+    axes.set_xlim(0, 1.15 * max(*shares.values(), 0.1))
+    axes.set_xlabel(f"share in what makes the {result.name} high (PED-ANOVA)")
     axes.set_title("Importance: which threshold to be careful with")
     axes.grid(axis="x", alpha=0.3)
     save_figure(figure, folder / "importance.png")
 
 
-def importances(points: list[Point], objective: str) -> dict[str, float]:
+def importances(result: Result) -> dict[str, float]:
     """Each threshold's importance, together 1."""
     study = optuna.create_study(direction="maximize")
     ranges = {name: FloatDistribution(*limits) for name, limits in RANGES.items()}
@@ -137,40 +152,31 @@ def importances(points: list[Point], objective: str) -> dict[str, float]:
         optuna.trial.create_trial(
             params={name: getattr(point.settings, name) for name in RANGES},
             distributions=ranges,
-            value=score_of(point.scores, objective),
+            value=float(score),
         )
-        for point in points
+        for point, score in zip(result.points, result.scores(), strict=True)
     )
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _plot_contours(
-    study: optuna.Study,
-    points: list[Point],
-    first: Point,
-    chosen: Point,
-    objective: str,
-    name: str,
-    folder: Path,
-) -> None:
+def _plot_contours(result: Result, folder: Path) -> None:
     """The best score over two thresholds at a time, whatever the third one is."""
     figure, row = plt.subplots(1, 2, figsize=(14, 5.6))
-    best = max(score_of(point.scores, objective) for point in points)
-    levels = best - np.array(BANDS)
+    levels = result.scores().max() - np.array(BANDS)
     bands = matplotlib.colors.BoundaryNorm(levels, 256, extend="min")
     for axes, other in zip(row, ("link_threshold", "text_threshold"), strict=True):
-        x, y, scores = _best_in_cells(points, "low_text", other, objective)
+        x, y, scores = _best_in_cells(result, "low_text", other)
         if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
             continue
         filled = axes.tricontourf(x, y, scores, levels=levels, extend="min", norm=bands)
         axes.plot(x, y, ".", color="black", markersize=2, label="scored on all images")
-        for point, style, label in ((first, DEFAULT, "default"), (chosen, CHOSEN, "chosen")):
+        for point, style, label in result.marks():
             at = point.settings.low_text, getattr(point.settings, other)
             axes.plot(*at, linestyle="", label=f"{label} ({at[0]:.2f}, {at[1]:.2f})", **style)
         axes.set(xlabel="low_text", xlim=LOW_TEXT, ylabel=other, ylim=RANGES[other])
-        figure.colorbar(filled, ax=axes, format="%.3f", label=f"best {name} found there")
-    stopped = [t.params for t in finished_trials(study) if t.state == TrialState.PRUNED]
+        figure.colorbar(filled, ax=axes, format="%.3f", label=f"best {result.name} found there")
+    stopped = [t.params for t in finished_trials(result.study) if t.state == TrialState.PRUNED]
     x, y = ([params[key] for params in stopped] for key in ("low_text", "link_threshold"))
     row[0].plot(x, y, "x", color="grey", markersize=4, label="stopped early: far worse")
     row[1].plot(LOW_TEXT, LOW_TEXT, color="grey", linestyle="--", label="text_threshold = low_text")
@@ -178,13 +184,12 @@ def _plot_contours(
     _save(figure, folder / "contour.png")
 
 
-def _best_in_cells(points: list[Point], x: str, y: str, objective: str) -> tuple[np.ndarray, ...]:
+def _best_in_cells(result: Result, x: str, y: str) -> tuple[np.ndarray, ...]:
     """x, y and score of the best point in each cell of a grid that holds any."""
     best: dict[tuple[int, int], tuple[float, float, float]] = {}
-    for point in points:
+    for point, score in zip(result.points, result.scores(), strict=True):
         at = getattr(point.settings, x), getattr(point.settings, y)
         cell = int(at[0] / CELL), int(at[1] / CELL)
-        score = score_of(point.scores, objective)
         if cell not in best or score > best[cell][2]:
             best[cell] = *at, score
     return tuple(np.array(list(best.values())).T)

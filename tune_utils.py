@@ -30,6 +30,7 @@ from tune_maps import MapFolder
 LOW_TEXT = (0.05, 0.7)  # the range searched
 LINK = (0.05, 0.95)  # of link_threshold
 HIGHEST, STEP = 0.95, 0.02  # of text_threshold, which starts at low_text
+SEARCHED = ("low_text", "link_threshold", "decoder", "long_side")  # the last two on request
 DIGITS = 3  # of a threshold; the maps have 256 levels
 EARLY_SHARE = 4  # a trial is judged after the first 1 / EARLY_SHARE of the images,
 EARLY_WORDS = 700  # or later, after so many words: with fewer, chance decides
@@ -139,9 +140,15 @@ def _scores(point: list[float]) -> dict[str, float]:
 
 
 def open_study(
-    storage: str | None, journal: Path, name: str, key: str, seed: int, objective: str = "both"
+    storage: str | None,
+    journal: Path,
+    name: str,
+    key: str,
+    default: DetectionSettings,
+    seed: int = 0,
+    objective: str = "both",
 ) -> optuna.Study:
-    """The study of this name, with the default thresholds as its first trial.
+    """The study of this name, with the default settings as its first trial.
 
     storage: an Optuna storage's URL, the name of a journal file that ends in .log, or None for the
     file `journal`. key: the fingerprint that a study found there must have. Raises DataError when
@@ -155,9 +162,7 @@ def open_study(
         study.sampler = optuna.samplers.TPESampler(seed=int(state))
         if not study.trials:
             study.set_user_attr("fingerprint", key)
-            default = DetectionSettings()
-            first = {"low_text": default.low_text, "link_threshold": default.link_threshold}
-            study.enqueue_trial(first, skip_if_exists=True)
+            study.enqueue_trial({name: getattr(default, name) for name in SEARCHED})
         known = study.user_attrs.get("fingerprint") == key
     except Exception as error:  # the library's, the database's or its driver's
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -377,6 +382,6 @@ def pareto_front(points: list[Point]) -> list[Point]:
     return front
 
 
-def choose(points: list[Point], objective: str) -> DetectionSettings:
-    """The settings with the highest score; ties go to the higher F1, then to the earlier point."""
-    return max(points, key=lambda point: rank(point.scores, objective)).settings
+def choose(points: list[Point], objective: str) -> Point:
+    """The point with the highest score; ties go to the higher F1, then to the earlier point."""
+    return max(points, key=lambda point: rank(point.scores, objective))

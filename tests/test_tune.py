@@ -40,7 +40,7 @@ def scorer(triplets, tmp_path):
 
 @pytest.fixture
 def study(tmp_path):
-    return tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
+    return tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
 
 
 # --- The command -----------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def test_goes_on_after_it_was_killed(triplets, model_dir):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=60)  # ends when the last worker has let go of the pipes
     result = run_well(*command, "--n_trials", 1, "--n_jobs", 1)
     assert "using the maps of an earlier run" in result.stdout
     found = int(result.stdout.split(" of 1 trials are there")[0].split()[-1])
@@ -169,7 +169,7 @@ def test_a_sweep_scores_each_text_threshold_as_decoding_anew_does(scorer, decode
 def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, tmp_path):
     tune_utils.search(study, scorer, HERE, n_trials=15, n_jobs=1)
     points = [Point(HERE, scorer(HERE)), *tune_utils.points_of(study, HERE)]
-    tuned = tune_utils.choose(points, "both")
+    tuned = tune_utils.choose(points, "both").settings
     assert len(study.trials) == 15
     assert tune_utils.settings_of(study.trials[0].params, HERE) == HERE
     assert all(p.settings.text_threshold >= p.settings.low_text for p in points)
@@ -179,11 +179,13 @@ def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, 
         max(p.scores["f1"] + p.scores["iou"] for p in points), abs=1e-5
     )
     assert tuned.long_side == SIZE
-    tune_plots.plot_study(study, points, HERE, tuned, "both", tmp_path)
+    best = next(point for point in points if point.settings == tuned)
+    result = tune_plots.Result(study, points, best, "both")
+    tune_plots.plot_study(result, tmp_path)
     tune_plots.draw_before_after(scorer, read_samples(triplets)[0], HERE, tuned, tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
     assert names == {*PLOTS, *(f"before_after_{i}" for i in range(1, 5))}
-    assert sum(tune_plots.importances(points, "both").values()) == pytest.approx(1)
+    assert sum(tune_plots.importances(result).values()) == pytest.approx(1)
 
 
 def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
@@ -206,11 +208,11 @@ def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
 
 @pytest.mark.parametrize("objective", ["f1", "iou"])
 def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", 0, objective)
+    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", HERE, 0, objective)
     tune_utils.search(study, scorer, HERE, n_trials=8, n_jobs=1, objective=objective)
     assert len(study.directions) == 1
     points = tune_utils.points_of(study, HERE)
-    chosen = scorer(tune_utils.choose(points, objective))
+    chosen = scorer(tune_utils.choose(points, objective).settings)
     best = max(point.scores[objective] for point in points)
     assert chosen[objective] == pytest.approx(best, abs=1e-6)
 
@@ -221,9 +223,9 @@ def test_choice_and_front():
 
     points = [point(0.5, 0.9), point(0.6, 0.8), point(0.8, 0.5), point(0.7, 0.5), point(0.55, 0.6)]
     assert tune_utils.pareto_front(points) == [points[2], points[1], points[0]]
-    assert tune_utils.choose(points, "both") == points[1].settings  # ties go to the higher F1
-    assert tune_utils.choose(points, "f1") == points[2].settings
-    assert tune_utils.choose(points, "iou") == points[0].settings
+    assert tune_utils.choose(points, "both") == points[1]  # ties go to the higher F1
+    assert tune_utils.choose(points, "f1") == points[2]
+    assert tune_utils.choose(points, "iou") == points[0]
     assert tuple(tune_utils.OBJECTIVES) == tune.OBJECTIVES
 
 
@@ -234,7 +236,7 @@ def test_a_timeout_ends_the_search(scorer, study):
 
 def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
     def open_study(storage, key):
-        return tune_utils.open_study(storage, tmp_path / "trials.log", "study", key, seed=0)
+        return tune_utils.open_study(storage, tmp_path / "trials.log", "study", key, HERE)
 
     open_study(None, "one model")
     with pytest.raises(DataError, match="--study_name"):
@@ -252,7 +254,7 @@ def test_a_torn_line_of_the_journal_is_dropped(scorer, study, tmp_path):
     with (tmp_path / "trials.log").open("ab") as file:
         file.write(b'{"op_code": 5, "torn')
     for n_trials in (3, 4):
-        again = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", seed=0)
+        again = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
         tune_utils.search(again, scorer, HERE, n_trials=n_trials, n_jobs=1)
         assert len(tune_utils.finished_trials(again)) == n_trials
 

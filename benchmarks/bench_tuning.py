@@ -1,0 +1,95 @@
+"""What tuning costs: the network once an image, then the trials.
+
+    python benchmarks/bench_tuning.py
+
+Generates images, runs the bundled model over them at their own size, and searches thresholds for
+them. Processor seconds, so that other work on the machine counts less; worker processes' start is
+in the trials' total.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import optuna  # noqa: E402
+import torch  # noqa: E402
+
+import tune_utils  # noqa: E402
+from dataset_utils import read_samples  # noqa: E402
+from detection_utils import DetectionSettings  # noqa: E402
+from detector import TextDetector  # noqa: E402
+from static import constants as C  # noqa: E402
+from tune_maps import predict_maps  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=5, help="times that a trial sees each image")
+    parser.add_argument("--n_trials", type=int, default=100)
+    parser.add_argument("--n_jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"PyTorch {torch.__version__}, Optuna {optuna.__version__}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), args)
+
+
+def measure(folder: Path, args: argparse.Namespace) -> None:
+    generate = ("generate_images.py", "--num_images", str(args.images), "--seed", "777")
+    subprocess.run(
+        [sys.executable, *generate, "--save_folder", folder / "data"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    samples = read_samples(folder / "data")[0]
+    started = time.process_time()
+    maps, _ = predict_maps(folder, "maps", samples, lambda: TextDetector(C.MODEL, long_side=512))
+    network = time.process_time() - started
+
+    base = DetectionSettings(long_side=512)
+    scorer = tune_utils.Scorer({512: maps}, [*range(len(samples))] * args.repeat, samples)
+    study = tune_utils.open_study(None, folder / "trials.log", "study", "key", base)
+    started, before = time.perf_counter(), processor_seconds()
+    tune_utils.search(study, scorer, base, args.n_trials, args.n_jobs)
+    wall, trials = time.perf_counter() - started, processor_seconds() - before
+    stopped = [trial.state.name for trial in study.trials].count("PRUNED")
+    settings = sum(len(trial.user_attrs["sweep"]) for trial in study.trials)
+
+    started = time.process_time()
+    scorer(base)
+    single = time.process_time() - started
+    words = np.mean([len(sample.words) for sample in samples])
+    print(f"  {len(samples)} images of {C.IMAGE_SIZE} px, {words:.0f} words an image")
+    print(f"  network: {network / len(samples):.3f} s an image")
+    print(
+        f"  {args.n_trials} trials on {len(scorer.rows)} images with {args.n_jobs} processes: "
+        f"{trials:.0f} s of the processor, {wall:.0f} s by the clock"
+    )
+    print(
+        f"  a trial: {trials / args.n_trials:.2f} s, {stopped} of them stopped early; "
+        f"{settings} settings scored; one setting alone: {single:.2f} s"
+    )
+
+
+def processor_seconds() -> float:
+    """Of this process and of those children that have ended."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in usage)
+
+
+if __name__ == "__main__":
+    main()
