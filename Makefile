@@ -39,6 +39,7 @@ bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_generator.py
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python benchmarks/bench_decoder.py
+	$(BIN)/python benchmarks/bench_tuning.py
 	$(BIN)/python benchmarks/bench_detection.py
 
 clean:  ## delete what demo made

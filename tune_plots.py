@@ -127,7 +127,9 @@ def _plot_pareto_front(result: Result, folder: Path) -> None:
     axes.set_xlabel("mean IoU, searched images")
     axes.set_ylabel("F1, searched images")
     axes.set_title("F1 against mean IoU (the worst settings lie outside)")
-    _save(figure, folder / "pareto_front.png")
+    axes.grid(alpha=0.3)
+    axes.legend(framealpha=0.9)
+    save_figure(figure, folder / "pareto_front.png")
 
 
 def _plot_importance(result: Result, folder: Path) -> None:
@@ -162,7 +164,7 @@ def importances(result: Result) -> dict[str, float]:
 
 def _plot_contours(result: Result, folder: Path) -> None:
     """The best score over two thresholds at a time, whatever the third one is."""
-    figure, row = plt.subplots(1, 2, figsize=(14, 5.6))
+    figure, row = plt.subplots(1, 2, figsize=(14, 6.2))
     levels = result.scores().max() - np.array(BANDS)
     bands = matplotlib.colors.BoundaryNorm(levels, 256, extend="min")
     for axes, other in zip(row, ("link_threshold", "text_threshold"), strict=True):
@@ -177,11 +179,15 @@ def _plot_contours(result: Result, folder: Path) -> None:
         axes.set(xlabel="low_text", xlim=LOW_TEXT, ylabel=other, ylim=RANGES[other])
         figure.colorbar(filled, ax=axes, format="%.3f", label=f"best {result.name} found there")
     stopped = [t.params for t in finished_trials(result.study) if t.state == TrialState.PRUNED]
-    x, y = ([params[key] for params in stopped] for key in ("low_text", "link_threshold"))
-    row[0].plot(x, y, "x", color="grey", markersize=4, label="stopped early: far worse")
+    if stopped:
+        x, y = ([params[key] for params in stopped] for key in ("low_text", "link_threshold"))
+        row[0].plot(x, y, "x", color="grey", markersize=4, label="stopped early: far worse")
     row[1].plot(LOW_TEXT, LOW_TEXT, color="grey", linestyle="--", label="text_threshold = low_text")
     figure.suptitle("Where the score is high: a wide band of one colour forgives, a narrow one not")
-    _save(figure, folder / "contour.png")
+    for axes in row:
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    save_figure(figure, folder / "contour.png")
 
 
 def _best_in_cells(result: Result, x: str, y: str) -> tuple[np.ndarray, ...]:
@@ -262,11 +268,3 @@ def _draw(scorer: Scorer, place: int, sample: Sample, settings: DetectionSetting
 
 def _column(points: list[Point], name: str) -> np.ndarray:
     return np.array([point.scores[name] for point in points])
-
-
-def _save(figure, path: Path) -> None:
-    for axes in figure.axes:
-        if axes.get_legend_handles_labels()[0]:
-            axes.grid(alpha=0.3)
-            axes.legend(framealpha=0.9)
-    save_figure(figure, path)
