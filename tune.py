@@ -51,7 +51,12 @@ def parse_arguments() -> argparse.Namespace:
         help="Optuna storage as sqlite:///FILE, or a journal FILE.log; default: in tune/",
     )
     add("--study_name", help="default: from the model, the images and what is searched")
-    add("--timeout", type=count(1), metavar="SECONDS", help="s, start no trial after that")
+    add(
+        "--timeout",
+        type=count(1),
+        metavar="SECONDS",
+        help="s of search, after which no trial starts",
+    )
     add(
         "--test_size",
         type=unit_interval,

@@ -29,6 +29,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 RANGES = {"text_threshold": (LOW_TEXT[0], HIGHEST), "link_threshold": LINK, "low_text": LOW_TEXT}
+PLOTS = ("history", "pareto_front", "importance", "contour")
 LABELS = {"f1": "F1", "iou": "mean IoU"}
 DEFAULT = {"marker": "s", "color": "white", "markeredgecolor": "black", "markersize": 9}
 CHOSEN = {"marker": "*", "color": "red", "markeredgecolor": "black", "markersize": 17}
@@ -68,7 +69,9 @@ class Result:
 
 
 def plot_study(result: Result, folder: Path) -> None:
-    """Write history.png, pareto_front.png, importance.png and contour.png into a folder."""
+    """Write the PLOTS into a folder, the last two only when there are trials enough."""
+    for name in PLOTS:
+        (folder / f"{name}.png").unlink(missing_ok=True)  # of an earlier search
     _plot_history(result, folder)
     _plot_pareto_front(result, folder)
     scored = result.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -24,7 +24,6 @@ from tune_utils import Point
 
 SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
 HERE = DetectionSettings(long_side=SIZE)
-PLOTS = ("history", "pareto_front", "importance", "contour")
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_two_processes_share_maps_and_study_from_nothing(triplets, model_dir):
     halves = [record["scores"][half] for half in ("searched", "held_back")]
     assert all(half["images"] >= 2 and {"default", "tuned"} <= set(half) for half in halves)
     assert load_settings(model_dir) == DetectionSettings(**record["settings"])
-    for name in PLOTS:
+    for name in tune_plots.PLOTS:
         assert (model_dir / "tune" / f"{name}.png").stat().st_size > 1000
 
     journal = ("--storage", model_dir / "journal.log", "--n_jobs", 1, "--n_trials", 8)
@@ -115,7 +114,6 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
             if len(word.polygon) == 4
         ]
         (icdar / "gt" / f"gt_{sample.image_path.stem}.txt").write_text("\n".join(lines))
-    # One of them by its own name, so that the two kinds can be told apart below.
     result = run_well(
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
@@ -184,7 +182,7 @@ def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, 
     tune_plots.plot_study(result, tmp_path)
     tune_plots.draw_before_after(scorer, read_samples(triplets)[0], HERE, tuned, tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
-    assert names == {*PLOTS, *(f"before_after_{i}" for i in range(1, 5))}
+    assert names == {*tune_plots.PLOTS, *(f"before_after_{i}" for i in range(1, 5))}
     assert sum(tune_plots.importances(result).values()) == pytest.approx(1)
 
 
