@@ -104,7 +104,7 @@ def main() -> None:
     )
     tuning.search(
         *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
-        *(args.objective, decoders),
+        *(args.objective, decoders, args.seed),
     )
 
     # The defaults take part even when their trial was lost, so that tuning never ends below them.
@@ -184,7 +184,7 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, default, sid
     key = fingerprint(args.model_dir, samples, sides, decoders, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
-    study = tuning.open_study(args.storage, journal, name, key, default, args.seed, args.objective)
+    study = tuning.open_study(args.storage, journal, name, key, default, args.objective)
     return study, name, key
 
 

@@ -145,7 +145,6 @@ def open_study(
     name: str,
     key: str,
     default: DetectionSettings,
-    seed: int = 0,
     objective: str = "both",
 ) -> optuna.Study:
     """The study of this name, with the default settings as its first trial.
@@ -157,9 +156,6 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         study = _create_study(storage or str(journal), name, len(OBJECTIVES[objective]))
-        # A sampler that starts again from the same seed would repeat its first draws.
-        state = np.random.SeedSequence([seed, len(study.trials)]).generate_state(1)[0]
-        study.sampler = optuna.samplers.TPESampler(seed=int(state))
         if not study.trials:
             study.set_user_attr("fingerprint", key)
             study.enqueue_trial({name: getattr(default, name) for name in SEARCHED})
@@ -221,6 +217,16 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
+def ask(study: optuna.Study, seed: int) -> optuna.Trial:
+    """A new trial. Its draws follow from the seed, its number and the trials that are known: no
+    process repeats those of another one, or its own from before it was stopped."""
+    study.sampler = optuna.samplers.TPESampler()
+    trial = study.ask()
+    state = np.random.SeedSequence([seed, trial.number]).generate_state(1)[0]
+    study.sampler = optuna.samplers.TPESampler(seed=int(state))
+    return trial
+
+
 def suggest(
     trial: optuna.Trial, base: DetectionSettings, decoders: list[str], sides: list[int]
 ) -> DetectionSettings:
@@ -248,6 +254,7 @@ def search(
     timeout: float | None = None,
     objective: str = "both",
     decoders: Iterable[str] = (),
+    seed: int = 0,
 ) -> None:
     """Score trials until the study has n_trials finished ones, or timeout (s) is over.
 
@@ -266,7 +273,7 @@ def search(
             while (
                 len(running) < n_jobs and done + len(running) < n_trials
             ) and time.monotonic() < deadline:
-                trial = study.ask()
+                trial = ask(study, seed)
                 settings = suggest(trial, base, list(decoders), list(scorer.maps))
                 floor = floor_of(study, objective)
                 running[pool.submit(_score, settings, objective, floor)] = trial

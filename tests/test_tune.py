@@ -206,13 +206,26 @@ def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
 
 @pytest.mark.parametrize("objective", ["f1", "iou"])
 def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", HERE, 0, objective)
+    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", HERE, objective)
     tune_utils.search(study, scorer, HERE, n_trials=8, n_jobs=1, objective=objective)
     assert len(study.directions) == 1
     points = tune_utils.points_of(study, HERE)
     chosen = scorer(tune_utils.choose(points, objective).settings)
     best = max(point.scores[objective] for point in points)
     assert chosen[objective] == pytest.approx(best, abs=1e-6)
+
+
+def test_draws_follow_from_the_seed_and_the_number_of_the_trial(scorer, tmp_path):
+    def params(name, seed, n_trials):
+        for number in n_trials:  # as after a stop each
+            study = tune_utils.open_study(None, tmp_path / "trials.log", name, "key", HERE)
+            tune_utils.search(study, scorer, HERE, number, n_jobs=1, seed=seed)
+        return [trial.params for trial in study.trials]
+
+    whole = params("whole", 0, [6])
+    assert params("stopped", 0, [2, 3, 6]) == whole
+    assert params("other", 1, [6])[1:] != whole[1:]
+    assert len({trial["low_text"] for trial in whole}) == 6
 
 
 def test_choice_and_front():
