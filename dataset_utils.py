@@ -82,10 +82,11 @@ class Sample:
     height: int
     words: list[Word]
     extra: dict = field(default_factory=dict)  # other fields of the annotation: font, kind, ...
+    elsewhere: Path | None = None  # the image, when it is not in images/ (other people's data)
 
     @property
     def image_path(self) -> Path:
-        return self.folder / IMAGES / self.file
+        return self.elsewhere or self.folder / IMAGES / self.file
 
     @property
     def heatmap_paths(self) -> tuple[Path, Path]:
