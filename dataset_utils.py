@@ -82,10 +82,11 @@ class Sample:
     height: int
     words: list[Word]
     extra: dict = field(default_factory=dict)  # other fields of the annotation: font, kind, ...
+    elsewhere: Path | None = None  # the image, when it is not in images/ (other people's data)
 
     @property
     def image_path(self) -> Path:
-        return self.folder / IMAGES / self.file
+        return self.elsewhere or self.folder / IMAGES / self.file
 
     @property
     def heatmap_paths(self) -> tuple[Path, Path]:
@@ -134,18 +135,22 @@ def make_folders(folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
 
 
-def write_triplet(sample: Sample, image: np.ndarray, maps: np.ndarray, jpeg_quality: int) -> None:
+def write_triplet(
+    sample: Sample, image: np.ndarray, maps: np.ndarray | None, jpeg_quality: int
+) -> None:
     """Write the three files of one sample.
 
-    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8, character then affinity.
+    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8, character then affinity, or None for words
+    whose characters are not known.
     Raises OSError when the disk refuses.
     """
     import cv2
 
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
-    for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
-        write_atomically(path, cv2.imencode(".png", heatmap)[1].tobytes())
+    if maps is not None:
+        for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
+            write_atomically(path, cv2.imencode(".png", heatmap)[1].tobytes())
     write_atomically(sample.image_path, data.tobytes())
 
 
@@ -247,7 +252,9 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
         )
     samples, problems = [], []
     for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if not line:  # the file's end; a chunk whose images were all damaged has nothing else
+                continue
             try:
                 samples.append(Sample.from_json(folder, json.loads(line)))
             except (ValueError, KeyError, TypeError) as error:

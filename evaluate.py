@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cli_utils import ArgumentParser, count, name_left_out, progress_bar, run_main
+from convert_utils import FORMATS, read_dataset
 from detect import add_detection_flags, open_detector
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
     from detector import TextDetector
-
-FORMATS = ("auto", "triplets", "icdar2013", "icdar2015", "funsd")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--input_dir", type=Path, required=True, help="folder with images and their words")
-    add("--format", choices=FORMATS, default="auto", help="layout of that folder")
+    add("--format", choices=("auto", *FORMATS), default="auto", help="of that folder")
     add("--output", type=Path, default=Path("results.csv"), help="table with a line an image")
     add("--max_samples", type=count(1), help="judge only the first so many images")
     add("--worst", type=count(0), default=0, help="draw so many images with the lowest F1")
@@ -56,7 +55,6 @@ class Judged:
 def main() -> None:
     args = parse_arguments()
     from box_metrics import summarise
-    from convert_utils import read_dataset
     from dataset_utils import DataError
 
     if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset_utils import write_atomically
+from dataset_utils import read_samples, read_triplet, write_atomically
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
 GREEN, RED = (0, 220, 0), (255, 40, 40)
@@ -58,6 +58,15 @@ def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarra
         fitted.append(np.full((side, side, 3), 255, np.uint8))
     rows = [np.hstack(fitted[i : i + columns]) for i in range(0, len(fitted), columns)]
     return np.vstack(rows)
+
+
+def write_preview(folder: Path, count: int = 12) -> None:
+    """A contact sheet of a triplet folder's first images: each, its maps over it, its quads."""
+    tiles = []
+    for sample in read_samples(folder)[0][:count]:
+        image, maps = read_triplet(sample)
+        tiles += [image, draw_maps(image, maps), draw_words(image, sample.words)]
+    save_picture(folder / "preview.jpg", contact_sheet(tiles, columns=6, side=320))
 
 
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:

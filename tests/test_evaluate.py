@@ -11,7 +11,7 @@ from conftest import SIZE, assert_refused, run, run_well
 from PIL import Image
 
 import evaluate
-from convert_utils import find_layout, read_dataset
+from convert_utils import find_format, read_dataset
 from dataset_utils import DataError, read_samples
 from detection_utils import DetectionSettings
 from detector import FoundWord, Result
@@ -61,7 +61,7 @@ def funsd(tmp_path):
 
 def test_icdar2015(icdar2015):
     samples, problems = read_dataset(icdar2015)
-    assert find_layout(icdar2015) == "icdar2015" and problems == []
+    assert find_format(icdar2015) == "icdar2015" and problems == []
     words = samples[0].words
     assert [word.text for word in words] == ["word", "###", 'a, "b",c']
     assert [word.ignore for word in words] == [False, True, False]
@@ -72,7 +72,7 @@ def test_icdar2015(icdar2015):
 
 def test_icdar2013(icdar2013):
     samples, problems = read_dataset(icdar2013)
-    assert find_layout(icdar2013) == "icdar2013" and problems == []
+    assert find_format(icdar2013) == "icdar2013" and problems == []
     assert [word.text for word in samples[0].words] == ['He said, ""4,000""', "two"]
     corners = [[10, 20], [60, 20], [60, 40], [10, 40]]
     np.testing.assert_array_equal(samples[0].words[0].polygon, corners)
@@ -80,7 +80,7 @@ def test_icdar2013(icdar2013):
 
 def test_funsd(funsd):
     samples, problems = read_dataset(funsd)
-    assert find_layout(funsd) == "funsd"
+    assert find_format(funsd) == "funsd"
     assert [(word.text, word.ignore) for word in samples[0].words] == [("Дата:", False), ("", True)]
     assert len(problems) == 1 and "no area" in problems[0]
 
@@ -106,9 +106,9 @@ def test_folders_that_are_no_data_set(tmp_path, icdar2013):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="not a data set"):
         read_dataset(tmp_path / "empty")
-    with pytest.raises(DataError, match="no images/"):
+    with pytest.raises(DataError, match="looked for annotations"):
         read_dataset(tmp_path / "empty", "funsd")
-    with pytest.raises(DataError, match="no annotated image"):
+    with pytest.raises(DataError, match=r"looked for .*json.* found gt/, images/"):
         read_dataset(icdar2013, "funsd")
 
 
@@ -155,9 +155,11 @@ def test_command_on_triplets(triplets, random_model, tmp_path):
 
 def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):
     data, model = ("--input_dir", icdar2013), ("--model_dir", random_model)
+    empty = tmp_path / "empty"
+    empty.mkdir()
     assert_refused(run("evaluate.py", *data, "--model_dir", tmp_path), tmp_path, "train.py")
-    assert_refused(run("evaluate.py", "--input_dir", tmp_path, *model), "not a data set")
+    assert_refused(run("evaluate.py", "--input_dir", empty, *model), "not a data set")
     assert_refused(run("evaluate.py", "--input_dir", tmp_path / "none", *model), "no such folder")
     assert_refused(run("evaluate.py", *data, *model, "--output", tmp_path / "x/y.csv"), "--output")
-    assert_refused(run("evaluate.py", *data, *model, "--format", "coco"), "--format")
+    assert_refused(run("evaluate.py", *data, *model, "--format", "xml"), "--format")
     assert_refused(run("evaluate.py", *data, *model, "--worst", -1), "at least 0")

@@ -1,0 +1,185 @@
+"""Turn a public data set into the folders that train.py, tune.py and evaluate.py read.
+
+    python convert_dataset.py --format synthtext --source SynthText --save_folder synthtext
+
+Sets that know their characters get heatmaps, like generated images. Sets with outlines of words
+only get none: evaluate.py and tune.py take them as they are, pseudo_label.py makes heatmaps of
+them. A chunk's annotation file is written last and marks the chunk done; the same command goes on
+where the last one stopped.
+"""
+
+import argparse
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from chunk_utils import (
+    LEFT_OUT,
+    PREVIEW,
+    RECORD,
+    chunk_path,
+    finish_chunk,
+    read_left_out,
+    run_chunks,
+    start_folder,
+)
+from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
+from convert_utils import FORMATS, read_items
+from dataset_utils import (
+    IMAGES,
+    DataError,
+    Sample,
+    read_image,
+    read_samples,
+    write_json,
+    write_triplet,
+)
+from formats.common import Item
+from heatmap_utils import draw_heatmaps
+from static import constants as C
+
+NAMED = 10  # lines about what was left out that are shown at the end
+
+
+def parse_arguments() -> argparse.Namespace:
+    listed = "; ".join(f"{name}: {known.title}" for name, known in FORMATS.items())
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--format", choices=FORMATS, required=True, metavar="NAME", help=listed)
+    add("--source", type=existing_folder, required=True, help="folder as it was downloaded")
+    add("--save_folder", type=Path, required=True, help="folder to write or go on with")
+    add("--split", help="only the images of this split (train, val, ...), where the set tells")
+    add("--max_samples", type=count(1), help="stop after so many images")
+    add("--chunk_size", type=count(1), default=100, help="images a worker converts in one go")
+    add("--num_workers", type=count(1), default=os.cpu_count(), help="processes")
+    add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    settings = {
+        "format": args.format,
+        "source": str(args.source.resolve()),
+        "characters": FORMATS[args.format].characters,
+        "split": args.split,
+        "max_samples": args.max_samples,
+        "chunk_size": args.chunk_size,
+    }
+    chunks = find_chunks(args)
+    first = next(chunks, None)  # a wrong folder is found before anything is written
+    if first is None:
+        raise DataError(f"{args.source}: no annotated image in it (of split {args.split})")
+    settings = start_folder(args.save_folder, settings, args.overwrite)
+    convert(args, first, chunks)
+    counts = summarise(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts})
+    report(args, counts)
+
+
+def find_chunks(args: argparse.Namespace) -> Iterator[tuple[int, list[Item | str]]]:
+    """The set's images in chunks, each with the number of its first image.
+
+    A line about an image left out stands in the chunk in which its image would be.
+    """
+    chunk, start, images = [], 0, 0
+    for item in read_items(args.format, args.source):
+        if isinstance(item, Item):
+            if args.split and item.split != args.split:
+                continue
+            if images == args.max_samples:
+                break
+            if images - start == args.chunk_size:
+                yield start, chunk
+                chunk, start = [], images
+            images += 1
+        chunk.append(item)
+    if images:
+        yield start, chunk
+
+
+def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> None:
+    """Convert the chunks that are not there yet, in parallel, with a progress bar."""
+
+    def waiting() -> Iterator[tuple]:
+        for start, entries in itertools.chain([first], chunks):
+            path = chunk_path(args.save_folder, start // args.chunk_size)
+            if path.exists():
+                bar.update(sum(isinstance(entry, Item) for entry in entries))
+            else:
+                yield path, start, entries, FORMATS[args.format].characters
+
+    with progress_bar(unit="image") as bar:
+        run_chunks(convert_chunk, waiting(), args.num_workers, bar.update)
+
+
+def convert_chunk(path: Path, start: int, entries: list[Item | str], characters: bool) -> int:
+    """Write the images of one chunk and their heatmaps; the number of images.
+
+    path: the chunk's annotation file. start: the number of its first image. Damaged images are
+    left out and named.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes share the cores
+    folder, records, problems = path.parent.parent, [], []
+    numbers = itertools.count(start)
+    for entry in entries:
+        if isinstance(entry, str):
+            problems.append(entry)
+            continue
+        file = f"{next(numbers):08d}.jpg"
+        problems += entry.problems
+        try:
+            image = read_image(entry.image_path)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        height, width = image.shape[:2]
+        extra = {"source": str(entry.image_path)}
+        sample = Sample(folder, file, width, height, entry.words, extra)
+        quads = [word.quads for word in entry.words]
+        maps = draw_heatmaps(quads, width, height) if characters else None
+        write_triplet(sample, image, maps, C.JPEG_QUALITY)
+        records.append(sample.to_json())
+    finish_chunk(path, records, problems)
+    return next(numbers) - start
+
+
+def summarise(folder: Path) -> dict[str, int]:
+    """Counts over the whole folder. Raises DataError when it holds no image."""
+    left_out = read_left_out(folder)
+    try:
+        words = [word for sample in read_samples(folder)[0] for word in sample.words]
+        images = sum(1 for _ in (folder / IMAGES).iterdir())
+    except DataError:
+        raise DataError(f"{folder}: not one image could be read; {left_out[:1]}") from None
+    return {
+        "images": images,
+        "words": len(words),
+        "don't-care words": sum(word.ignore for word in words),
+        "characters": sum(len(word.characters) for word in words),
+        "left out": len(left_out),
+    }
+
+
+def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
+    """Say what is there now, and what it is good for."""
+    folder = args.save_folder
+    print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    if counts["left out"]:
+        print(f"  what was left out, and why: {folder / LEFT_OUT}")
+        name_left_out(read_left_out(folder)[:NAMED])
+    if FORMATS[args.format].characters:
+        from plot_utils import write_preview
+
+        write_preview(folder)
+        print(f"  look at {folder / PREVIEW}; train.py takes it as it is")
+    else:
+        print("  words without characters: evaluate.py and tune.py take them as they are,")
+        print("  pseudo_label.py makes the heatmaps that train.py needs")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,148 @@
+"""Cell arrays of MATLAB 5 files, one cell after the other, so that a large one need not fit memory.
+
+The format is described in "MAT-File Format" (The MathWorks); scipy.io.loadmat reads a whole
+variable at once, which for SynthText's gt.mat takes gigabytes.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+HEADER = 128  # bytes before the first element
+PIECE = 1 << 16  # bytes read or inflated at once
+MATRIX, COMPRESSED, UTF8 = 14, 15, 16  # element types
+CELL, CHAR = 1, 4  # array classes
+NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
+TEXTS = {1: "utf-8", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+
+
+class MatError(ValueError):
+    """The file is not one of MATLAB 5, is cut short, or holds what is not expected there."""
+
+
+def iterate_cells(path: Path, name: str) -> Iterator[np.ndarray | list[str]]:
+    """The cells of the cell array `name`, in MATLAB's (column-major) order.
+
+    A numeric cell is an array of its own shape; a character cell is its rows, a string each.
+    Raises MatError, and OSError when the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        order = _byte_order(file.read(HEADER))
+        while True:
+            tag = file.read(8)
+            if len(tag) < 8:
+                raise MatError(f"{path}: no variable {name!r} in it")
+            kind, length = struct.unpack(order + "II", tag)
+            after = file.tell() + length
+            stream = _Stream(file, length, order, kind == COMPRESSED)
+            if kind == COMPRESSED:
+                kind, _ = stream.tag()[:2]
+            if kind == MATRIX:
+                array_class, shape, found = stream.array_header()
+                if found == name:
+                    if array_class != CELL:
+                        raise MatError(f"{path}: {name!r} is no cell array")
+                    for _ in range(int(np.prod(shape))):
+                        yield stream.array()
+                    return
+            file.seek(after)
+
+
+def _byte_order(header: bytes) -> str:
+    mark = header[126:128]
+    if mark not in (b"IM", b"MI"):
+        raise MatError("not a MATLAB 5 file; save it with -v7 (HDF5, -v7.3, is not read)")
+    return "<" if mark == b"IM" else ">"
+
+
+class _Stream:
+    """Reads elements from a part of a file, inflating it on the way where it is compressed."""
+
+    def __init__(self, file, length: int, order: str, compressed: bool):
+        self.file, self.left, self.order = file, length, order
+        self.inflate = zlib.decompressobj() if compressed else None
+        self.buffer = b""
+
+    def read(self, count: int) -> bytes:
+        parts, have = [self.buffer], len(self.buffer)
+        while have < count:
+            piece = self._piece()
+            parts.append(piece)
+            have += len(piece)
+        data = b"".join(parts)
+        self.buffer = data[count:]
+        return data[:count]
+
+    def _piece(self) -> bytes:
+        pending = self.inflate.unconsumed_tail if self.inflate else b""
+        if not pending:
+            pending = self.file.read(min(PIECE, self.left))
+            self.left -= len(pending)
+            if not pending:
+                raise MatError("the file is cut short")
+        try:
+            return self.inflate.decompress(pending, PIECE) if self.inflate else pending
+        except zlib.error as error:
+            raise MatError(f"damaged ({error})") from None
+
+    def tag(self) -> tuple[int, int, bytes | None]:
+        """Type and length of the next element, and its data when they fit into the tag."""
+        first, second = self.read(4), self.read(4)
+        kind = struct.unpack(self.order + "I", first)[0]
+        if kind >> 16:
+            return kind & 0xFFFF, kind >> 16, second[: kind >> 16]
+        return kind, struct.unpack(self.order + "I", second)[0], None
+
+    def element(self) -> tuple[int, bytes]:
+        """Type and data of the next element, padded to eight bytes in the file."""
+        kind, length, data = self.tag()
+        if data is None:
+            data = self.read(length)
+            self.read(-length % 8)
+        return kind, data
+
+    def array_header(self) -> tuple[int, tuple[int, ...], str]:
+        """Class, shape and name of the array whose tag was just read."""
+        flags = np.frombuffer(self.element()[1], self.order + "u4")
+        shape = np.frombuffer(self.element()[1], self.order + "i4")
+        return int(flags[0]) & 0xFF, tuple(int(n) for n in shape), self.element()[1].decode()
+
+    def array(self) -> np.ndarray | list[str]:
+        """The next array, numeric or of characters."""
+        kind, length, _ = self.tag()
+        if kind != MATRIX:
+            raise MatError(f"an array was expected, not an element of type {kind}")
+        if not length:
+            return np.zeros((0, 0))
+        array_class, shape, _ = self.array_header()
+        kind, data = self.element()
+        if array_class == CHAR:
+            return self._rows(kind, data, shape)
+        if kind not in NUMBERS:
+            raise MatError(f"an array of class {array_class} in a cell is not read")
+        values = np.frombuffer(data, self.order + NUMBERS[kind])
+        return values.reshape(shape, order="F")
+
+    def _rows(self, kind: int, data: bytes, shape: tuple[int, ...]) -> list[str]:
+        """The rows of a character array, which is stored column by column."""
+        if kind not in TEXTS:
+            raise MatError(f"characters of type {kind} are not read")
+        encoding = TEXTS[kind]
+        if encoding in ("utf-16", "utf-32"):
+            encoding += "-le" if self.order == "<" else "-be"
+        text = data.decode(encoding, errors="replace")
+        return ["".join(text[row :: shape[0]]) for row in range(shape[0])] if shape[0] else []

@@ -1,0 +1,21 @@
+"""The project's own annotations: annotations/*.jsonl beside images/, see dataset_utils.py.
+
+Whoever has other data writes this: one JSON object a line,
+    {"file": "a.jpg", "size": [640, 480], "words": [{"text": "on", "polygon": [[x, y], ...],
+     "characters": [{"text": "o", "quad": [[x, y], [x, y], [x, y], [x, y]]}, ...],
+     "ignore": false}]}
+where polygon and quad run clockwise from their top left corner as one reads, in px; characters and
+ignore may be left out. Such a folder needs no heatmaps: convert_dataset.py draws them.
+"""
+
+from pathlib import Path
+
+from dataset_utils import read_samples
+from formats.common import Item, Items
+
+
+def read_triplets(source: Path) -> Items:
+    samples, problems = read_samples(source)
+    yield from problems
+    for sample in samples:
+        yield Item(sample.image_path, sample.words)

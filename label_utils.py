@@ -1,0 +1,160 @@
+"""Word boxes to character cells with a trained model: the weak supervision of CRAFT, section 3.2
+(Baek et al., CVPR 2019)."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from character_utils import split_characters
+
+from dataset_utils import Word
+from static import constants as C
+
+WORD_HEIGHT = 48  # px, to which a word is brought for the network
+MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
+MAX_WIDTH = 1024  # px of a crop; longer words are shrunk to it
+TALL = 1.5  # height / width from which an upright word of several letters runs downwards
+LOWEST = 0.5  # a confidence at or below it: the word is cut into equal parts (CRAFT)
+
+
+@dataclass
+class Crop:
+    """A word brought upright and to a common height.
+
+    pixels: (h, w, 3) uint8, sides multiples of C.STRIDE. polygon: (k, 2), the word in it.
+    to_image: (3, 3) homography from the crop's continuous coordinates to the image's.
+    """
+
+    pixels: np.ndarray
+    polygon: np.ndarray
+    to_image: np.ndarray
+
+
+def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
+    """Cut a word out of an image (H, W, 3) uint8; None when it has no extent.
+
+    polygon: (k, 2) px, clockwise from the top left corner as one reads.
+    """
+    frame = polygon if len(polygon) == 4 else enclosing_quad(polygon)
+    sides = np.linalg.norm(np.roll(frame, -1, 0) - frame, axis=1)
+    width, height = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+    if min(width, height) < 1:
+        return None
+    lateral = min(width, height) if height > TALL * width else height
+    scale = min(WORD_HEIGHT / lateral, MAX_WIDTH / max(width, height))
+    width, height, margin = width * scale, height * scale, MARGIN * lateral * scale
+    left, top, right, bottom = margin, margin, margin + width, margin + height
+    inner = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
+    to_crop = cv2.getPerspectiveTransform(frame.astype(np.float32), inner)
+    size = [int(-(-(side + margin) // C.STRIDE) * C.STRIDE) for side in (right, bottom)]
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from pixels' centres
+    pixels = cv2.warpPerspective(
+        image,
+        np.linalg.inv(half) @ to_crop @ half,
+        size,
+        flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return Crop(pixels, _map(to_crop, polygon), np.linalg.inv(to_crop))
+
+
+def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
+    """The smallest turned rectangle around a polygon, from the corner where its reading begins."""
+    corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32)))
+    if cv2.contourArea(corners, oriented=True) < 0:
+        corners = corners[::-1]
+    half = len(polygon) // 2
+    reading = polygon[half - 1] - polygon[0] + polygon[half] - polygon[-1]
+    along = np.roll(corners, -1, 0) - corners
+    along = along / np.linalg.norm(along, axis=1, keepdims=True).clip(1e-6)
+    return np.roll(corners, -int((along @ reading).argmax()), axis=0)
+
+
+def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
+    """The word with the cells that the model sees in its crop, and how far they can be trusted.
+
+    textmap: (h, w) uint8, the crop's character map. Confidence is (l - |l - lc|) / l for l letters
+    and lc cells found; at LOWEST or below the word is cut into l equal parts, its confidence
+    LOWEST. A word without a transcription has what was found, with confidence LOWEST; it is
+    don't-care when nothing was.
+    """
+    letters = [letter for letter in word.text if not letter.isspace()]
+    quads = split_characters(textmap.astype(np.float32) / 255, crop.polygon, len(letters) or None)
+    confidence = LOWEST
+    if letters:
+        known, found = len(letters), len(quads)
+        confidence = (known - min(known, abs(known - found))) / known
+        if confidence <= LOWEST:
+            quads, confidence = cut_evenly(crop.polygon, known), LOWEST
+    if not len(quads):
+        return Word(word.text, [], word.quads, word.polygon, True)
+    texts = letters if len(letters) == len(quads) else [""] * len(quads)
+    return Word(word.text, texts, _map(crop.to_image, quads), word.polygon, False, confidence)
+
+
+def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:
+    """Cut a word's outline into equal parts along its reading direction: (parts, 4, 2).
+
+    The first half of the polygon's points is its upper side, the second its lower one, backwards;
+    a tall upright outline is cut downwards.
+    """
+    polygon = np.asarray(polygon, np.float32)
+    if len(polygon) % 2:
+        polygon = enclosing_quad(polygon)
+    half = len(polygon) // 2
+    upper, lower = polygon[:half], polygon[: half - 1 : -1]
+    if len(polygon) == 4 and parts > 1 and _is_tall(polygon):
+        left, right = (_along(np.stack(side), parts) for side in zip(upper, lower, strict=True))
+        return np.stack([left[:-1], right[:-1], right[1:], left[1:]], 1)
+    above, below = _along(upper, parts), _along(lower, parts)
+    return np.stack([above[:-1], above[1:], below[1:], below[:-1]], 1)
+
+
+def _batches(places: list, size: int) -> list[list]:
+    return [places[i : i + size] for i in range(0, len(places), size)]
+
+
+def _is_tall(quad: np.ndarray) -> bool:
+    sides = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
+    return sides[1] + sides[3] > TALL * (sides[0] + sides[2])
+
+
+def _along(line: np.ndarray, parts: int) -> np.ndarray:
+    """Points (parts + 1, 2) at equal distances along a polyline (k, 2)."""
+    lengths = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    wanted = np.linspace(0, at[-1], parts + 1)
+    return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], 1)
+
+
+def _map(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) through a homography, float32."""
+    flat = np.asarray(points, np.float64).reshape(-1, 1, 2)
+    return cv2.perspectiveTransform(flat, homography).reshape(np.shape(points)).astype(np.float32)
+
+
+def label_images(
+    images: list[np.ndarray], words: list[list[Word]], run: Callable, batch_size: int
+) -> list[list[Word]]:
+    """Give the words of some images their characters.
+
+    images: (H, W, 3) uint8 each; words: those of each image. run: the network, (B, h, w, 3) uint8
+    to maps (B, 2, h, w) uint8. batch_size: crops that it sees at once. Don't-care words, and those
+    without extent, come back as don't-care.
+    """
+    crops = {
+        (i, k): crop
+        for i, (image, own) in enumerate(zip(images, words, strict=True))
+        for k, word in enumerate(own)
+        if not word.ignore and (crop := cut_word(image, word.polygon)) is not None
+    }
+    labelled = [[replace(word, ignore=True) for word in own] for own in words]
+    by_shape = sorted(crops, key=lambda place: crops[place].pixels.shape)
+    for _, group in itertools.groupby(by_shape, key=lambda place: crops[place].pixels.shape):
+        for batch in _batches(list(group), batch_size):
+            maps = run(np.stack([crops[place].pixels for place in batch]))
+            for (i, k), (textmap, _) in zip(batch, maps, strict=True):
+                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap)
+    return labelled

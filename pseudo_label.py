@@ -1,0 +1,189 @@
+"""Make character heatmaps for images of which only the words are known, with a trained model.
+
+    python pseudo_label.py --input_dir words --model_dir checkpoits --save_folder labelled
+
+The weak supervision of CRAFT: the model looks at each word by itself, its character map is cut
+into characters, and how well their number fits the transcription says how far they are trusted;
+train.py weighs the loss by it. Train on the result together with generated images, label again
+with the better model, and so on. A chunk's annotation file is written last and marks it done; the
+same command goes on where the last one stopped.
+"""
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chunk_utils import (
+    LEFT_OUT,
+    PREVIEW,
+    RECORD,
+    chunk_path,
+    finish_chunk,
+    read_left_out,
+    start_folder,
+)
+from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
+from convert_utils import FORMATS, read_dataset
+from dataset_utils import (
+    IMAGES,
+    DataError,
+    Sample,
+    read_image,
+    read_samples,
+    write_json,
+    write_triplet,
+)
+from heatmap_utils import draw_heatmaps
+from static import constants as C
+
+if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+    from detector import TextDetector
+
+NAMED = 10  # lines about what was left out that are shown at the end
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--input_dir", type=existing_folder, required=True, help="images with their words")
+    add("--format", choices=("auto", *FORMATS), default="auto", help="of --input_dir")
+    add("--model_dir", type=Path, help="folder with a model; default: checkpoits or the bundled")
+    add("--save_folder", type=Path, required=True, help="folder to write or go on with")
+    add(
+        "--piece_size",
+        type=count(64, 4096),
+        default=C.IMAGE_SIZE,
+        help="px; larger images are written shrunk to it, and cut into squares of it",
+    )
+    add("--max_samples", type=count(1), help="label only the first so many images")
+    add("--chunk_size", type=count(1), default=20, help="images that are labelled in one go")
+    add("--batch_size", type=count(1), default=32, help="words that the network sees at once")
+    add("--num_workers", type=count(1), default=os.cpu_count(), help="threads beside the network")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
+    add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    from detection_utils import choose_model, fingerprint
+
+    model_dir = choose_model(args.model_dir)
+    samples, problems = read_dataset(args.input_dir, args.format)
+    name_left_out(problems)
+    settings = {
+        "input_dir": str(args.input_dir.resolve()),
+        "model": fingerprint(model_dir),
+        "piece_size": args.piece_size,
+        "max_samples": args.max_samples,
+        "chunk_size": args.chunk_size,
+    }
+    settings = start_folder(args.save_folder, settings, args.overwrite)
+    label(args, model_dir, samples[: args.max_samples])
+    counts = summarise(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": problems})
+    report(args, counts)
+
+
+def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> None:
+    """Label the chunks that are not there yet; while the network runs, the next one is read."""
+    from detector import TextDetector
+
+    chunks = [samples[i : i + args.chunk_size] for i in range(0, len(samples), args.chunk_size)]
+    paths = [chunk_path(args.save_folder, number) for number in range(len(chunks))]
+    todo = [(p, chunk) for p, chunk in zip(paths, chunks, strict=True) if not p.exists()]
+    if not todo:
+        return
+    detector = TextDetector(model_dir, None if args.device == "auto" else args.device)
+    total, done = len(samples), len(samples) - sum(len(chunk) for _, chunk in todo)
+    with (
+        ThreadPoolExecutor(args.num_workers) as pool,
+        progress_bar(total=total, initial=done, unit="image", desc="labelling") as bar,
+    ):
+        read = [pool.submit(read_sound, sample) for sample in todo[0][1]]
+        for number, (path, chunk) in enumerate(todo):
+            found, following = [future.result() for future in read], todo[number + 1 :][:1]
+            read = [pool.submit(read_sound, sample) for _, own in following for sample in own]
+            label_chunk(args, path, chunk, found, detector, pool)
+            bar.update(len(chunk))
+
+
+def read_sound(sample: Sample) -> np.ndarray | str:
+    """A sample's image (H, W, 3) uint8, or a line that says why there is none."""
+    try:
+        image = read_image(sample.image_path)
+    except DataError as error:
+        return str(error)
+    if image.shape[:2] != (sample.height, sample.width):
+        return f"{sample.image_path}: {image.shape[1]}x{image.shape[0]} px, not as annotated"
+    return image
+
+
+def label_chunk(
+    args: argparse.Namespace,
+    path: Path,
+    samples: list[Sample],
+    found: list[np.ndarray | str],
+    detector: "TextDetector",
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Label some images and write their pieces, then the annotation file `path`."""
+    from label_utils import label_images
+    from piece_utils import cut_pieces
+
+    problems = [entry for entry in found if isinstance(entry, str)]
+    sound = [(s, e) for s, e in zip(samples, found, strict=True) if not isinstance(e, str)]
+    images, words = [image for _, image in sound], [sample.words for sample, _ in sound]
+    labelled = label_images(images, words, detector.run, args.batch_size)
+    pieces = []
+    for (sample, image), own in zip(sound, labelled, strict=True):
+        stem, extra = Path(sample.file).with_suffix("").as_posix().replace("/", "_"), sample.extra
+        for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
+            file, (height, width) = f"{stem}_{number:02d}.jpg", piece.shape[:2]
+            entry = Sample(path.parent.parent, file, width, height, inside, extra)
+            pieces.append((entry, piece))
+    list(pool.map(write_piece, *zip(*pieces, strict=True))) if pieces else None
+    finish_chunk(path, [entry.to_json() for entry, _ in pieces], problems)
+
+
+def write_piece(sample: Sample, image: np.ndarray) -> None:
+    maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
+    write_triplet(sample, image, maps, C.JPEG_QUALITY)
+
+
+def summarise(folder: Path) -> dict[str, int | float]:
+    """Counts over the whole folder, and how far its words are trusted."""
+    words = [word for sample in read_samples(folder)[0] for word in sample.words]
+    counted = [word for word in words if not word.ignore]
+    trust = [word.confidence for word in counted]
+    return {
+        "images": sum(1 for _ in (folder / IMAGES).iterdir()),
+        "words": len(counted),
+        "don't-care words": len(words) - len(counted),
+        "characters": sum(len(word.characters) for word in counted),
+        "words with as many characters as letters": sum(value == 1 for value in trust),
+        "mean confidence": round(float(np.mean(trust)), 3) if trust else 0.0,
+        "left out": len(read_left_out(folder)),
+    }
+
+
+def report(args: argparse.Namespace, counts: dict) -> None:
+    from plot_utils import write_preview
+
+    write_preview(args.save_folder)
+    print(f"{args.save_folder}:")
+    for name, value in counts.items():
+        print(f"  {name}: {value}")
+    if counts["left out"]:
+        print(f"  what was left out, and why: {args.save_folder / LEFT_OUT}")
+        name_left_out(read_left_out(args.save_folder)[:NAMED])
+    print(f"  look at {args.save_folder / PREVIEW}, then train on it and on generated images:")
+    print(f"  python train.py --input_dir syntdata {args.save_folder} --mix 5 1 ...")
+
+
+if __name__ == "__main__":
+    run_main(main)

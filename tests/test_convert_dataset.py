@@ -1,0 +1,109 @@
+"""convert_dataset.py on small data sets, as its users run it."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import assert_refused, run, run_well
+from PIL import Image
+
+from dataset_utils import read_samples, read_triplet
+from heatmap_utils import draw_heatmaps
+
+IMAGES = 7
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """COCO-style words with characters on seven images, the fifth of which is damaged."""
+    folder = tmp_path / "coco"
+    folder.mkdir()
+    images, annotations = [], []
+    for number in range(IMAGES):
+        name = f"{number}.png"
+        Image.new("RGB", (90 + number, 60), (number * 30, 99, 0)).save(folder / name)
+        images.append({"id": number, "file_name": name, "set": "train" if number < 5 else "val"})
+        letters = [{"text": t, "bbox": [10 + 15 * i, 20, 15, 20]} for i, t in enumerate("abc")]
+        word = {"image_id": number, "bbox": [10, 20, 45, 20], "text": "abc", "characters": letters}
+        annotations += [word, {"image_id": number, "bbox": [0, 0, 0, 0]}]
+    (folder / "4.png").write_bytes(b"no image")
+    data = {"images": images, "annotations": annotations}
+    (folder / "words.json").write_text(json.dumps(data))
+    return folder
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def test_characters_become_heatmaps(coco, tmp_path):
+    command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--chunk_size", 2)
+    folder = tmp_path / "out"
+    result = run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    samples, problems = read_samples(folder)
+    assert len(samples) == IMAGES - 1 and not problems
+    assert "4.png" in result.stderr and "8 left out" in result.stdout
+    for sample in samples:
+        image, maps = read_triplet(sample)
+        assert abs(image[0, 0].astype(int) - (int(sample.file[:8]) * 30, 99, 0)).max() <= 3
+        words = [word.quads for word in sample.words]
+        np.testing.assert_array_equal(maps, draw_heatmaps(words, sample.width, 60))
+        assert maps[0].max() > 200 and maps[1].max() > 200
+    assert (folder / "preview.jpg").exists()
+
+    # Two workers, and a run that lost what was not finished, end with the same files.
+    whole = contents(folder)
+    run_well(*command, "--save_folder", tmp_path / "two", "--num_workers", 2)
+    assert contents(tmp_path / "two") == whole
+    (folder / "annotations" / "00001.jsonl").unlink()
+    (folder / "images" / "00000003.jpg").unlink()
+    (folder / "images" / ".half.tmp").write_bytes(b"1")
+    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    assert contents(folder) == whole
+
+
+def test_words_without_characters(coco, tmp_path):
+    data = json.loads((coco / "words.json").read_text())
+    for record in data["annotations"]:
+        record.pop("characters", None)
+    (coco / "TextOCR.json").write_text(json.dumps(data))
+    folder = tmp_path / "out"
+    result = run_well(
+        *("convert_dataset.py", "--format", "textocr", "--source", coco, "--save_folder", folder),
+        *("--split", "val", "--num_workers", 1),
+    )
+    samples = read_samples(folder)[0]
+    assert len(samples) == 2 and [word.text for word in samples[0].words] == ["abc"]
+    assert "pseudo_label.py" in result.stdout
+    assert not any(path.exists() for path in samples[0].heatmap_paths)
+
+
+def test_own_annotations_without_heatmaps(triplets, tmp_path):
+    """A folder of images and annotations alone gets the heatmaps that it had."""
+    source = tmp_path / "own"
+    source.mkdir()
+    for name in ("images", "annotations"):
+        (source / name).symlink_to(triplets / name)
+    folder = tmp_path / "out"
+    command = ("convert_dataset.py", "--format", "triplets", "--source", source)
+    run_well(*command, "--save_folder", folder, "--max_samples", 3, "--num_workers", 1)
+    for made, known in zip(read_samples(folder)[0], read_samples(triplets)[0], strict=False):
+        # The annotations are rounded to 1/100 px.
+        difference = read_triplet(made)[1].astype(int) - read_triplet(known)[1]
+        assert abs(difference).max() <= 2
+
+
+def test_bad_input_is_one_line(coco, tmp_path):
+    command = ("convert_dataset.py", "--source", coco, "--save_folder", tmp_path / "out")
+    assert_refused(run(*command, "--format", "xml"), "--format")
+    assert_refused(run(*command, "--format", "synthtext"), "gt.mat", "found 0.png")
+    assert_refused(run(*command, "--format", "coco", "--split", "none"), "none")
+    assert not (tmp_path / "out").exists()
+    run_well(*command, "--format", "coco", "--max_samples", 2, "--num_workers", 1)
+    assert_refused(run(*command, "--format", "coco", "--max_samples", 3), "max_samples (2 there")
+    assert_refused(run(*command, "--format", "coco", "--source", tmp_path / "gone"), "gone")
+    assert_refused(
+        run("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
+        "not made by this script",
+    )

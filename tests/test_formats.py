@@ -1,0 +1,266 @@
+"""Readers of public data sets, each on a small folder laid out as its users download it."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from convert_utils import FORMATS, read_items
+from dataset_utils import DataError
+from formats.mat_stream import MatError, iterate_cells
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+
+
+def picture(path: Path, size=(200, 100)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, "white").save(path)
+    return path
+
+
+def read(name, folder):
+    """Items and the lines about images left out."""
+    found = list(read_items(name, folder))
+    items = [item for item in found if not isinstance(item, str)]
+    return items, [line for line in found if isinstance(line, str)]
+
+
+def cells(*values):
+    """A MATLAB cell array of one row."""
+    array = np.empty((1, len(values)), object)
+    array[0] = values
+    return array
+
+
+def square(x, y, side=10):
+    return np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]], float)
+
+
+def corners(quads):
+    """(n, 4, 2) as SynthText has them: (2, 4, n), or (2, 4) for one."""
+    return np.squeeze(np.asarray(quads, float).transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_synthtext(tmp_path, compressed):
+    for name in ("8/a.jpg", "8/b.jpg"):
+        picture(tmp_path / name)
+    letters = [square(10 * i, 5) for i in range(5)]
+    words = [letters[0], np.array([[10, 5], [50, 5], [50, 15], [10, 15]], float)]
+    data = {
+        "imnames": cells("8/a.jpg", "8/none.jpg", "8/b.jpg", "8/b.jpg"),
+        "wordBB": cells(*[corners(words)] * 2, corners(words[:1]), corners(words)),
+        "charBB": cells(*[corners(letters)] * 2, corners(letters[:1]), corners(letters[:2])),
+        "txt": cells(np.array(["я\nfoo!  "]), np.array(["a"]), np.array(["b"]), np.array(["a b"])),
+    }
+    scipy.io.savemat(tmp_path / "gt.mat", data, do_compression=compressed)
+    items, lines = read("synthtext", tmp_path)
+    assert [item.image_path.name for item in items] == ["a.jpg", "b.jpg", "b.jpg"]
+    assert [word.text for word in items[0].words] == ["я", "foo!"]
+    assert items[0].words[1].characters == list("foo!")
+    np.testing.assert_array_equal(items[0].words[1].quads, letters[1:])
+    np.testing.assert_array_equal(items[0].words[1].polygon, words[1])
+    assert [word.text for word in items[1].words] == ["b"]
+    assert len(items[2].words) == 2 and items[2].words[1].characters == ["b"]
+    assert len(lines) == 1 and "none.jpg" in lines[0]
+
+
+def test_cells_are_those_that_scipy_reads(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = cells(*(rng.random((2, 4, n)) for n in range(2, 200)))
+    small = cells(*(rng.integers(0, 255, (3, n)).astype(np.uint8) for n in range(1, 9)))
+    path = tmp_path / "cells.mat"
+    data = {"numbers": numbers, "small": small, "other": np.eye(3), "text": cells("a", "яблоко")}
+    for compressed in (False, True):
+        scipy.io.savemat(path, data, do_compression=compressed)
+        known = scipy.io.loadmat(path)
+        for name in ("numbers", "small"):
+            for own, theirs in zip(iterate_cells(path, name), known[name][0], strict=True):
+                np.testing.assert_array_equal(own, theirs)
+        assert [text for (text,) in iterate_cells(path, "text")] == ["a", "яблоко"]
+        with pytest.raises(MatError, match="no variable 'none'"):
+            next(iterate_cells(path, "none"))
+        with pytest.raises(MatError, match="no cell array"):
+            next(iterate_cells(path, "other"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MatError, match="cut short"):
+        list(iterate_cells(path, "numbers"))
+    path.write_bytes(b"\x89HDF" * 64)
+    with pytest.raises(MatError, match="-v7"):
+        list(iterate_cells(path, "numbers"))
+
+
+def test_icdar2013_characters(tmp_path):
+    picture(tmp_path / "images" / "100.jpg")
+    lines = (
+        '38 36 41 25 20 10 10 19 30 "T"\r\n38 36 41 35 22 21 14 29 30 "o"\r\n\r\n'
+        '# 0 0 0 65 20 60 10 69 30 "x"\r\nnonsense\r\n'
+    )
+    (tmp_path / "100_GT.txt").write_bytes(lines.encode())
+    (item,), lines = read("icdar2013_characters", tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("To", False), ("x", True)]
+    # As high as the word, the gap between the letters shared.
+    expected = [[[10, 10], [20, 10], [20, 30], [10, 30]], [[20, 10], [29, 10], [29, 30], [20, 30]]]
+    np.testing.assert_array_equal(item.words[0].quads, expected)
+    assert len(item.problems) == 1 and "100_GT.txt:5" in item.problems[0] and not lines
+
+
+def test_iiit5k(tmp_path):
+    picture(tmp_path / "train" / "1_1.png")
+    row = {"ImgName": "train/1_1.png", "chars": "AB", "charBB": [[0, 2, 8, 10], [12, 2, 6, 10]]}
+    one = {"ImgName": "train/1_1.png", "chars": "A", "charBB": [[0, 2, 8, 10], [1, 1, 1, 1]]}
+    gone = {**row, "ImgName": "train/gone.png"}
+    records = np.array([row, one, gone], object)
+    scipy.io.savemat(tmp_path / "trainCharBound.mat", {"trainCharBound": records})
+    items, lines = read("iiit5k", tmp_path)
+    assert items[0].split == "train" and items[0].words[0].characters == ["A", "B"]
+    np.testing.assert_array_equal(items[0].words[0].quads[:, 1, 0], [10, 18])
+    assert len(items) == 1 and len(lines) == 2 and "gone.png" in lines[1]
+
+
+def test_coco_with_characters(tmp_path):
+    picture(tmp_path / "images" / "a.png")
+    flat = [[10, 10, 40, 10, 40, 20, 10, 20]]
+    data = {
+        "images": [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "gone.png"}],
+        "annotations": [
+            {
+                "image_id": 7,
+                "segmentation": flat,
+                "text": "no",
+                "characters": [
+                    {"text": "n", "polygon": square(10, 10).tolist()},
+                    {"text": "o", "bbox": [30, 10, 10, 10]},
+                ],
+            },
+            {"image_id": 7, "bbox": [50, 10, 20, 10], "utf8_string": "crowd", "iscrowd": 1},
+            {"image_id": 7, "bbox": [50, 10, 0, 10]},
+        ],
+    }
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    (item,), lines = read("coco", tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("no", False), ("crowd", True)]
+    np.testing.assert_array_equal(item.words[0].quads, [square(10, 10), square(30, 10)])
+    np.testing.assert_array_equal(item.words[0].polygon, np.reshape(flat, (4, 2)))
+    assert "no area" in item.problems[0] and "gone.png" in lines[0]
+
+
+def test_cocotext_and_textocr(tmp_path):
+    picture(tmp_path / "train2014" / "COCO_train2014_1.jpg")
+    data = {
+        "imgs": {"1": {"id": 1, "file_name": "COCO_train2014_1.jpg", "set": "train"}},
+        "anns": {
+            "5": {
+                "image_id": 1,
+                "mask": [10, 10, 40, 10, 40, 20, 10, 20],
+                "utf8_string": "word",
+                "legibility": "legible",
+            },
+            "6": {"image_id": 1, "bbox": [1, 1, 5, 5], "legibility": "illegible"},
+        },
+        "imgToAnns": {"1": [5, 6]},
+    }
+    (tmp_path / "cocotext.v2.json").write_text(json.dumps(data))
+    (item,), _ = read("cocotext", tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("word", False), ("", True)]
+    assert item.split == "train"
+    points = [10, 20, 10, 10, 40, 10, 40, 20]
+    data["anns"] = {
+        "1_1": {"image_id": 1, "points": points, "bbox": [0, 0, 1, 1], "utf8_string": "a"},
+        "1_2": {"image_id": 1, "points": points[::-1], "utf8_string": "."},
+    }
+    (tmp_path / "TextOCR_0.1_train.json").write_text(json.dumps(data))
+    (item,), _ = read("textocr", tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("a", False), (".", True)]
+    np.testing.assert_array_equal(item.words[0].polygon, np.reshape(points, (4, 2)))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_hiertext(tmp_path, packed):
+    picture(tmp_path / "train" / "abc.jpg")
+    vertices = [[10, 10], [20, 8], [30, 10], [30, 20], [20, 18], [10, 20]]
+    words = [{"vertices": vertices, "text": "arc", "legible": True}]
+    words += [{"vertices": vertices, "text": "", "legible": False}]
+    data = {"annotations": [{"image_id": "abc", "paragraphs": [{"lines": [{"words": words}]}]}]}
+    content = json.dumps(data).encode()
+    path = tmp_path / "gt" / ("train.jsonl.gz" if packed else "train.jsonl")
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    (item,), _ = read("hiertext", tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("arc", False), ("", True)]
+    np.testing.assert_array_equal(item.words[0].polygon, vertices)
+    assert item.split == "train"
+
+
+def test_totaltext_mat_and_text_agree(tmp_path):
+    x, y = [10, 20, 30, 30, 20, 10], [10, 8, 10, 20, 18, 20]
+    table = np.empty((2, 6), object)
+    table[0] = ["x:", np.array([x]), "y:", np.array([y]), "arc's", "c"]
+    table[1] = ["x:", np.array([x]), "y:", np.array([y]), "#", "#"]
+    picture(tmp_path / "mat" / "Images" / "Train" / "img1.jpg")
+    (tmp_path / "mat" / "Train").mkdir()
+    scipy.io.savemat(tmp_path / "mat" / "Train" / "poly_gt_img1.mat", {"polygt": table})
+    picture(tmp_path / "txt" / "img1.jpg")
+    numbers = f"x: [[{' '.join(map(str, x[:4]))}\n {x[4]} {x[5]}]], y: [[{' '.join(map(str, y))}]]"
+    (tmp_path / "txt" / "gt_img1.txt").write_text(
+        f"{numbers}, ornt: [u'c'], transcriptions: [u\"arc's\"]\n"
+        f"{numbers}, ornt: [u'#'], transcriptions: [u'#']\n"
+        "x: [[1 2]], ornt, transcriptions: []\n"
+    )
+    for name, damaged in (("mat", 0), ("txt", 1)):
+        (item,), _ = read("totaltext", tmp_path / name)
+        assert [(word.text, word.ignore) for word in item.words] == [("arc's", False), ("#", True)]
+        np.testing.assert_array_equal(item.words[0].polygon, np.stack([x, y], 1))
+        assert len(item.problems) == damaged
+
+
+def test_mlt_with_and_without_mark(tmp_path):
+    picture(tmp_path / "a" / "img_1.png")
+    picture(tmp_path / "a" / "img_2.jpg")
+    line = "10,10,40,10,40,20,10,20,Latin,a, b\r\n10,10,40,10,40,20,10,20,Arabic,###\r\nx\r\n"
+    (tmp_path / "gt_img_1.txt").write_bytes(b"\xef\xbb\xbf" + line.encode())
+    (tmp_path / "gt_img_2.txt").write_bytes(line.encode())
+    items, _ = read("mlt", tmp_path)
+    for item in items:
+        assert [(word.text, word.ignore) for word in item.words] == [("a, b", False), ("###", True)]
+        assert len(item.problems) == 1
+    assert len(items) == 2
+
+
+def test_sroie_lines_become_words(tmp_path):
+    picture(tmp_path / "X001.jpg")
+    (tmp_path / "X001.txt").write_text("0,10,110,10,110,20,0,20,TOTAL, RM 5\n\nbroken\n")
+    (item,), _ = read("sroie", tmp_path)
+    assert [word.text for word in item.words] == ["TOTAL,", "RM", "5"]
+    np.testing.assert_allclose(item.words[1].polygon, [[70, 10], [90, 10], [90, 20], [70, 20]])
+    assert len(item.problems) == 1
+
+
+def test_wrong_folders_are_told_what_was_looked_for(tmp_path):
+    (tmp_path / "notes.doc").write_text("")
+    for name in FORMATS:
+        with pytest.raises(DataError, match=r"notes\.doc|no annotations"):
+            list(read_items(name, tmp_path))
+    (tmp_path / "TextOCR.json").write_text("{")
+    with pytest.raises(DataError, match="not readable as JSON"):
+        list(read_items("textocr", tmp_path))
+    (tmp_path / "TextOCR.json").write_text('{"info": 1}')
+    with pytest.raises(DataError, match="neither 'imgs' nor 'images'"):
+        list(read_items("textocr", tmp_path))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real images for development are not here")
+@pytest.mark.parametrize(
+    ("name", "folder", "images"),
+    [("icdar2013", "ic13_dev", 100), ("icdar2015", "ic15_dev", 200), ("funsd", "funsd_train", 149)],
+)
+def test_real_sets(name, folder, images):
+    items, lines = read(name, REAL / folder)
+    assert len(items) == images and not lines
+    assert sum(len(item.words) for item in items) > 3 * images
+    assert not [problem for item in items for problem in item.problems][1:]
