@@ -48,5 +48,6 @@ class DetectorTrainingArguments(TrainingArguments):
         super().__post_init__()
         # Not for the user to choose: HeatmapTrainer depends on them.
         self.remove_unused_columns = False
-        self.label_names = ["labels", "image_index"]
-        self.batch_eval_metrics = True
+        self.label_names = ["image_index"]
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = False  # all parameters are used in each step
