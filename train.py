@@ -132,7 +132,7 @@ def main() -> None:
         save_picture(
             output / "samples.png", draw_samples(train_set, sampler, data_args.show_samples)
         )
-        print(f"{output / 'samples.png'}: what the network is going to see")
+        print(f"{output / 'samples.png'}: training crops, a row each: words, maps, weights (black: none)")
         return
     if args.should_save:
         save_record(

@@ -12,7 +12,7 @@ from cache_utils import Source, fitted_words
 from dataset_utils import Sample, write_json
 from detection_utils import decode_maps
 from model_utils import to_maps
-from plot_utils import contact_sheet, draw_maps, draw_polygons
+from plot_utils import contact_sheet, draw_maps, draw_polygons, outline_width
 from train_data import MixSampler, TrainDataset
 
 PACKAGES = ("torch", "transformers", "accelerate", "monai", "albumentations", "numpy")
@@ -54,7 +54,7 @@ def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
         tiles += [
             draw_maps(image, true.transpose(2, 0, 1)),
             draw_maps(image, maps),
-            draw_polygons(image, boxes, thickness=2),
+            draw_polygons(image, boxes, thickness=outline_width(image)),
         ]
     return contact_sheet(tiles, columns=3, side=TILE)
 

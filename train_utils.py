@@ -1,6 +1,7 @@
 """Training: the Trainer, the metrics, and where a run goes on."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from detection_utils import compute_metrics as compute_metrics  # tune.py's too,
 from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
 from train_data import MixSampler, collate
+
+# Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
+warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
 
 
 class HeatmapTrainer(Trainer):
