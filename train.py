@@ -112,7 +112,7 @@ def main() -> None:
     from plot_utils import save_picture
     from presets import make_preset
     from train_callbacks import SavePictures, SetEpoch, StopEarly
-    from train_data import MixSampler, TestDataset, TrainDataset
+    from train_data import EvalDataset, MixSampler, TrainDataset
     from train_report import data_fingerprint, draw_predictions, draw_samples, save_record
     from train_utils import HeatmapTrainer, last_checkpoint
 
@@ -126,13 +126,13 @@ def main() -> None:
     preset = make_preset(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
     )
-    train_set, test_set = TrainDataset(train_source, preset), TestDataset(test_source)
+    train_set, test_set = TrainDataset(train_source, preset), EvalDataset(test_source)
     sampler = MixSampler(count_images(data_args, train_source), data_args.mix, args.seed)
     if data_args.show_samples:
         save_picture(
             output / "samples.png", draw_samples(train_set, sampler, data_args.show_samples)
         )
-        print(f"{output / 'samples.png'}: training crops, a row each: words, maps, weights (black: none)")
+        print(f"{output / 'samples.png'}: crops with words, maps and weights (black: none)")
         return
     if args.should_save:
         save_record(

@@ -58,7 +58,7 @@ class TrainDataset(torch.utils.data.Dataset):
         )
 
 
-class TestDataset(torch.utils.data.Dataset):
+class EvalDataset(torch.utils.data.Dataset):
     """Whole fitted images, with their place in the source so that their words can be found."""
 
     def __init__(self, source: Source):

@@ -16,7 +16,7 @@ from dataset_utils import read_samples  # noqa: E402
 from loss_utils import HeatmapLoss, gather_batch  # noqa: E402
 from model_utils import new_model  # noqa: E402
 from train_arguments import DetectorTrainingArguments  # noqa: E402
-from train_data import TestDataset  # noqa: E402
+from train_data import EvalDataset  # noqa: E402
 from train_utils import HeatmapTrainer  # noqa: E402
 
 
@@ -47,7 +47,7 @@ def evaluate(folder: Path, output: Path) -> dict[str, float]:
     torch.manual_seed(0)
     model = new_model()
     torch.nn.init.constant_(model.decode_head.classifier.bias, 1.0)  # finds something everywhere
-    test_set = TestDataset(open_source(read_samples(folder)[0], 128, False, 1)[0])
+    test_set = EvalDataset(open_source(read_samples(folder)[0], 128, False, 1)[0])
     trainer = HeatmapTrainer(
         model=model, args=args, eval_dataset=test_set, loss=HeatmapLoss(), truth=test_set.truth()
     )
