@@ -102,66 +102,22 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     samples = find_samples(data_args)
 
-    import cv2
-    from transformers import set_seed
+    from train_utils import last_checkpoint
 
-    from cache_utils import forget_words
-    from detection_utils import DetectionSettings, load_settings
-    from loss_utils import HeatmapLoss
-    from model_utils import image_processor, load_model
-    from plot_utils import save_picture
-    from presets import make_preset
-    from train_callbacks import SavePictures, SetEpoch, StopEarly
-    from train_data import EvalDataset, MixSampler, TrainDataset
-    from train_report import data_fingerprint, draw_predictions, draw_samples, save_record
-    from train_utils import HeatmapTrainer, last_checkpoint
-
-    cv2.setNumThreads(1)  # the loader's processes and the network share the cores
     output = Path(args.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     with args.main_process_first(desc="the cache"):
         train_source, test_source, problems = open_sources(data_args, *samples)
     if args.should_log:
         name_left_out(problems)
-    preset = make_preset(
-        data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
-    )
-    train_set, test_set = TrainDataset(train_source, preset), EvalDataset(test_source)
-    sampler = MixSampler(count_images(data_args, train_source), data_args.mix, args.seed)
+    train_set, sampler = make_training_data(data_args, train_source, args.seed)
     if data_args.show_samples:
-        save_picture(
-            output / "samples.png", draw_samples(train_set, sampler, data_args.show_samples)
-        )
-        print(f"{output / 'samples.png'}: crops with words, maps and weights (black: none)")
+        show_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
         return
     if args.should_save:
-        save_record(
-            output / "training.json",
-            data_fingerprint=data_fingerprint(train_source.samples + test_source.samples),
-            images={"train": len(train_source), "test": len(test_source)},
-            model=asdict(model_args),
-            data=asdict(data_args),
-            training=args.to_dict(),
-        )
-    forget_words(train_source)
+        save_settings(output, model_args, data_args, args, train_source, test_source)
+    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
 
-    set_seed(args.seed)
-    tuned = model_args.tuned_thresholds
-    trainer = HeatmapTrainer(
-        model=load_model(model_args.model_name_or_path, model_args.from_scratch),
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=test_set,
-        processing_class=image_processor(data_args.image_size),
-        callbacks=[SetEpoch(sampler)],
-        loss=HeatmapLoss(),
-        sampler=sampler,
-        truth=test_set.truth(),
-        settings=load_settings(model_args.model_name_or_path) if tuned else DetectionSettings(),
-    )
-    trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
-    if data_args.early_stopping_patience:
-        trainer.add_callback(StopEarly(data_args.early_stopping_patience, "eval_f1"))
     checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
     if checkpoint:
         print(f"going on from {checkpoint}")
@@ -172,13 +128,95 @@ def main() -> None:
     trainer.save_metrics("train", result.metrics)
     metrics = trainer.evaluate()
     trainer.save_metrics("eval", metrics)
-    report(output, metrics, len(test_source), tuned)
+    report(output, metrics, len(test_source))
 
 
-def report(output: Path, metrics: dict[str, float], count: int, tuned: bool) -> None:
+def make_training_data(data_args: DataArguments, source, seed: int):
+    """The augmented crops of the train split, and the order in which they are drawn."""
+    from presets import make_preset
+    from train_data import MixSampler, TrainDataset
+
+    preset = make_preset(
+        data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
+    )
+    sampler = MixSampler(count_images(data_args, source), data_args.mix, seed)
+    return TrainDataset(source, preset), sampler
+
+
+def make_trainer(
+    model_args: ModelArguments, data_args: DataArguments, args, train_set, sampler, test_source
+):
+    """The network to start from, with all that its training needs."""
+    import cv2
+    from transformers import set_seed
+
+    from cache_utils import forget_words
+    from detection_utils import DetectionSettings, load_settings
+    from loss_utils import HeatmapLoss
+    from model_utils import image_processor, load_model
+    from train_callbacks import SavePictures, SetEpoch, StopEarly
+    from train_data import EvalDataset
+    from train_report import draw_predictions
+    from train_utils import HeatmapTrainer
+
+    cv2.setNumThreads(1)  # the loader's processes and the network share the cores
+    forget_words(train_set.source)
+    set_seed(args.seed)
+    name, test_set = model_args.model_name_or_path, EvalDataset(test_source)
+    trainer = HeatmapTrainer(
+        model=load_model(name, model_args.from_scratch),
+        args=args,
+        train_dataset=train_set,
+        eval_dataset=test_set,
+        processing_class=image_processor(data_args.image_size),
+        callbacks=[SetEpoch(sampler)],
+        loss=HeatmapLoss(),
+        sampler=sampler,
+        truth=test_set.truth(),
+        settings=load_settings(name) if model_args.tuned_thresholds else DetectionSettings(),
+    )
+    trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
+    if data_args.early_stopping_patience:
+        trainer.add_callback(StopEarly(data_args.early_stopping_patience, "eval_f1"))
+    return trainer
+
+
+# --- What it tells ---------------------------------------------------------------------------
+
+
+def show_samples(path: Path, train_set, sampler, count: int) -> None:
+    """Draw what the network is going to see."""
+    from plot_utils import save_picture
+    from train_report import draw_samples
+
+    save_picture(path, draw_samples(train_set, sampler, count))
+    print(f"{path}: crops with words, maps and weights (black: none)")
+
+
+def save_settings(
+    output: Path,
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args,
+    train_source,
+    test_source,
+) -> None:
+    """Write what is needed to train this model again."""
+    from train_report import data_fingerprint, save_record
+
+    save_record(
+        output / "training.json",
+        data_fingerprint=data_fingerprint(train_source.samples + test_source.samples),
+        images={"train": len(train_source), "test": len(test_source)},
+        model=asdict(model_args),
+        data=asdict(data_args),
+        training=args.to_dict(),
+    )
+
+
+def report(output: Path, metrics: dict[str, float], count: int) -> None:
     """Say how good the model is and where to look."""
-    kind = "tuned" if tuned else "default"
-    print(f"{output}: model saved, tested on {count} images with {kind} thresholds:")
+    print(f"{output}: model saved, tested on {count} images:")
     for name in ("precision", "recall", "f1", "iou", "heatmap_error", "loss"):
         print(f"  {name}: {metrics[f'eval_{name}']:.3f}")
     print(f"  look at {output / 'training_curves.png'} and {output / 'predictions.png'}")

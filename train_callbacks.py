@@ -32,7 +32,7 @@ class StopEarly(TrainerCallback):
     def on_evaluate(self, args, state, control, **_):
         scores = [entry[self.metric] for entry in state.log_history if self.metric in entry]
         since = len(scores) - 1 - scores.index(max(scores))
-        if state.global_step < state.max_steps and since >= self.patience:
+        if since >= self.patience and not control.should_training_stop:
             print(f"stopping early: {self.metric} has not risen for {since} tests")
             control.should_training_stop = True
 
