@@ -4,6 +4,7 @@ import torch
 import torch.distributed as dist
 
 from model_utils import upsample
+from static import constants as C
 
 
 class HeatmapLoss(torch.nn.Module):
@@ -17,7 +18,7 @@ class HeatmapLoss(torch.nn.Module):
     w p^2 and w t^2. The focal part is the weighted mean.
     """
 
-    def __init__(self, gamma: float = 2.0, focal_weight: float = 1.0):
+    def __init__(self, gamma: float = C.FOCAL_GAMMA, focal_weight: float = C.FOCAL_WEIGHT):
         super().__init__()
         from monai.losses import DiceFocalLoss, DiceLoss, FocalLoss
 

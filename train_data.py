@@ -10,10 +10,7 @@ from box_metrics import Truth
 from cache_utils import Source, fitted_words
 from detection_utils import truth_of
 from presets import Preset
-
-SUPERVISED = 2  # the maps are supervised at 1 / SUPERVISED of the input's resolution
-TEXT_TRIES = 3  # crops tried until one has text in it
-TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
+from static import constants as C
 
 
 class TrainDataset(torch.utils.data.Dataset):
@@ -41,8 +38,8 @@ class TrainDataset(torch.utils.data.Dataset):
         if weights is not None:  # what lies outside the image is filled with 0 and counts in full
             maps = np.dstack([maps, 255 - weights])
         given = {} if points is None else {"keypoints": points}
-        wants_text = rng.random() < TEXT_SHARE
-        for _ in range(TEXT_TRIES):
+        wants_text = rng.random() < C.TEXT_SHARE
+        for _ in range(C.TEXT_TRIES):
             self.preset.geometry.set_random_seed(int(rng.integers(2**31)))
             crop = self.preset.geometry(image=image, mask=maps, **given)
             if not wants_text or crop["mask"][..., 0].max() > 127:
@@ -85,7 +82,7 @@ def to_tensors(
 
     image: (H, W, 3); maps: (H, W, 2); weights: (H, W) or None, all uint8.
     """
-    size = maps.shape[1] // SUPERVISED, maps.shape[0] // SUPERVISED
+    size = maps.shape[1] // C.SUPERVISED, maps.shape[0] // C.SUPERVISED
     labels = cv2.resize(np.ascontiguousarray(maps), size, interpolation=cv2.INTER_AREA)
     tensors = {
         "pixel_values": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
