@@ -38,6 +38,9 @@ test: setup  ## style checks and all tests
 bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_generator.py
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python generate_images.py --num_images 200 --save_folder $(DEMO)/bench
+	$(BIN)/python benchmarks/bench_caching.py --input_dir $(DEMO)/bench
+	$(BIN)/python benchmarks/bench_training.py --input_dir $(DEMO)/bench --steps 20
 	$(BIN)/python benchmarks/bench_decoder.py
 	$(BIN)/python benchmarks/bench_tuning.py
 	$(BIN)/python benchmarks/bench_detection.py

@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 
 from cli_utils import name_left_out, progress_bar
-from dataset_utils import DataError, Sample, Word, check_triplet, read_triplet, write_json
+from dataset_utils import (
+    DataError,
+    Sample,
+    SizeError,
+    Word,
+    check_triplet,
+    read_triplet,
+    write_json,
+)
 
 CACHE = "cache"  # folder within a triplet folder
 BLOCK = 64  # samples a worker decodes in one go
@@ -37,13 +45,38 @@ def fit_scale(width: int, height: int, size: int) -> float:
     return size / max(width, height)
 
 
-def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A triplet fitted into a square: image (size, size, 3), maps (size, size, 2), both uint8.
+def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """A triplet fitted into a square, all uint8: image (size, size, 3), maps (size, size, 2) and
+    weights (size, size), see draw_weights.
 
     Raises DataError with the file's name.
     """
     image, maps = read_triplet(sample)
-    return fit(image, size), fit(np.ascontiguousarray(maps.transpose(1, 2, 0)), size)
+    maps = np.ascontiguousarray(maps.transpose(1, 2, 0))
+    return fit(image, size), fit(maps, size), draw_weights(sample, size)
+
+
+def is_weighted(word: Word) -> bool:
+    """Whether a word counts less than others in training."""
+    return word.ignore or word.confidence < 1
+
+
+def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
+    """How much each pixel of the fitted square counts in training: (size, size) uint8, 0..255 for
+    0..1; None when all count in full.
+
+    0 in don't-care regions, its confidence in the polygon of a word; the lowest where they overlap.
+    """
+    words = [word for word in fitted_words(sample, size) if is_weighted(word)]
+    if not words:
+        return None
+    values = [0 if word.ignore else max(word.confidence, 0) for word in words]
+    weights = np.full((size, size), 255, np.uint8)
+    for value, word in sorted(zip(values, words, strict=True), key=lambda pair: -pair[0]):
+        # From continuous coordinates to those of the pixels' centres, in 1/16 px.
+        corners = np.round((word.polygon - 0.5) * 16).astype(np.int32)
+        cv2.fillPoly(weights, [corners], round(value * 255), shift=4)
+    return weights
 
 
 def fitted_words(sample: Sample, size: int) -> list[Word]:
@@ -55,36 +88,27 @@ def fitted_words(sample: Sample, size: int) -> list[Word]:
     ]
 
 
-_FILES = ("images.npy", "maps.npy")
-
-
 class Source:
     """Samples and where their pixels come from: caches on disk, or the triplets' own files.
 
-    rows: for each sample its cache folder and its row there; None to read the files.
+    rows: for each sample its cache and its row there; None to read the files.
     """
 
-    def __init__(self, samples: list[Sample], size: int, rows: list[tuple[Path, int]] | None):
+    def __init__(self, samples: list[Sample], size: int, rows: "list[tuple[Cache, int]] | None"):
         self.samples, self.size, self.rows = samples, size, rows
-        self._arrays: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+        self._named: set[str] = set()
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_arrays": {}}  # each process maps the files for itself
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image (size, size, 3) and maps (size, size, 2), uint8. Raises DataError."""
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """See read_fitted."""
         if self.rows is None:
             return read_fitted(self.samples[index], self.size)
-        folder, row = self.rows[index]
-        if folder not in self._arrays:
-            self._arrays[folder] = tuple(np.load(folder / name, mmap_mode="r") for name in _FILES)
-        images, maps = self._arrays[folder]
-        return images[row], maps[row]
+        cache, row = self.rows[index]
+        return cache.read(row)
 
-    def read_sound(self, index: int) -> tuple[int, np.ndarray, np.ndarray]:
+    def read_sound(self, index: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
         """As read(), with the index; where that triplet is damaged (and named), the next sound one.
 
         Raises DataError when there is none.
@@ -93,8 +117,74 @@ class Source:
             try:
                 return candidate, *self.read(candidate)
             except DataError as error:
-                name_left_out([str(error)])
+                if str(error) not in self._named:
+                    name_left_out([str(error)])
+                    self._named.add(str(error))
         raise DataError("none of the images can be decoded")
+
+
+def forget_words(source: Source) -> None:
+    """Keep only the words that weights are drawn from: training takes the others from the maps, and
+    those of a large data set would fill the memory of each of the loader's processes."""
+    for sample in source.samples:
+        kept = [word for word in sample.words if is_weighted(word)] if source.rows is None else []
+        sample.words = kept
+
+
+class Cache:
+    """The decoded samples of one triplet folder: three memory-mapped uint8 arrays.
+
+    weights holds a row only for the samples in `weighted`, in this order.
+    """
+
+    def __init__(self, folder: Path, size: int, weighted: list[int]):
+        self.folder, self.size = folder, size
+        self._weight_rows = {row: number for number, row in enumerate(weighted)}
+        self._files: dict[str, object] = {}
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_files": {}}  # each process opens the files for itself
+
+    def create(self, count: int) -> None:
+        """Make the files, for `count` samples."""
+        for name, (rows, size) in self._layout(count).items():
+            with open(self.folder / name, "wb") as file:
+                file.truncate(max(1, rows * size))
+
+    def needed(self, count: int) -> int:
+        """Bytes of the files for `count` samples."""
+        return sum(rows * size for rows, size in self._layout(count).values())
+
+    def _layout(self, count: int) -> dict[str, tuple[int, int]]:
+        """Each file's rows and bytes a row."""
+        pixels = self.size**2
+        return {
+            "images": (count, 3 * pixels),
+            "maps": (count, 2 * pixels),
+            "weights": (len(self._weight_rows), pixels),
+        }
+
+    def read(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """See read_fitted."""
+        weight_row = self._weight_rows.get(row)
+        return (
+            self._map("images", row, 3),
+            self._map("maps", row, 2),
+            None if weight_row is None else self._map("weights", weight_row, 1)[..., 0],
+        )
+
+    def write(self, row: int, image: np.ndarray, maps: np.ndarray, weights) -> None:
+        self._map("images", row, 3, "r+")[:] = image
+        self._map("maps", row, 2, "r+")[:] = maps
+        if weights is not None:
+            self._map("weights", self._weight_rows[row], 1, "r+")[..., 0] = weights
+
+    def _map(self, name: str, row: int, channels: int, mode: str = "r") -> np.ndarray:
+        """Map one row, so that no more of the file than what is in use counts as the process's."""
+        if name not in self._files:
+            self._files[name] = open(self.folder / name, f"{mode}b")  # noqa: SIM115
+        shape = self.size, self.size, channels
+        return np.memmap(self._files[name], np.uint8, mode, row * int(np.prod(shape)), shape)
 
 
 def open_source(
@@ -103,17 +193,15 @@ def open_source(
     """Make the samples readable as squares of `size` px, cached or from their files.
 
     Returns the source without the damaged triplets, and a line for each of these. Without caching
-    only the files' presence and sizes are looked at. Raises DataError when none is left, or when
-    the disk cannot hold the caches.
+    only the files' presence and sizes are looked at. Raises SizeError when the sizes of a triplet
+    disagree, DataError when none is left, or when the disk cannot hold the caches.
     """
     rows, problems = {}, []
     if caching:
-        folders = dict.fromkeys(sample.folder for sample in samples)
-        for folder in folders:
-            own = [sample for sample in samples if sample.folder == folder]
-            cache, usable, damaged = _build_cache(own, size, workers)
-            rows |= {id(s): (cache, row) for row, s in enumerate(own) if usable[row]}
-            problems += damaged
+        for own in _by_folder(samples):
+            cache, damaged = _build_cache(own, size, workers)
+            rows |= {id(s): (cache, row) for row, s in enumerate(own) if row not in damaged}
+            problems += damaged.values()
         kept = [sample for sample in samples if id(sample) in rows]
     else:
         damaged = {id(s): line for s in samples if (line := check_triplet(s)) is not None}
@@ -124,24 +212,30 @@ def open_source(
     return Source(kept, size, [rows[id(s)] for s in kept] if caching else None), problems
 
 
-def _build_cache(
-    samples: list[Sample], size: int, workers: int
-) -> tuple[Path, list[bool], list[str]]:
+def _by_folder(samples: list[Sample]) -> list[list[Sample]]:
+    folders: dict[Path, list[Sample]] = {}
+    for sample in samples:
+        folders.setdefault(sample.folder, []).append(sample)
+    return list(folders.values())
+
+
+def _build_cache(samples: list[Sample], size: int, workers: int) -> tuple[Cache, dict[int, str]]:
     """Decode the samples of one triplet folder, or find what an earlier run decoded.
 
     Another set of files, another size or a changed file makes another cache; older ones are
-    deleted. Returns its folder, which rows are usable, and a line for each other one.
+    deleted. Returns it, and a line for each row that is not usable.
     """
     root = samples[0].folder / CACHE
     folder = root / _fingerprint(samples, size)
-    record = folder / "cache.json"
+    weighted = [row for row, s in enumerate(samples) if any(map(is_weighted, s.words))]
+    cache, record = Cache(folder, size, weighted), folder / "cache.json"
     if record.exists():
-        state = json.loads(record.read_text(encoding="utf-8"))
         print(f"{folder}: using the cached data set")
-        return folder, state["usable"], state["problems"]
+        damaged = json.loads(record.read_text(encoding="utf-8"))["damaged"]
+        return cache, {int(row): line for row, line in damaged.items()}
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    needed, free = len(samples) * size * size * 5, shutil.disk_usage(root).free
+    needed, free = cache.needed(len(samples)), shutil.disk_usage(root).free
     print(f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free")
     if needed + SPARE > free:
         raise DataError(
@@ -149,42 +243,48 @@ def _build_cache(
             "use a smaller --image_size, --max_train_samples or --caching False"
         )
     folder.mkdir()
-    for name, channels in zip(_FILES, (3, 2), strict=True):
-        shape = (len(samples), size, size, channels)
-        np.lib.format.open_memmap(folder / name, "w+", np.uint8, shape).flush()
-    usable, problems = [True] * len(samples), []
+    cache.create(len(samples))
+    damaged = _fill(cache, samples, workers)
+    write_json(record, {"damaged": damaged})
+    return cache, damaged
+
+
+def _fill(cache: Cache, samples: list[Sample], workers: int) -> dict[int, str]:
+    """Decode all samples into their rows, in parallel; a line for each damaged one's row."""
+    damaged = {}
     blocks = [range(i, min(i + BLOCK, len(samples))) for i in range(0, len(samples), BLOCK)]
     with (
         progress_bar(total=len(samples), unit="image", desc="caching") as bar,
         ProcessPoolExecutor(max(1, min(workers, len(blocks))), get_context("spawn")) as pool,
     ):
         running = {
-            pool.submit(_fill, folder, samples[b.start : b.stop], b.start, size): b for b in blocks
+            pool.submit(_fill_block, cache, samples[b.start : b.stop], b.start): b for b in blocks
         }
-        for future in as_completed(running):
-            for row, problem in future.result():
-                usable[row] = False
-                problems.append(problem)
-            bar.update(len(running[future]))
-    write_json(record, {"usable": usable, "problems": sorted(problems)})
-    return folder, usable, sorted(problems)
+        try:
+            for future in as_completed(running):
+                damaged |= future.result()
+                bar.update(len(running[future]))
+        except SizeError:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return dict(sorted(damaged.items()))
 
 
-def _fill(folder: Path, samples: list[Sample], start: int, size: int) -> list[tuple[int, str]]:
-    """Decode a block of samples into their rows; (row, line) for each damaged one."""
+def _fill_block(cache: Cache, samples: list[Sample], start: int) -> dict[int, str]:
     cv2.setNumThreads(1)
-    images, maps = (np.load(folder / name, mmap_mode="r+") for name in _FILES)
-    problems = []
+    damaged = {}
     for row, sample in enumerate(samples, start):
         try:
-            images[row], maps[row] = read_fitted(sample, size)
+            cache.write(row, *read_fitted(sample, cache.size))
+        except SizeError:
+            raise
         except DataError as error:
-            problems.append((row, str(error)))
-    return problems
+            damaged[row] = str(error)
+    return damaged
 
 
 def _fingerprint(samples: list[Sample], size: int) -> str:
-    """Changes when a file of the data set does (by time and size), and with `size`."""
+    """Changes when a file of the data set does (by time and size), its weights, or `size`."""
     total = hashlib.sha256(str(size).encode())
     for sample in samples:
         for path in (sample.image_path, *sample.heatmap_paths):
@@ -193,4 +293,6 @@ def _fingerprint(samples: list[Sample], size: int) -> str:
                 total.update(f"{path.name}/{stat.st_mtime_ns}/{stat.st_size}".encode())
             except OSError:
                 total.update(f"{path.name}/missing".encode())
+        for word in filter(is_weighted, sample.words):
+            total.update(f"{word.ignore}/{word.confidence}/{word.polygon.tolist()}".encode())
     return total.hexdigest()[:16]

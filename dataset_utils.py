@@ -10,8 +10,10 @@ Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 
 is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
 """
 
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +23,15 @@ FORMAT_VERSION = 1
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"
 MAX_PIXELS = 100_000_000  # images that declare more are refused before they are decoded
+ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 
 
 class DataError(ValueError):
     """Input that a user can mend: the message is one line for the user."""
+
+
+class SizeError(DataError):
+    """The sizes of an image, its heatmaps and its annotation disagree: the labels are wrong."""
 
 
 @dataclass
@@ -203,37 +210,40 @@ def read_heatmap(path: Path) -> np.ndarray:
 def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """Read a sample's files: image (H, W, 3) uint8 RGB and maps (2, H, W) uint8.
 
-    Raises DataError with the file's name when one is missing, damaged or of another size.
+    Raises DataError with the file's name when one is missing or damaged, SizeError when it has
+    another size than the annotation says.
     """
     image = read_image(sample.image_path)
-    maps = []
-    for path in sample.heatmap_paths:
-        heatmap = read_heatmap(path)
-        if heatmap.shape != image.shape[:2]:
-            raise DataError(
-                f"{path}: {heatmap.shape[1]}x{heatmap.shape[0]} px, "
-                f"but its image has {image.shape[1]}x{image.shape[0]}"
-            )
-        maps.append(heatmap)
+    maps = [read_heatmap(path) for path in sample.heatmap_paths]
+    paths = (sample.image_path, *sample.heatmap_paths)
+    for path, array in zip(paths, (image, *maps), strict=True):
+        _check_size(path, array.shape[1], array.shape[0], sample)
     return image, np.stack(maps)
 
 
 def check_triplet(sample: Sample) -> str | None:
-    """A line that says what is wrong with a sample's files, judged by their headers; or None."""
+    """A line that says which of a sample's files is missing or no image, by its header; or None.
+
+    Raises SizeError with the file's name when one has another size than the annotation says.
+    """
     from PIL import Image
 
     for path in (sample.image_path, *sample.heatmap_paths):
         try:
             with Image.open(path) as image:
-                size = image.size
+                width, height = image.size
+                turned = image.getexif().get(ORIENTATION, 1) > 4
         except OSError:
             return f"{path}: missing or not a readable image"
-        if size != (sample.width, sample.height):
-            return (
-                f"{path}: {size[0]}x{size[1]} px, "
-                f"but its annotation says {sample.width}x{sample.height}"
-            )
+        _check_size(path, *((height, width) if turned else (width, height)), sample)
     return None
+
+
+def _check_size(path: Path, width: int, height: int, sample: Sample) -> None:
+    if (width, height) != (sample.width, sample.height):
+        raise SizeError(
+            f"{path}: {width}x{height} px, but its annotation says {sample.width}x{sample.height}"
+        )
 
 
 def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
@@ -271,24 +281,30 @@ def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
 
 
 def split_samples(
-    samples: list[Sample], test_size: float, seed: int = 0
+    samples: list[Sample], test_size: float, seed: int = 0, unseen: Sequence[str] = ()
 ) -> tuple[list[Sample], list[Sample]]:
     """Split into train and test, by a hash of each image's name and the seed.
 
     An image stays on its side when others are added or removed. test_size: 0..1, the share of the
-    test side; both sides get at least one image where there are two. Raises DataError for a share
-    outside 0..1 and for fewer than two images.
-    """
-    import hashlib
+    test side; both sides get at least one image where there are two.
 
+    unseen: fields of the annotations, "fonts" and "background", of whose values the share of
+    `test_size` is held back for the test side. Images with these alone are tested on, images with
+    none of them trained on, and those with both fall away. An image that names none goes by its
+    own name.
+
+    Raises DataError for a share outside 0..1, for fewer than two images, for a field with fewer
+    than two values, and when a side stays empty.
+    """
     if not 0 < test_size < 1:
         raise DataError(f"--test_size must lie between 0 and 1, not {test_size}")
     if len(samples) < 2:
         raise DataError("at least two images are needed, one to train on and one to test")
+    if unseen:
+        return _split_values(samples, test_size, seed, unseen)
 
     def position(sample: Sample) -> float:
-        key = f"{seed}/{sample.folder.name}/{sample.file}"
-        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+        return _position(f"{seed}/{sample.folder.name}/{sample.file}")
 
     order = sorted(samples, key=position)
     n_test = sum(position(sample) < test_size for sample in order)
@@ -297,6 +313,48 @@ def split_samples(
     train = [sample for sample in samples if id(sample) not in chosen]
     test = [sample for sample in samples if id(sample) in chosen]
     return train, test
+
+
+def _split_values(
+    samples: list[Sample], test_size: float, seed: int, unseen: Sequence[str]
+) -> tuple[list[Sample], list[Sample]]:
+    """split_samples by the values of the fields `unseen`."""
+    held_back = set()
+    for name in unseen:
+        values = sorted({v for s in samples for v in _values(s, name)})
+        values.sort(key=lambda value: _position(f"{seed}/{value}"))
+        if len(values) < 2:
+            raise DataError(f"--unseen {name}: the annotations name {len(values)}, two are needed")
+        held_back |= set(values[: min(max(1, round(test_size * len(values))), len(values) - 1)])
+    train, test = [], []
+    for sample in samples:
+        sides = {v in held_back for name in unseen for v in _values(sample, name)}
+        if not sides:
+            key = f"{seed}/{sample.folder.name}/{sample.file}"
+            sides = {_position(key) < test_size}
+        if len(sides) == 1:
+            (test if sides.pop() else train).append(sample)
+    if not train or not test:
+        raise DataError(
+            f"--unseen {' '.join(unseen)}: no image has only what the "
+            f"{'test' if train else 'train'} split may have; change --test_size"
+        )
+    return train, test
+
+
+def _values(sample: Sample, name: str) -> list[tuple[str, str]]:
+    """What an annotation names in a field, with the field's name.
+
+    Backgrounds count when they are files: "flat" and "paper" are kinds that many images share.
+    """
+    value = sample.extra.get(name)
+    values = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return [(name, v) for v in values if name != "background" or Path(v).suffix]
+
+
+def _position(key: str) -> float:
+    """0..1, evenly spread over the keys."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
 def _rounded(points: np.ndarray) -> list:

@@ -77,7 +77,8 @@ def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
 
 
 def plot_training_curves(history: list[dict], path: Path) -> None:
-    """Plot a Trainer's log history: the losses, and the test scores, over the steps."""
+    """Plot a Trainer's log history: losses and the maps' error, and the test scores, over the
+    steps."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -85,7 +86,7 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     for axes, names in (
-        (left, ("loss", "eval_loss")),
+        (left, ("loss", "eval_loss", "eval_heatmap_error")),
         (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),
     ):
         for name in names:
@@ -96,8 +97,9 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    left.set_ylabel("DiceFocal loss")
-    right.set_ylabel("score, default thresholds")
+    left.set_ylabel("DiceFocal loss; mean error of the maps")
+    left.set_ylim(bottom=0)
+    right.set_ylabel("score of the boxes")
     right.set_ylim(0, 1)
     save_figure(figure, path)
 

@@ -1,7 +1,7 @@
 """Named augmentations for training, apart from the training loop.
 
-Each preset has two albumentations pipelines: `geometry` moves the image and both maps alike,
-`colour` changes the image only. None mirrors text.
+Each preset has two albumentations pipelines: `geometry` moves the image and its maps alike (and
+keypoints, when they are given), `colour` changes the image only. None mirrors text unless asked.
 """
 
 import os
@@ -15,58 +15,90 @@ import cv2  # noqa: E402
 LINEAR = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_LINEAR}
 
 
+@dataclass(frozen=True)
+class Strength:
+    """What a preset does. Probabilities are 0..1, for each crop."""
+
+    enlarge: float  # text is enlarged up to so many times, in one half of the crops
+    shrink: float  # and shrunk up to so many times in the other, as far as the image reaches
+    tilt: float  # probability of a rotation with shear, or of a perspective
+    degrees: float  # the largest rotation; the largest shear is two thirds of it
+    quarter: float  # probability of a turn by 90, 180 or 270 degrees
+    light: float  # probability of another brightness and contrast
+    colour: float  # probability of other hues; half of it each: channels shuffled, inverted, grey
+    shadow: float  # probability of shadows with sharp edges
+    defects: float  # probability of one of: blur, motion, noise, fewer pixels, JPEG
+
+
+STRENGTHS = {
+    "light": Strength(1.5, 1.5, 0.15, 5, 0.0, 0.3, 0.0, 0.0, 0.1),
+    "default": Strength(3.0, 2.0, 0.25, 15, 0.05, 0.3, 0.2, 0.05, 0.2),
+    "strong": Strength(4.0, 3.0, 0.5, 30, 0.1, 0.5, 0.4, 0.15, 0.4),
+}
+PRESETS = ("none", *STRENGTHS)
+
+
 @dataclass
 class Preset:
     geometry: A.Compose
     colour: A.Compose
 
 
-def make_preset(name: str, crop: int, image_size: int) -> Preset:
-    """crop: px, side of the training crop; image_size: px, side of the square images cropped.
+def make_preset(name: str, crop: int, image_size: int, mirror: bool = False) -> Preset:
+    """One of PRESETS.
 
-    Raises KeyError for a name that is not in PRESETS.
+    crop: px, side of the training crop; image_size: px, side of the square images cropped;
+    mirror: flip one half of the crops, for scripts and symbols that allow it.
     """
-    return PRESETS[name](crop, image_size)
+    strength = STRENGTHS.get(name)
+    if strength is None:
+        geometry, colour = [A.RandomCrop(crop, crop)], []
+    else:
+        geometry, colour = _geometry(strength, crop, image_size), _colour(strength)
+    if mirror:
+        geometry.append(A.HorizontalFlip(p=0.5))
+    points = A.KeypointParams(format="xy", remove_invisible=False)
+    return Preset(A.Compose(geometry, keypoint_params=points), A.Compose(colour))
 
 
-def _none(crop: int, image_size: int) -> Preset:
-    return Preset(A.Compose([A.RandomCrop(crop, crop)]), A.Compose([]))
+def _geometry(strength: Strength, crop: int, image_size: int) -> list:
+    largest = min(round(crop * strength.shrink), image_size)
+    zooms = [
+        A.RandomSizedCrop(sides, size=(crop, crop), area_for_downscale="image_mask", **LINEAR)
+        for sides in ((round(crop / strength.enlarge), crop), (crop, largest))
+    ]
+    tilts = [
+        A.Affine(
+            rotate=(-strength.degrees, strength.degrees),
+            shear=(-strength.degrees * 2 / 3, strength.degrees * 2 / 3),
+            **LINEAR,
+        ),
+        A.Perspective(scale=(0.03, 0.1), **LINEAR),
+    ]
+    return [
+        A.OneOf(zooms, p=1),
+        A.OneOf(tilts, p=strength.tilt),
+        A.RandomRotate90(p=strength.quarter),
+    ]
 
 
-def _default(crop: int, image_size: int) -> Preset:
-    """Half to double size, turned a little or by quarters, lit and blurred differently."""
-    sides = (crop // 2, min(2 * crop, image_size))
-    geometry = A.Compose(
-        [
-            A.RandomSizedCrop(min_max_height=sides, size=(crop, crop), **LINEAR),
-            A.OneOf(
-                [
-                    A.Affine(rotate=(-15, 15), shear=(-10, 10), **LINEAR),
-                    A.Perspective(scale=(0.03, 0.1), **LINEAR),
-                ],
-                p=0.25,
-            ),
-            A.RandomRotate90(p=0.05),
-        ]
-    )
-    colour = A.Compose(
-        [
-            A.RandomBrightnessContrast(0.3, 0.3, p=0.3),
-            A.HueSaturationValue(20, 40, 0, p=0.2),
-            A.ChannelShuffle(p=0.1),
-            A.InvertImg(p=0.1),
-            A.ToGray(p=0.1),
-            A.OneOf(
-                [
-                    A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.2)),
-                    A.AdditiveNoise(spatial_mode="shared"),
-                    A.ImageCompression(quality_range=(30, 90)),
-                ],
-                p=0.2,
-            ),
-        ]
-    )
-    return Preset(geometry, colour)
-
-
-PRESETS = {"default": _default, "none": _none}
+def _colour(strength: Strength) -> list:
+    defects = [
+        A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.2)),
+        A.MotionBlur(blur_limit=(3, 7)),
+        A.AdditiveNoise(spatial_mode="shared"),
+        A.Downscale(
+            scale_range=(0.4, 0.8),
+            interpolation_pair={"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR},
+        ),
+        A.ImageCompression(quality_range=(30, 90)),
+    ]
+    return [
+        A.RandomBrightnessContrast(0.3, 0.3, p=strength.light),
+        A.HueSaturationValue(20, 40, 0, p=strength.colour),
+        A.ChannelShuffle(p=strength.colour / 2),
+        A.InvertImg(p=strength.colour / 2),
+        A.ToGray(p=strength.colour / 2),
+        A.RandomShadow((0, 0, 1, 1), shadow_intensity_range=(0.2, 0.6), p=strength.shadow),
+        A.OneOf(defects, p=strength.defects),
+    ]

@@ -3,18 +3,21 @@ r"""Fine-tune SegFormer to predict character and affinity heatmaps.
     python train.py --input_dir syntdata --output_dir checkpoits \
         --num_train_epochs 10 --caching True
 
-Leaves a model folder that transformers loads, metrics, training_curves.png and predictions.png in
---output_dir. The same command goes on from the last checkpoint there.
+Leaves a model folder that transformers loads, metrics, training.json, training_curves.png and
+predictions.png in --output_dir. The same command goes on from the last checkpoint there. On several
+processes: torchrun --nproc_per_node=2 train.py and the same flags.
 """
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cli_utils import fail, name_left_out, run_main
 from dataset_utils import DataError
 from static import constants as C
+
+AUGMENTATIONS = ("none", "light", "default", "strong")  # presets.py, which takes seconds to import
 
 
 def option(default, text: str, **more):
@@ -32,6 +35,9 @@ class ModelArguments:
         C.PRETRAINED, "Model folder or hub name to start from. Without a network: static/model."
     )
     from_scratch: bool = option(False, "Start from random weights instead.")
+    tuned_thresholds: bool = option(
+        False, "Test with the thresholds of that model's detection.json instead of the defaults."
+    )
 
 
 @dataclass
@@ -39,15 +45,29 @@ class DataArguments:
     """What it is trained on."""
 
     input_dir: list[str] = option(["syntdata"], "Triplet folders, see generate_images.py.")
+    mix: list[float] = option(
+        [], "A number for each --input_dir: its share of the crops. Default: each image once."
+    )
     caching: bool = option(False, "Decode all images once, into memory-mapped files on disk.")
     image_size: int = option(C.IMAGE_SIZE, "Side in px of the squares that images are fitted into.")
     crop_size: int | None = option(
         None, "Side in px of the random crops to train on. Default: half of --image_size."
     )
-    augmentation: str = option("default", "Preset of presets.py: default or none.")
+    augmentation: str = option("default", "Preset of presets.py: none, light, default or strong.")
+    mirror: bool = option(False, "Also train on mirrored text.")
     test_size: float = option(0.1, "Share of the images that is only tested on, 0 to 1.")
+    unseen: list[str] = option(
+        [], "Of fonts, background: those of the images tested on are not trained on."
+    )
     max_train_samples: int | None = option(None, "Train on at most so many images.")
     max_eval_samples: int | None = option(200, "Test on at most so many images.")
+    max_damaged: float = option(0.1, "Stop when more than this share of the images is damaged.")
+    early_stopping_patience: int | None = option(
+        None, "Stop when the F1 has not risen for so many tests. Default: never."
+    )
+    show_samples: int = option(
+        0, "Draw so many training crops into samples.png in --output_dir, and stop."
+    )
 
 
 def parse_arguments():
@@ -77,37 +97,28 @@ def parse_arguments():
 
 def main() -> None:
     model_args, data_args, args = parse_arguments()
-    check(data_args)
-    train_samples, test_samples = find_samples(data_args)
+    check(model_args, data_args, args)
+    if args.process_index:  # one of several processes speaks
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    samples = find_samples(data_args)
 
-    import cv2
-    from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
+    from train_utils import last_checkpoint
 
-    from detection_utils import DetectionSettings
-    from model_utils import image_processor, load_model
-    from plot_utils import plot_training_curves
-    from presets import make_preset
-    from train_utils import BoxMetrics, HeatmapLoss, HeatmapTrainer, TestDataset, TrainDataset
+    output = Path(args.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    with args.main_process_first(desc="the cache"):
+        train_source, test_source, problems = open_sources(data_args, *samples)
+    if args.should_log:
+        name_left_out(problems)
+    train_set, sampler = make_training_data(data_args, train_source, args.seed)
+    if data_args.show_samples:
+        show_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
+        return
+    if args.should_save:
+        save_settings(output, model_args, data_args, args, train_source, test_source)
+    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
 
-    cv2.setNumThreads(1)  # the loader's processes and the network share the cores
-    train_source, test_source = open_sources(
-        data_args, train_samples, test_samples, workers=os.cpu_count()
-    )
-    preset = make_preset(data_args.augmentation, data_args.crop_size, data_args.image_size)
-    set_seed(args.seed)
-    model = load_model(model_args.model_name_or_path, model_args.from_scratch)
-    test_set = TestDataset(test_source)
-    trainer = HeatmapTrainer(
-        model=model,
-        args=args,
-        train_dataset=TrainDataset(train_source, preset),
-        eval_dataset=test_set,
-        compute_metrics=BoxMetrics(test_set.truth(), DetectionSettings()),
-        processing_class=image_processor(data_args.image_size),
-        loss=HeatmapLoss(),
-    )
-    checkpoint = args.resume_from_checkpoint or get_last_checkpoint(args.output_dir)
+    checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
     if checkpoint:
         print(f"going on from {checkpoint}")
     print(f"training on {len(train_source)} images, testing on {len(test_source)}")
@@ -117,19 +128,106 @@ def main() -> None:
     trainer.save_metrics("train", result.metrics)
     metrics = trainer.evaluate()
     trainer.save_metrics("eval", metrics)
+    report(output, metrics, len(test_source))
 
-    output = Path(args.output_dir)
-    plot_training_curves(trainer.state.log_history, output / "training_curves.png")
-    save_predictions(trainer, test_set, output / "predictions.png")
-    print(f"{output}: model saved, tested on {len(test_source)} images with default thresholds:")
-    for name in ("precision", "recall", "f1", "iou", "loss"):
+
+def make_training_data(data_args: DataArguments, source, seed: int):
+    """The augmented crops of the train split, and the order in which they are drawn."""
+    from presets import make_preset
+    from train_data import MixSampler, TrainDataset
+
+    preset = make_preset(
+        data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
+    )
+    sampler = MixSampler(count_images(data_args, source), data_args.mix, seed)
+    return TrainDataset(source, preset), sampler
+
+
+def make_trainer(
+    model_args: ModelArguments, data_args: DataArguments, args, train_set, sampler, test_source
+):
+    """The network to start from, with all that its training needs."""
+    import cv2
+    from transformers import set_seed
+
+    from cache_utils import forget_words
+    from detection_utils import DetectionSettings, load_settings
+    from loss_utils import HeatmapLoss
+    from model_utils import image_processor, load_model
+    from train_callbacks import SavePictures, SetEpoch, StopEarly
+    from train_data import EvalDataset
+    from train_report import draw_predictions
+    from train_utils import HeatmapTrainer
+
+    cv2.setNumThreads(1)  # the loader's processes and the network share the cores
+    forget_words(train_set.source)
+    set_seed(args.seed)
+    name, test_set = model_args.model_name_or_path, EvalDataset(test_source)
+    trainer = HeatmapTrainer(
+        model=load_model(name, model_args.from_scratch),
+        args=args,
+        train_dataset=train_set,
+        eval_dataset=test_set,
+        processing_class=image_processor(data_args.image_size),
+        callbacks=[SetEpoch(sampler)],
+        loss=HeatmapLoss(),
+        sampler=sampler,
+        truth=test_set.truth(),
+        settings=load_settings(name) if model_args.tuned_thresholds else DetectionSettings(),
+    )
+    trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
+    if data_args.early_stopping_patience:
+        trainer.add_callback(StopEarly(data_args.early_stopping_patience, "eval_f1"))
+    return trainer
+
+
+# --- What it tells ---------------------------------------------------------------------------
+
+
+def show_samples(path: Path, train_set, sampler, count: int) -> None:
+    """Draw what the network is going to see."""
+    from plot_utils import save_picture
+    from train_report import draw_samples
+
+    save_picture(path, draw_samples(train_set, sampler, count))
+    print(f"{path}: crops with words, maps and weights (black: none)")
+
+
+def save_settings(
+    output: Path,
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args,
+    train_source,
+    test_source,
+) -> None:
+    """Write what is needed to train this model again."""
+    from train_report import data_fingerprint, save_record
+
+    save_record(
+        output / "training.json",
+        data_fingerprint=data_fingerprint(train_source.samples + test_source.samples),
+        images={"train": len(train_source), "test": len(test_source)},
+        model=asdict(model_args),
+        data=asdict(data_args),
+        training=args.to_dict(),
+    )
+
+
+def report(output: Path, metrics: dict[str, float], count: int) -> None:
+    """Say how good the model is and where to look."""
+    print(f"{output}: model saved, tested on {count} images:")
+    for name in ("precision", "recall", "f1", "iou", "heatmap_error", "loss"):
         print(f"  {name}: {metrics[f'eval_{name}']:.3f}")
     print(f"  look at {output / 'training_curves.png'} and {output / 'predictions.png'}")
 
 
-def check(data_args: DataArguments) -> None:
-    """Fill in the crop's size; raise DataError for numbers that cannot be."""
-    size = data_args.image_size
+# --- Before the training ---------------------------------------------------------------------
+
+
+def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
+    """Fill in the crop's size; raise DataError for flags that cannot be."""
+    size, folders = data_args.image_size, data_args.input_dir
     if not 64 <= size <= 4096 or size % 32:
         raise DataError(f"--image_size must be a multiple of 32 from 64 to 4096, not {size}")
     if data_args.crop_size is None:
@@ -139,33 +237,81 @@ def check(data_args: DataArguments) -> None:
             f"--crop_size must be a multiple of 32 from 64 to --image_size ({size}), "
             f"not {data_args.crop_size}"
         )
-    for name in ("max_train_samples", "max_eval_samples"):
+    for name in ("max_train_samples", "max_eval_samples", "early_stopping_patience"):
         value = getattr(data_args, name)
         if value is not None and value < 1:
             raise DataError(f"--{name} must be at least 1, not {value}")
-    if data_args.augmentation not in ("default", "none"):
-        raise DataError(f"--augmentation: there is no preset {data_args.augmentation!r}")
+    if not 0 <= data_args.max_damaged <= 1:
+        raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
+    if data_args.augmentation not in AUGMENTATIONS:
+        raise DataError(
+            f"--augmentation: there is no preset {data_args.augmentation!r}, "
+            f"only {', '.join(AUGMENTATIONS)}"
+        )
+    if len({Path(folder).resolve() for folder in folders}) < len(folders):
+        raise DataError("--input_dir: a folder is named twice; --mix makes it count more")
+    if data_args.mix and (len(data_args.mix) != len(folders) or min(data_args.mix) <= 0):
+        raise DataError(
+            f"--mix: needs a number above 0 for each of the {len(folders)} --input_dir, "
+            f"not {' '.join(f'{share:g}' for share in data_args.mix)}"
+        )
+    if unknown := set(data_args.unseen) - {"fonts", "background"}:
+        raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")
+    if data_args.early_stopping_patience and args.eval_strategy == "no":
+        raise DataError("--early_stopping_patience needs tests: --eval_strategy epoch or steps")
+    if model_args.tuned_thresholds:
+        path = Path(model_args.model_name_or_path) / "detection.json"
+        if not path.is_file():
+            raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
 
 
-def find_samples(data_args: DataArguments):
-    """The train and the test split over all --input_dir; damaged annotations are named."""
-    from dataset_utils import read_folders, split_samples
+def find_samples(data_args: DataArguments) -> tuple[list, list, list[str]]:
+    """The train and the test split over all --input_dir, and a line for each damaged annotation."""
+    from dataset_utils import CHARACTERS, read_folders, split_samples
 
     samples, problems = read_folders(data_args.input_dir)
-    name_left_out(problems)
-    train, test = split_samples(samples, data_args.test_size)
-    return train[: data_args.max_train_samples], test[: data_args.max_eval_samples]
+    for folder in map(Path, data_args.input_dir):
+        if not any((folder / CHARACTERS).glob("*.png")):
+            raise DataError(f"{folder}: has words but no heatmaps; pseudo_label.py makes them")
+    train, test = split_samples(samples, data_args.test_size, unseen=data_args.unseen)
+    if data_args.unseen:
+        print(
+            f"--unseen {' '.join(data_args.unseen)}: of {len(samples)} images {len(train)} can be "
+            f"trained on and {len(test)} tested on; {len(samples) - len(train) - len(test)} have "
+            "something of both sides and fall away"
+        )
+    return (
+        at_most(data_args.max_train_samples, train),
+        at_most(data_args.max_eval_samples, test),
+        problems,
+    )
 
 
-def open_sources(data_args: DataArguments, train_samples, test_samples, workers: int):
-    """Where the pixels of train and test come from; damaged triplets are named and left out."""
+def at_most(count: int | None, samples: list) -> list:
+    """So many of the samples, evenly from all of them."""
+    if count is None or count >= len(samples):
+        return samples
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def open_sources(data_args: DataArguments, train: list, test: list, problems: list[str]):
+    """Where the pixels of train and of test come from, without what is damaged, and a line for each
+    of these. Raises DataError when it is too much."""
     from cache_utils import Source, open_source
 
-    both, problems = open_source(
-        train_samples + test_samples, data_args.image_size, data_args.caching, workers
+    both, damaged = open_source(
+        train + test, data_args.image_size, data_args.caching, workers=os.cpu_count()
     )
-    name_left_out(problems)
-    test_ids = {id(sample) for sample in test_samples}
+    problems = problems + damaged
+    total = len(both) + len(problems)
+    if problems:
+        print(f"{len(problems)} of {total} images are damaged and left out")
+    if len(problems) > data_args.max_damaged * total:
+        raise DataError(
+            f"{len(problems)} of {total} images are damaged, more than --max_damaged "
+            f"{data_args.max_damaged:g} allows; the first: {problems[0]}"
+        )
+    test_ids = {id(sample) for sample in test}
     sources = []
     for is_test in (False, True):
         indices = [i for i, s in enumerate(both.samples) if (id(s) in test_ids) == is_test]
@@ -173,32 +319,17 @@ def open_sources(data_args: DataArguments, train_samples, test_samples, workers:
         sources.append(Source([both.samples[i] for i in indices], both.size, rows))
     if not all(len(source) for source in sources):
         raise DataError("no sound image is left on one side of the split")
-    return sources
+    return *sources, problems
 
 
-def save_predictions(trainer, test_set, path: Path, count: int = 6) -> None:
-    """Image, true maps, predicted maps and boxes of the first test images as one picture."""
-    import torch
-
-    from detection_utils import DetectionSettings, decode_maps
-    from model_utils import to_maps
-    from plot_utils import contact_sheet, draw_maps, draw_polygons, save_picture
-
-    tiles = []
-    model = trainer.model.eval()
-    for index in range(min(count, len(test_set))):
-        image, true = test_set.source.read(index)
-        pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(model.device)
-        with torch.no_grad():
-            logits = model(pixel_values=trainer.normalise(pixels)).logits
-        maps = to_maps(logits, image.shape[:2])[0].cpu().numpy()
-        boxes = decode_maps(maps, DetectionSettings()).boxes
-        tiles += [
-            draw_maps(image, true.transpose(2, 0, 1)),
-            draw_maps(image, maps),
-            draw_polygons(image, boxes, thickness=2),
-        ]
-    save_picture(path, contact_sheet(tiles, columns=3, side=400))
+def count_images(data_args: DataArguments, source) -> list[int]:
+    """How many images of each --input_dir there are to train on."""
+    folders = [sample.folder for sample in source.samples]
+    counts = [folders.count(Path(folder)) for folder in data_args.input_dir]
+    for folder, count in zip(data_args.input_dir, counts, strict=True):
+        if not count:
+            raise DataError(f"{folder}: none of its images is left to train on")
+    return counts
 
 
 if __name__ == "__main__":

@@ -46,7 +46,10 @@ class DetectorTrainingArguments(TrainingArguments):
             device = torch.device("cpu") if self.use_cpu else accelerator
             self.bf16 = not self.fp16 and has_fast_bf16(device)
         super().__post_init__()
+        if self.n_gpu > 1:  # DataParallel copies modules, but not their fast head; see torchrun
+            self._n_gpu = 1
         # Not for the user to choose: HeatmapTrainer depends on them.
         self.remove_unused_columns = False
-        self.label_names = ["labels", "image_index"]
-        self.batch_eval_metrics = True
+        self.label_names = ["image_index"]
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = False  # all parameters are used in each step

@@ -1,107 +1,50 @@
-"""Training: data sets, the loss, the Trainer, the metrics."""
+"""Training: the Trainer, the metrics, and where a run goes on."""
 
-import cv2
+import json
+import warnings
+from pathlib import Path
+
 import numpy as np
 import torch
 from transformers import Trainer
 
 from box_metrics import ImageMatch, Truth, summarise
-from cache_utils import Source, fitted_words
 from dataset_utils import DataError
-from detection_utils import DetectionSettings, match_maps, truth_of
+from detection_utils import DetectionSettings, match_maps
 from detection_utils import compute_metrics as compute_metrics  # tune.py's too, without torch
+from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
-from presets import Preset
+from train_data import MixSampler, collate
 
-SUPERVISED = 2  # the maps are supervised at 1 / SUPERVISED of the input's resolution
-TEXT_TRIES = 3  # crops tried until one has text in it
-TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
-
-
-class TrainDataset(torch.utils.data.Dataset):
-    """Random crops: pixel_values (3, crop, crop) and labels (2, crop / 2, crop / 2), uint8."""
-
-    def __init__(self, source: Source, preset: Preset):
-        self.source, self.preset = source, preset
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        _, image, maps = self.source.read_sound(index)
-        # From torch's generator, whose state the checkpoints keep.
-        wants_text = torch.rand(()).item() < TEXT_SHARE
-        for _ in range(TEXT_TRIES):
-            self.preset.geometry.set_random_seed(int(torch.randint(2**31, ())))
-            crop = self.preset.geometry(image=image, mask=maps)
-            if not wants_text or crop["mask"][..., 0].max() > 127:
-                break
-        self.preset.colour.set_random_seed(int(torch.randint(2**31, ())))
-        pixels = self.preset.colour(image=crop["image"])["image"]
-        return to_tensors(pixels, crop["mask"])
-
-
-class TestDataset(torch.utils.data.Dataset):
-    """Whole fitted images, with their place in the source so that their words can be found."""
-
-    def __init__(self, source: Source):
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        index, image, maps = self.source.read_sound(index)
-        return {**to_tensors(image, maps), "image_index": torch.tensor(index)}
-
-    def truth(self) -> list[Truth]:
-        """Each image's words in the coordinates of its fitted square."""
-        return [truth_of(fitted_words(sample, self.source.size)) for sample in self.source.samples]
-
-
-def to_tensors(image: np.ndarray, maps: np.ndarray) -> dict[str, torch.Tensor]:
-    """uint8 tensors of an image (H, W, 3) and its maps (H, W, 2), the maps at 1 / SUPERVISED."""
-    size = maps.shape[1] // SUPERVISED, maps.shape[0] // SUPERVISED
-    labels = cv2.resize(maps, size, interpolation=cv2.INTER_AREA)
-    return {
-        "pixel_values": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
-        "labels": torch.from_numpy(np.ascontiguousarray(labels.transpose(2, 0, 1))),
-    }
-
-
-class HeatmapLoss(torch.nn.Module):
-    """MONAI's DiceFocalLoss on soft heatmaps, logits upsampled to the labels' resolution.
-
-    squared_pred keeps the heatmap's values; without it they turn into near-binary masks, and
-    CRAFT's thresholds lose their meaning. batch=True takes the Dice over the whole batch, so that
-    a crop without text does not count as much as all the others.
-    """
-
-    def __init__(self, gamma: float = 2.0, focal_weight: float = 1.0):
-        super().__init__()
-        from monai.losses import DiceFocalLoss
-
-        self.loss = DiceFocalLoss(
-            sigmoid=True,
-            squared_pred=True,
-            include_background=True,
-            batch=True,
-            gamma=gamma,
-            lambda_focal=focal_weight,
-        )
-
-    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """logits: (B, 2, h, w) float; labels: (B, 2, H, W) uint8. Returns a scalar."""
-        return self.loss(upsample(logits.float(), labels.shape[2:]), labels.float() / 255)
+# Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
+warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
 
 
 class HeatmapTrainer(Trainer):
-    """Trainer whose batches are uint8 and whose predictions are maps, uint8 as well."""
+    """Trainer whose batches are uint8 and whose predictions are what box metrics need.
 
-    def __init__(self, *args, loss: HeatmapLoss, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.heatmap_loss = loss
+    loss: of the whole batch, over all processes. sampler: the order of the training data. truth:
+    each test image's words. settings: how words are found in the test images' maps.
+    """
+
+    def __init__(
+        self,
+        *args,
+        loss: HeatmapLoss,
+        sampler: MixSampler | None = None,
+        truth: list[Truth] = (),
+        settings: DetectionSettings | None = None,
+        **kwargs,
+    ):
+        super().__init__(*args, data_collator=collate, compute_metrics=box_metrics, **kwargs)
+        self.heatmap_loss, self.sampler = loss, sampler
+        self.truth, self.settings = truth, settings or DetectionSettings()
         self.normalise = Normalise().to(self.args.device)
+        # The loss is a mean over the batch: the Trainer has to divide it when it accumulates.
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset=None) -> MixSampler:
+        return self.sampler
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         """Load a checkpoint's weights for resuming.
@@ -115,36 +58,71 @@ class HeatmapTrainer(Trainer):
     def _load_best_model(self):
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
+    def _clip_grad_norm(self, model):
+        """Stops before gradients that are not finite reach the weights."""
+        norm = super()._clip_grad_norm(model)
+        if not self.args.fp16:  # whose scaler expects such gradients, and skips the step
+            self._check_finite(norm, "gradient's norm")
+        return norm
+
+    def _check_finite(self, value: torch.Tensor, name: str) -> None:
+        if not torch.isfinite(value):
+            raise DataError(
+                f"the {name} is {value.item()} at step {self.state.global_step}: the last "
+                "checkpoint is sound; start again with a lower --learning_rate"
+            )
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         logits = model(pixel_values=self.normalise(inputs["pixel_values"])).logits
-        loss = self.heatmap_loss(logits, inputs["labels"])
-        if not torch.isfinite(loss):
-            raise DataError(
-                f"the loss is {loss.item()} at step {self.state.global_step}: the last checkpoint "
-                "is sound; start again with a lower --learning_rate"
-            )
+        batch = logits, inputs["labels"], inputs.get("weights")
+        loss = self.heatmap_loss(*(gather_batch(*batch) if model.training else batch))
+        self._check_finite(loss, "loss")
         return (loss, logits) if return_outputs else loss
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Loss, maps (B, 2, H, W) uint8 at the input's resolution, the images' numbers."""
+        """Loss, what box_metrics needs of each image (B, 5), the images' numbers (B,)."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, logits = self.compute_loss(model, inputs, return_outputs=True)
-        maps = to_maps(logits, inputs["pixel_values"].shape[2:])
-        return loss.detach(), maps, inputs["image_index"]
+        maps = to_maps(logits, inputs["pixel_values"].shape[2:]).cpu().numpy()
+        indices = inputs["image_index"]
+        matches = match_maps(maps, [self.truth[i] for i in indices.tolist()], self.settings)
+        counts = [(m.matched, m.predicted, m.true, m.iou_sum) for m in matches]
+        counts = torch.tensor(counts, dtype=torch.float32, device=loss.device)
+        errors = heatmap_errors(logits, inputs["labels"], inputs.get("weights"))
+        return loss.detach(), torch.cat([counts, errors[:, None]], 1), indices
 
 
-class BoxMetrics:
-    """The Trainer's compute_metrics, batch by batch, so that no map is held longer."""
+def heatmap_errors(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Mean absolute error, 0..1, of each image's two maps, weighted: (B,). See HeatmapLoss."""
+    maps = torch.sigmoid(upsample(logits.float(), labels.shape[2:]))
+    errors = (maps - labels.float() / 255).abs().mean(1, keepdim=True)
+    if weights is None:
+        return errors.mean((1, 2, 3))
+    weights = weights.float() / 255
+    return (errors * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1e-6)
 
-    def __init__(self, truth: list[Truth], settings: DetectionSettings):
-        self.truth, self.settings = truth, settings
-        self.matches: list[ImageMatch] = []
 
-    def __call__(self, prediction, compute_result: bool = True) -> dict[str, float]:
-        maps, indices = prediction.predictions.cpu().numpy(), prediction.label_ids.cpu().numpy()
-        self.matches += match_maps(maps, [self.truth[i] for i in indices.ravel()], self.settings)
-        if not compute_result:
-            return {}
-        result, self.matches = summarise(self.matches), []
-        return result
+def box_metrics(prediction) -> dict[str, float]:
+    """The Trainer's compute_metrics: precision, recall, f1, iou and heatmap_error, all 0..1."""
+    rows = np.asarray(prediction.predictions, np.float64)
+    matches = [ImageMatch(*(int(n) for n in row[:3]), float(row[3])) for row in rows]
+    return {**summarise(matches), "heatmap_error": float(rows[:, 4].mean())}
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint-N in a run's folder that was written to its end."""
+    numbered = [
+        (int(path.name.split("-")[1]), path)
+        for path in Path(folder).glob("checkpoint-*")
+        if path.name.split("-")[1].isdecimal()
+    ]
+    for _, path in sorted(numbered, reverse=True):
+        try:  # the Trainer writes its state last
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(path)
+    return None

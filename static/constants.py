@@ -117,6 +117,11 @@ GAUSSIAN_SIGMA = 0.2  # of the patch's side (CRAFT's trainer: sigma 40 in a patc
 # --- Training --------------------------------------------------------------------------------
 PRETRAINED = "nvidia/segformer-b0-finetuned-ade-512-512"
 LABELS = ("character", "affinity")  # the channels, in this order
+SUPERVISED = 2  # the maps are supervised at 1 / SUPERVISED of the input's resolution
+TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
+TEXT_TRIES = 3  # crops tried until one has text in it
+FOCAL_GAMMA = 2.0  # how much the focal part of the loss looks at the worst pixels
+FOCAL_WEIGHT = 1.0  # of the focal part of the loss against its Dice part
 
 # --- Decoding: CRAFT's own thresholds, overridden by a model's detection.json ------------------
 TEXT_THRESHOLD = 0.7  # 0..1, a word's highest character value must reach it

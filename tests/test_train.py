@@ -1,37 +1,64 @@
-"""train.py as its users run it, and the parts that decide what it learns."""
+"""train.py as its users run it."""
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import assert_refused, run
-from transformers import AutoImageProcessor, SegformerForSemanticSegmentation
+from conftest import ROOT, assert_refused, run, run_well, start
+from easy_images import SIDE, write_images
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoImageProcessor, SegformerForSemanticSegmentation, TrainerCallback
+from two_processes import evaluate, gradients
 
-from cache_utils import fit, fitted_words, open_source
-from dataset_utils import read_samples, split_samples
+import train
+from cache_utils import open_source
+from dataset_utils import DataError, read_samples
+from loss_utils import HeatmapLoss
 from model_utils import Normalise, load_model, new_model, to_maps
 from presets import make_preset
 from static import constants as C
-from train_utils import HeatmapLoss, TrainDataset
+from train_arguments import DetectorTrainingArguments
+from train_callbacks import SetEpoch, StopEarly
+from train_data import EvalDataset, MixSampler, TrainDataset
+from train_utils import HeatmapTrainer, last_checkpoint
 
-TINY = ("--image_size", 128, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)
-TINY += ("--per_device_train_batch_size", 4, "--dataloader_num_workers", 0, "--test_size", 0.25)
+TINY = ("--image_size", SIDE, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)
+TINY += ("--test_size", 0.25, "--from_scratch", "True")
+RUN = (*TINY, "--per_device_train_batch_size", 4, "--caching", "True", "--num_train_epochs", 3)
+RUN += ("--eval_strategy", "steps", "--eval_steps", 2, "--save_strategy", "steps")
+RUN += ("--save_steps", 2)
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train") / "data"
-    result = run(
-        "generate_images.py", "--num_images", 16, "--save_folder", folder, "--image_size", 128,
-        "--num_workers", 1, "--seed", 3,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
+    write_images(folder, 16)
     return folder
 
 
-# --- The parts -------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run from start to end: its output folder and what it said."""
+    folder = tmp_path_factory.mktemp("train") / "whole"
+    args = ("train.py", "--input_dir", data, *RUN, "--dataloader_num_workers", 0)
+    return folder, run_well(*args, "--output_dir", folder)
+
+
+def history(folder, name):
+    """A value at each step where it was logged."""
+    entries = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return [entry[name] for entry in entries if name in entry]
+
+
+# --- The network's head ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)])
@@ -54,101 +81,174 @@ def test_fast_head_equals_the_librarys(size):
         assert torch.allclose(a, b, atol=1e-4 * max(1.0, b.abs().max().item()))
 
 
-def test_the_loss_keeps_the_heatmaps_values():
-    """Free logits, trained on a map of plateaus, end near the map's own values."""
-    levels = [0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
-    shares = [40, 4, 4, 4, 4, 4, 4]
-    row = torch.cat([torch.full((n,), v) for n, v in zip(shares, levels, strict=True)])
-    labels = (row * 255).round().to(torch.uint8).expand(2, 2, 16, -1).contiguous()
-    logits = torch.zeros(labels.shape, requires_grad=True)
-    optimizer, loss = torch.optim.Adam([logits], 0.1), HeatmapLoss()
-    for _ in range(600):
-        optimizer.zero_grad()
-        loss(logits, labels).backward()
-        optimizer.step()
-    learnt = torch.sigmoid(logits.detach())[0, 0, 0]
-    for level in levels[1:-1]:
-        assert learnt[(row - level).abs() < 1e-3].mean() == pytest.approx(level, abs=0.06)
+# --- One run ---------------------------------------------------------------------------------
 
 
-def test_split_is_deterministic_and_stable(data):
-    samples = read_samples(data)[0]
-    train, test = split_samples(samples, 0.25)
-    assert {s.file for s in train}.isdisjoint(s.file for s in test)
-    assert len(train) + len(test) == len(samples) and test
-    fewer = split_samples(samples[:-4], 0.25)[1]
-    assert {s.file for s in fewer} <= {s.file for s in test}
-
-
-def test_fitting_keeps_points_on_their_pixels(data):
-    sample = read_samples(data)[0][0]
-    picture = np.zeros((50, 100, 3), np.uint8)
-    picture[20:30, 60:80] = 255
-    sample.width, sample.height = 100, 50
-    fitted = fit(picture, 200)
-    assert fitted.shape == (200, 200, 3)
-    rows, columns = np.nonzero(fitted[..., 0] > 127)
-    assert (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1) == (120, 160, 40, 60)
-    for before, after in zip(sample.words, fitted_words(sample, 200), strict=True):
-        assert after.quads == pytest.approx(before.quads * 2)
-
-
-def test_crops_move_image_and_maps_alike(data):
-    """The maps' own picture, cropped as an image, equals the cropped maps."""
-    sample = next(s for s in read_samples(data)[0] if s.words)
-    source, _ = open_source([sample], 128, caching=False, workers=1)
-    _, maps = source.read(0)
-    source.read = lambda index: (np.dstack([maps, maps[..., :1]]), maps)
-    preset = make_preset("default", 64, 128)
-    preset.colour.transforms.clear()
-    torch.manual_seed(0)
-    for _ in range(20):
-        item = TrainDataset(source, preset)[0]
-        assert item["pixel_values"].shape == (3, 64, 64) and item["labels"].shape == (2, 32, 32)
-        shrunk = item["pixel_values"][:2].float().reshape(2, 32, 2, 32, 2).mean((2, 4))
-        assert (shrunk - item["labels"].float()).abs().max() <= 1.01
-
-
-# --- The command -----------------------------------------------------------------------------
-
-
-def curve(folder):
-    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    return [entry["loss"] for entry in history if "loss" in entry]
-
-
-def test_trains_caches_resumes_and_saves(data, tmp_path):
-    """One run from end to end, its second half done again after an interruption."""
-    whole, halved = tmp_path / "whole", tmp_path / "halved"
-    args = ("train.py", "--input_dir", data, *TINY, "--from_scratch", "True", "--caching", "True")
-    args += ("--num_train_epochs", 4)
-    first = run(*args, "--output_dir", whole)
-    assert first.returncode == 0, first.stderr
-    assert "caching takes" in first.stdout and "f1:" in first.stdout
+def test_leaves_model_metrics_pictures_and_record(whole, data):
+    folder, result = whole
+    assert "caching takes" in result.stdout and "heatmap_error:" in result.stdout
     for name in ("model.safetensors", "config.json", "preprocessor_config.json",
                  "eval_results.json", "train_results.json", "training_curves.png",
                  "predictions.png"):  # fmt: skip
-        assert (whole / name).stat().st_size > 50, name
+        assert (folder / name).stat().st_size > 50, name
+    metrics = json.loads((folder / "eval_results.json").read_text())
+    assert {"eval_f1", "eval_iou", "eval_precision", "eval_recall", "eval_heatmap_error"} <= set(
+        metrics
+    )
+    record = json.loads((folder / "training.json").read_text())
+    assert record["data"]["input_dir"] == [str(data)] and record["versions"]["torch"]
+    assert record["training"]["learning_rate"] == 6e-4 and len(record["data_fingerprint"]) == 16
+    assert sum(record["images"].values()) == 16
 
-    shutil.copytree(whole, halved)
-    checkpoints = sorted(halved.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
-    shutil.rmtree(checkpoints[-1])  # as if it had been stopped before its last epoch
-    second = run(*args, "--output_dir", halved)
-    assert second.returncode == 0, second.stderr
-    assert "using the cached data set" in second.stdout and "going on from" in second.stdout
-    assert curve(halved) == pytest.approx(curve(whole), rel=0.02)
+    scalars, pictures = set(), 0
+    for path in (folder / "runs").rglob("events.*"):
+        events = EventAccumulator(str(path)).Reload()
+        scalars |= set(events.Tags()["scalars"])
+        pictures += sum(len(events.Images(tag)) for tag in events.Tags()["images"])
+    assert {"train/loss", "eval/f1", "eval/heatmap_error"} <= scalars and pictures >= 3
 
-    # What was saved is what transformers itself loads and computes.
-    plain = SegformerForSemanticSegmentation.from_pretrained(whole).eval()
-    ours = load_model(str(whole)).eval()
+
+def test_transformers_loads_the_result(whole):
+    """What was saved is what transformers itself loads and computes."""
+    folder, _ = whole
+    plain = SegformerForSemanticSegmentation.from_pretrained(folder).eval()
+    ours = load_model(str(folder)).eval()
     assert plain.config.id2label == {0: "character", 1: "affinity"}
-    processor = AutoImageProcessor.from_pretrained(whole)
+    processor = AutoImageProcessor.from_pretrained(folder)
     pixels = processor(np.full((128, 128, 3), 90, np.uint8), return_tensors="pt")["pixel_values"]
     assert torch.allclose(Normalise()(torch.full((1, 3, 128, 128), 90)), pixels, atol=1e-4)
     with torch.no_grad():
         expected, found = plain(pixel_values=pixels).logits, ours(pixel_values=pixels).logits
     assert torch.allclose(expected, found, atol=1e-5)
     assert to_maps(found, (128, 128)).shape == (1, 2, 128, 128)
+
+
+def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path):
+    """Killed after its second checkpoint, with loader processes, in the middle of an epoch."""
+    args = ("train.py", "--input_dir", data, *RUN, "--dataloader_num_workers", 2)
+    args += ("--output_dir", tmp_path)
+    with start(*args) as process:
+        while Path(last_checkpoint(tmp_path) or "checkpoint-2").name == "checkpoint-2":
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    damaged = tmp_path / "checkpoint-8"  # as if the next one had been half written
+    shutil.copytree(last_checkpoint(tmp_path), damaged, dirs_exist_ok=True)
+    (damaged / "trainer_state.json").write_text('{"best_')
+    second = run_well(*args)
+    assert "using the cached data set" in second.stdout and "going on from" in second.stdout
+    assert len(history(tmp_path, "loss")) == 9
+    assert history(tmp_path, "loss") == pytest.approx(history(whole[0], "loss"), rel=1e-3)
+    assert history(tmp_path, "eval_f1") == pytest.approx(history(whole[0], "eval_f1"), abs=0.1)
+
+
+def test_two_processes_train_like_one(whole, data, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300}
+    args = [*RUN, "--per_device_train_batch_size", 2, "--max_steps", 2, "--image_size", 96]
+    args += ["--dataloader_num_workers", 0, "--input_dir", data, "--output_dir", tmp_path / "out"]
+    result = subprocess.run([*command, "train.py", *map(str, args)], **options)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("caching takes") == 1 and "using the cached" not in result.stdout
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_gradients_and_metrics_of_two_processes_are_those_of_one(data, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    command += [ROOT / "tests" / "two_processes.py", data, tmp_path / "result.pt"]
+    result = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    found = torch.load(tmp_path / "result.pt", weights_only=True)
+    expected = gradients(0, 1)
+    assert torch.allclose(found["gradients"], expected, atol=1e-6 * expected.abs().max().item())
+    alone = evaluate(data, tmp_path)
+    for name in ("eval_precision", "eval_recall", "eval_f1", "eval_iou", "eval_heatmap_error"):
+        assert found["metrics"][name] == pytest.approx(alone[name], abs=1e-4), name
+
+
+# --- Parts of a run --------------------------------------------------------------------------
+
+
+def make_trainer(folder, output, callbacks=(), images=8, **settings):
+    source, _ = open_source(read_samples(folder)[0][:images], SIDE, caching=False, workers=1)
+    sampler, test_set = MixSampler([images], None, seed=0), EvalDataset(source)
+    defaults = {
+        "save_strategy": "no", "eval_strategy": "no", "load_best_model_at_end": False,
+        "per_device_train_batch_size": 2, "dataloader_num_workers": 0, "logging_steps": 1,
+    }  # fmt: skip
+    args = DetectorTrainingArguments(
+        output_dir=str(output), use_cpu=True, report_to="none", bf16=False, **defaults | settings
+    )
+    torch.manual_seed(0)
+    train_set = TrainDataset(source, make_preset("none", 64, SIDE))
+    return HeatmapTrainer(
+        model=new_model(), args=args, train_dataset=train_set,
+        eval_dataset=test_set, callbacks=[SetEpoch(sampler), *callbacks], loss=HeatmapLoss(),
+        sampler=sampler, truth=test_set.truth(),
+    )  # fmt: skip
+
+
+def test_accumulated_gradients_are_a_mean(data, tmp_path):
+    """Twice the same batch gives the gradient of that batch once."""
+    norms = []
+    for steps in (1, 2):
+        trainer = make_trainer(data, tmp_path, max_steps=1, gradient_accumulation_steps=steps)
+        trainer._get_train_sampler = lambda dataset=None: [(0, 5), (1, 6)] * 2
+        trainer.train()
+        norms.append(trainer.state.log_history[0]["grad_norm"])
+    assert norms[1] == pytest.approx(norms[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("poison", ["weights", "gradients"])
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(data, tmp_path, poison):
+    class Poison(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **_):
+            bias = model.decode_head.classifier.bias
+            if state.global_step == 3 and poison == "weights":
+                bias.data.fill_(float("nan"))
+            if state.global_step == 3 and poison == "gradients":
+                bias.register_hook(lambda gradient: gradient * float("inf"))
+
+    settings = {"max_steps": 8, "save_strategy": "steps", "save_steps": 1}
+    trainer = make_trainer(data, tmp_path, [Poison()], **settings | {"save_steps": 2})
+    with pytest.raises(DataError, match="at step 3: the last checkpoint is sound"):
+        trainer.train()
+    checkpoint = last_checkpoint(tmp_path)
+    assert checkpoint.endswith("checkpoint-2")
+    weights = load_file(Path(checkpoint) / "model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_early_stopping_looks_at_the_whole_history():
+    class State:
+        log_history = []
+
+    class Control:
+        should_training_stop = False
+
+    for scores, stops in (([0.1, 0.3, 0.2], False), ([0.3, 0.2, 0.3], True), ([0.3], False)):
+        state, control = State(), Control()
+        state.log_history = [{"eval_f1": score} for score in scores] + [{"loss": 1.0}]
+        StopEarly(2, "eval_f1").on_evaluate(None, state, control)
+        assert control.should_training_stop == stops, scores
+
+
+def test_show_samples_draws_the_mix_and_stops(data, tmp_path):
+    weak = shutil.copytree(data, tmp_path / "weak", ignore=shutil.ignore_patterns("cache"))
+    lines = [json.loads(line) for line in (weak / "annotations/00000.jsonl").open()]
+    for line in lines:
+        line["words"][0]["ignore"] = True
+    (weak / "annotations/00000.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run_well(
+        *("train.py", "--input_dir", data, weak, "--mix", 5, 1, *TINY, "--show_samples", 6),
+        *("--output_dir", tmp_path / "out"),
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["samples.png"]
+
+
+# --- Bad input -------------------------------------------------------------------------------
 
 
 def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch):
@@ -160,60 +260,71 @@ def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monk
     (folder / "affinity_heatmaps" / f"{victims[1].stem}.png").unlink()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    result = run(
-        "train.py", "--input_dir", folder, "--output_dir", tmp_path / "out", *TINY,
-        "--max_steps", 1, "--caching", "True",
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
+    args = ("train.py", "--input_dir", folder, "--output_dir", tmp_path / "out", *TINY[:-2])
+    args += ("--max_steps", 1, "--caching", "True")
+    result = run_well(*args, "--max_damaged", 0.2)
     assert "the model hub is out of reach: starting from" in result.stderr
-    assert all(victim.stem in result.stderr for victim in victims)
+    assert all(f"{victim.stem}." in result.stderr for victim in victims)
+    assert "2 of 16 images are damaged" in result.stdout
     bundled = (C.MODEL / "config.json").exists()
     assert ("static/model" if bundled else "random weights") in result.stderr
-
-
-def test_a_triplet_damaged_behind_its_header_is_replaced(data, tmp_path, capsys):
-    folder = tmp_path / "data"
-    shutil.copytree(data, folder, ignore=shutil.ignore_patterns("cache"))
-    samples = read_samples(folder)[0][:3]
-    for sample in samples[1:]:
-        sample.image_path.write_bytes(sample.image_path.read_bytes()[:1500])
-    source, problems = open_source(samples, 64, caching=False, workers=1)
-    assert not problems and len(source) == 3  # their headers are sound
-    index, image, maps = source.read_sound(1)
-    assert index == 0 and (image == source.read(0)[0]).all() and (maps == source.read(0)[1]).all()
-    assert all(sample.file in capsys.readouterr().err for sample in samples[2:])
-
-
-def test_cache_follows_the_files(data):
-    samples = read_samples(data)[0][:4]
-    before, _ = open_source(samples, 64, caching=True, workers=1)
-    again, _ = open_source(samples, 64, caching=True, workers=1)
-    assert before.rows == again.rows
-    fresh, cached = open_source(samples, 64, caching=False, workers=1)[0], before
-    for index in range(4):
-        for a, b in zip(fresh.read(index), cached.read(index), strict=True):
-            assert (a == b).all()
-    samples[0].image_path.touch()
-    changed, _ = open_source(samples, 64, caching=True, workers=1)
-    assert changed.rows != before.rows and not before.rows[0][0].exists()
+    assert_refused(run(*args), "2 of 16 images are damaged, more than --max_damaged 0.1 allows")
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--input_dir", "nowhere"), "no such folder"),
-        (("--input_dir", "EMPTY"), "make data with generate_images.py first"),
-        (("--test_size", "1.5"), "must lie between 0 and 1"),
-        (("--image_size", "100"), "multiple of 32"),
-        (("--augmentation", "wild"), "no preset"),
-        (("--model_name_or_path", "EMPTY"), "neither a folder with a model"),
         (("--learning_rate", "fast"), "invalid float value"),
         (("--shoe_size", "43"), "unrecognized arguments"),
+        (("--model_name_or_path", "EMPTY"), "neither a folder with a model"),
     ],
 )
-def test_bad_input(args, message, data, tmp_path):
+def test_bad_command(args, message, data, tmp_path):
     (tmp_path / "empty").mkdir()
     args = [str(tmp_path / "empty") if arg == "EMPTY" else arg for arg in args]
-    given = [] if "--input_dir" in args else ["--input_dir", data]
-    result = run("train.py", *given, "--output_dir", tmp_path / "out", "--use_cpu", "True", *args)
-    assert_refused(result, message)
+    args += ["--input_dir", data, "--output_dir", tmp_path / "out", "--use_cpu", "True"]
+    assert_refused(run("train.py", *args), message)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"image_size": 100}, "--image_size must be a multiple of 32"),
+        ({"crop_size": 1024}, "--crop_size must be a multiple of 32"),
+        ({"augmentation": "wild"}, "no preset 'wild'"),
+        ({"max_train_samples": 0}, "--max_train_samples must be at least 1"),
+        ({"max_damaged": 2}, "--max_damaged must lie between 0 and 1"),
+        ({"input_dir": ["a", "./a"]}, "named twice"),
+        ({"input_dir": ["a", "b"], "mix": [5]}, "a number above 0 for each of the 2"),
+        ({"input_dir": ["a", "b"], "mix": [5, 0]}, "a number above 0 for each of the 2"),
+        ({"unseen": ["words"]}, "not words"),
+        ({"early_stopping_patience": 3}, "needs tests"),
+        ({"tuned_thresholds": True}, "tune.py writes one"),
+    ],
+)
+def test_flags_that_cannot_be(flags, message):
+    model_args, data_args = train.ModelArguments(), train.DataArguments()
+    for name, value in flags.items():
+        setattr(model_args if hasattr(model_args, name) else data_args, name, value)
+
+    class Arguments:
+        eval_strategy = "no"
+
+    with pytest.raises(DataError, match=message):
+        train.check(model_args, data_args, Arguments())
+
+
+def test_folders_that_cannot_be(data, tmp_path):
+    def find(folder, **flags):
+        return train.find_samples(train.DataArguments(input_dir=[str(folder)], **flags))
+
+    with pytest.raises(DataError, match="no such folder"):
+        find(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="make data with generate_images.py first"):
+        find(tmp_path)
+    with pytest.raises(DataError, match="must lie between 0 and 1"):
+        find(data, test_size=1.5)
+    words = shutil.copytree(data, tmp_path / "words")
+    shutil.rmtree(words / "character_heatmaps")
+    with pytest.raises(DataError, match="has words but no heatmaps; pseudo_label.py makes them"):
+        find(words)

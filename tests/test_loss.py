@@ -1,0 +1,79 @@
+"""The loss: MONAI's, with weights."""
+
+import pytest
+import torch
+from monai.losses import DiceFocalLoss
+
+from loss_utils import HeatmapLoss
+
+
+def random_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(3, 2, 16, 16, generator=generator).requires_grad_()
+    labels = torch.randint(256, (3, 2, 32, 32), generator=generator, dtype=torch.uint8)
+    weights = torch.randint(256, (3, 1, 32, 32), generator=generator, dtype=torch.uint8)
+    return logits, labels, weights
+
+
+def value_and_gradient(loss, logits):
+    (gradient,) = torch.autograd.grad(loss, logits)
+    return loss.detach(), gradient
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_with_all_weights_1_it_equals_monais(weighted):
+    logits, labels, weights = random_batch()
+    weights = torch.full_like(weights, 255) if weighted else None
+    upsampled = torch.nn.functional.interpolate(logits, size=(32, 32), mode="bilinear")
+    monai = DiceFocalLoss(sigmoid=True, squared_pred=True, batch=True)
+    expected = value_and_gradient(monai(upsampled, labels.float() / 255), logits)
+    found = value_and_gradient(HeatmapLoss()(logits, labels, weights), logits)
+    if weighted:
+        assert torch.allclose(found[0], expected[0], rtol=1e-6)
+        assert torch.allclose(found[1], expected[1], atol=1e-9)
+    else:
+        assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+
+
+def test_weights_weigh_both_parts():
+    """Against the formulas, written out."""
+    logits, labels, weights = random_batch(1)
+    logits = torch.randn(3, 2, 32, 32)
+    p, t, w = torch.sigmoid(logits), labels / 255.0, weights / 255.0
+    sums = [(w * product).sum((0, 2, 3)) for product in (p * t, p * p, t * t)]
+    dice = (1 - (2 * sums[0] + 1e-5) / (sums[1] + sums[2] + 1e-5)).mean()
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, t, reduction="none")
+    focus = torch.sigmoid(-logits * (2 * t - 1)) ** 2  # MONAI's, which for 0 and 1 is 1 - p_t
+    focal = (w * focus * entropy).sum() / (2 * w.sum())
+    expected = dice + focal
+    assert HeatmapLoss()(logits, labels, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_nothing_is_learnt_where_the_weight_is_0():
+    logits, labels, weights = random_batch(2)
+    logits = torch.randn(3, 2, 32, 32, requires_grad=True)
+    weights[:, :, :16] = 0
+    _, gradient = value_and_gradient(HeatmapLoss()(logits, labels, weights), logits)
+    assert (gradient[:, :, :16] == 0).all() and (gradient[:, :, 16:] != 0).float().mean() > 0.9
+    other = labels.clone()
+    other[:, :, :16] = 255 - other[:, :, :16]
+    assert HeatmapLoss()(logits, other, weights) == HeatmapLoss()(logits, labels, weights)
+    loss, gradient = value_and_gradient(HeatmapLoss()(logits, labels, 0 * weights), logits)
+    assert loss == 0 and (gradient == 0).all()
+
+
+def test_the_loss_keeps_the_heatmaps_values():
+    """Free logits, trained on a map of plateaus, end near the map's own values."""
+    levels = [0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
+    shares = [40, 4, 4, 4, 4, 4, 4]
+    row = torch.cat([torch.full((n,), v) for n, v in zip(shares, levels, strict=True)])
+    labels = (row * 255).round().to(torch.uint8).expand(2, 2, 16, -1).contiguous()
+    logits = torch.zeros(labels.shape, requires_grad=True)
+    optimizer, loss = torch.optim.Adam([logits], 0.1), HeatmapLoss()
+    for _ in range(600):
+        optimizer.zero_grad()
+        loss(logits, labels).backward()
+        optimizer.step()
+    learnt = torch.sigmoid(logits.detach())[0, 0, 0]
+    for level in levels[1:-1]:
+        assert learnt[(row - level).abs() < 1e-3].mean() == pytest.approx(level, abs=0.06)

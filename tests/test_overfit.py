@@ -1,0 +1,36 @@
+"""The network, the loss and the decoder together: eight images can be learnt by heart."""
+
+import torch
+from easy_images import SIDE, write_images
+
+from cache_utils import open_source
+from loss_utils import HeatmapLoss
+from model_utils import new_model
+from presets import make_preset
+from train_arguments import DetectorTrainingArguments
+from train_callbacks import SetEpoch
+from train_data import EvalDataset, MixSampler, TrainDataset
+from train_utils import HeatmapTrainer
+
+STEPS = 100
+
+
+def test_learns_eight_images_by_heart(tmp_path):
+    source, _ = open_source(write_images(tmp_path, 8), SIDE, caching=False, workers=1)
+    sampler, test_set = MixSampler([8], None, seed=0), EvalDataset(source)
+    args = DetectorTrainingArguments(
+        output_dir=str(tmp_path / "out"), use_cpu=True, max_steps=STEPS, learning_rate=1e-3,
+        per_device_train_batch_size=8, dataloader_num_workers=0, save_strategy="no",
+        eval_strategy="no", load_best_model_at_end=False, report_to="none", disable_tqdm=True,
+        seed=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    train_set = TrainDataset(source, make_preset("none", SIDE, SIDE))
+    trainer = HeatmapTrainer(
+        model=new_model(), args=args, train_dataset=train_set,
+        eval_dataset=test_set, callbacks=[SetEpoch(sampler)], loss=HeatmapLoss(), sampler=sampler,
+        truth=test_set.truth(),
+    )  # fmt: skip
+    trainer.train()
+    metrics = trainer.evaluate()
+    assert metrics["eval_f1"] > 0.95, metrics

@@ -1,0 +1,304 @@
+"""What training sees: weights, crops, their order and mix, the split, the cache."""
+
+import copy
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from easy_images import SIDE, write_images
+
+from cache_utils import Cache, draw_weights, fit, fitted_words, forget_words, open_source
+from dataset_utils import DataError, Sample, SizeError, Word, read_samples, split_samples
+from presets import PRESETS, make_preset
+from train_data import MixSampler, TrainDataset, collate, split_count, to_tensors
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "easy"
+    write_images(folder, 12)
+    return folder
+
+
+@pytest.fixture
+def own_data(data, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(data, tmp_path / "own", ignore=shutil.ignore_patterns("cache"))
+
+
+def word(left, top, right, bottom, **more):
+    polygon = np.float32([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return Word("", [], np.zeros((0, 4, 2), np.float32), polygon, **more)
+
+
+# --- Weights ---------------------------------------------------------------------------------
+
+
+def test_weights_are_drawn_where_the_annotations_say(tmp_path):
+    """At twice the size, against rectangles filled by hand."""
+    words = [
+        word(2, 3, 20, 10),
+        word(30, 3, 50, 10, confidence=0.6),
+        word(40, 5, 60, 20, ignore=True),
+        word(35, 2, 45, 8, confidence=0.8),
+    ]
+    sample = Sample(tmp_path, "a.jpg", 100, 50, words)
+    expected = np.full((200, 200), 255, np.uint8)
+    expected[4:16, 70:90] = 204
+    expected[6:20, 60:100] = 153
+    expected[10:40, 80:120] = 0
+    found = draw_weights(sample, 200)
+    inner = cv2.erode(np.ones((200, 200), np.uint8), None) > 0
+    for value in (0, 153, 204, 255):  # edges may differ by a pixel
+        inner &= cv2.erode((expected != value).astype(np.uint8), np.ones((3, 3))) == (
+            cv2.dilate((expected != value).astype(np.uint8), np.ones((3, 3)))
+        )
+    assert (found[inner] == expected[inner]).all() and inner.mean() > 0.9
+    assert abs(found.astype(int).sum() - expected.astype(int).sum()) < 0.005 * 255 * 200 * 200
+    sample.words = words[:1]
+    assert draw_weights(sample, 200) is None
+
+
+def test_crops_move_weights_with_the_maps(data):
+    """Weights that are drawn like the character map stay like it, and are 1 outside the image."""
+    source, _ = open_source(read_samples(data)[0][:1], SIDE, caching=False, workers=1)
+    image, maps, _ = source.read(0)
+    source.read = lambda index: (image, maps, 255 - maps[..., 0])
+    dataset = TrainDataset(source, make_preset("strong", 64, SIDE))
+    for seed in range(12):
+        _, moved, weights, _ = dataset.crop(0, seed)
+        difference = np.abs(255 - weights.astype(int) - moved[..., 0])
+        assert difference.max() <= 1
+    assert "weights" in dataset[0, 0]
+
+
+def test_a_batch_has_weights_only_where_one_of_its_items_has():
+    image, maps = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 2), np.uint8)
+    ones = np.full((64, 64), 255, np.uint8)
+    less = ones.copy()
+    less[:32] = 0
+    plain, full, weak = (to_tensors(image, maps, weights) for weights in (None, ones, less))
+    assert "weights" not in collate([plain, full])
+    batch = collate([plain, weak])["weights"]
+    assert batch.shape == (2, 1, 32, 32)
+    assert (batch[0] == 255).all() and (batch[1, 0, :16] == 0).all()
+    assert (batch[1, 0, 16:] == 255).all()
+
+
+# --- Crops -----------------------------------------------------------------------------------
+
+
+def test_fitting_keeps_points_on_their_pixels(data):
+    sample = read_samples(data)[0][0]
+    picture = np.zeros((50, 100, 3), np.uint8)
+    picture[20:30, 60:80] = 255
+    sample.width, sample.height = 100, 50
+    fitted = fit(picture, 200)
+    assert fitted.shape == (200, 200, 3)
+    rows, columns = np.nonzero(fitted[..., 0] > 127)
+    assert (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1) == (120, 160, 40, 60)
+    for before, after in zip(sample.words, fitted_words(sample, 200), strict=True):
+        assert after.quads == pytest.approx(before.quads * 2)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_crops_move_image_maps_and_points_alike(data, name):
+    """A mark in the image, the same mark in the maps and its centre end at the same place."""
+    source, _ = open_source(read_samples(data)[0][:1], SIDE, caching=False, workers=1)
+    mark = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.circle(mark, (70, 60), 8, 255, -1)  # its centre is (70.5, 60.5)
+    source.read = lambda index: (np.dstack([mark] * 3), np.dstack([mark] * 2), None)
+    preset = make_preset(name, 64, SIDE)
+    preset.colour.transforms.clear()
+    dataset, seen = TrainDataset(source, preset), 0
+    for seed in range(20):
+        image, maps, _, points = dataset.crop(0, seed, np.float32([(70.5, 60.5)]))
+        assert image.shape == (64, 64, 3) and maps.shape == (64, 64, 2)
+        border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        if border.any() or image.max() < 200:
+            continue  # cut off
+        seen += 1
+        centres = [np.argwhere(a[..., 0] > 127).mean(0)[::-1] + 0.5 for a in (image, maps)]
+        assert centres[0] == pytest.approx(centres[1], abs=0.3)
+        assert points[0] == pytest.approx(centres[0], abs=1.5)
+    assert seen >= 3
+
+
+def test_nothing_is_mirrored_unless_asked(data):
+    """The three corners of a mark keep their sense of rotation."""
+    source, _ = open_source(read_samples(data)[0][:1], SIDE, caching=False, workers=1)
+    triangle = np.float32([(40, 40), (90, 50), (50, 90)])
+
+    def senses(mirror):
+        dataset = TrainDataset(source, make_preset("strong", 64, SIDE, mirror))
+        corners = [dataset.crop(0, seed, triangle)[3] for seed in range(30)]
+        return {np.sign(np.linalg.det(c[1:] - c[0])) for c in corners}
+
+    assert senses(mirror=False) == {1.0} and senses(mirror=True) == {1.0, -1.0}
+
+
+def test_text_is_enlarged_and_shrunk(data):
+    """The default preset shows a length of the image at half to three times its size."""
+    source, _ = open_source(read_samples(data)[0][:1], 256, caching=False, workers=1)
+    dataset = TrainDataset(source, make_preset("default", 128, 256))
+    lengths = []
+    for seed in range(60):
+        a, b = dataset.crop(0, seed, np.float32([(100, 100), (110, 100)]))[3]
+        lengths.append(np.linalg.norm(b - a) / 10)
+    assert 0.4 < min(lengths) < 0.65 and 2 < max(lengths) < 3.6
+
+
+# --- Order and mix ---------------------------------------------------------------------------
+
+
+def draws(sampler, epoch):
+    sampler.epoch = epoch
+    return list(sampler)
+
+
+def test_without_shares_each_image_comes_once_an_epoch():
+    sampler = MixSampler([5, 8], None, seed=1)
+    first, second = draws(sampler, 0), draws(sampler, 1)
+    assert sorted(index for index, _ in first) == list(range(13)) and len(sampler) == 13
+    assert first != second and first == draws(MixSampler([5, 8], None, seed=1), 0)
+    assert {seed for _, seed in first}.isdisjoint(seed for _, seed in second)
+    assert first != draws(MixSampler([5, 8], None, seed=2), 0)
+
+
+def test_shares_are_kept_and_all_images_come_equally_often():
+    sampler = MixSampler([100, 4], [5, 1], seed=0)  # an epoch: 87 of the first, 17 of the second
+    times = np.zeros(104, int)
+    for epoch in range(100):
+        indices = np.array([index for index, _ in draws(sampler, epoch)])
+        assert ((indices < 100).sum(), (indices >= 100).sum()) == (87, 17)
+        times += np.bincount(indices, minlength=104)
+    assert times[:100].tolist() == [87] * 100 and times[100:].tolist() == [425] * 4
+    assert split_count(10, [1, 1, 1]) == [3, 4, 3]
+
+
+# --- The split -------------------------------------------------------------------------------
+
+
+def test_split_is_deterministic_and_stable(data):
+    samples = read_samples(data)[0]
+    train, test = split_samples(samples, 0.25)
+    assert {s.file for s in train}.isdisjoint(s.file for s in test)
+    assert len(train) + len(test) == len(samples) and test
+    fewer = split_samples(samples[:-4], 0.25)[1]
+    assert {s.file for s in fewer} <= {s.file for s in test}
+
+
+def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
+    rng = np.random.default_rng(0)
+    fonts, photographs = [f"font{i}" for i in range(20)], [f"{i}.jpg" for i in range(10)]
+    samples = []
+    for i in range(400):
+        extra = {
+            "fonts": rng.choice(fonts, rng.integers(0, 3), replace=False).tolist(),
+            "background": str(rng.choice([*photographs, "flat", "paper"])),
+        }
+        samples.append(Sample(tmp_path, f"{i}.jpg", 64, 64, [], extra))
+    for unseen in (["fonts"], ["background"], ["fonts", "background"]):
+        train, test = split_samples(samples, 0.3, unseen=unseen)
+        for name in unseen:
+            sides = []
+            for side in (train, test):
+                values = [np.atleast_1d(s.extra[name]).tolist() for s in side]
+                sides.append({v for each in values for v in each} - {"flat", "paper"})
+            assert sides[0].isdisjoint(sides[1]) and all(sides)
+        assert len(train) > len(test) > 5
+        assert len(train) + len(test) < len(samples) or unseen == ["background"]
+    with pytest.raises(DataError, match="--unseen fonts: the annotations name 0"):
+        split_samples(
+            [Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(4)], 0.2, 0, ["fonts"]
+        )
+
+
+# --- The cache -------------------------------------------------------------------------------
+
+
+def test_cache_follows_the_files_and_the_weights(own_data):
+    samples = read_samples(own_data)[0][:4]
+    samples[1].words[0].ignore = True
+
+    def open_cache(samples):
+        source, _ = open_source(samples, 64, caching=True, workers=1)
+        return source, source.rows[0][0].folder
+
+    before, folder = open_cache(samples)
+    assert open_cache(samples)[1] == folder
+    fresh = open_source(samples, 64, caching=False, workers=1)[0]
+    for index in range(4):
+        for a, b in zip(fresh.read(index), before.read(index), strict=True):
+            assert (a is None and b is None) or (a == b).all()
+    assert [before.read(i)[2] is None for i in range(4)] == [True, False, True, True]
+    assert (folder / "weights").stat().st_size == 64 * 64  # only where some weight is not 1
+
+    changed = copy.deepcopy(samples)
+    changed[2].words[0].confidence = 0.5
+    assert open_cache(changed)[1] != folder and not folder.exists()
+    samples[0].image_path.touch()
+    assert open_cache(samples)[1] != folder
+
+
+def test_a_cache_that_the_disk_cannot_hold_is_refused(own_data, monkeypatch):
+    samples = read_samples(own_data)[0]
+    usage = shutil.disk_usage(own_data)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=200 * 2**20 + 1000))
+    with pytest.raises(DataError, match="has no room for the cache"):
+        open_source(samples, 64, caching=True, workers=1)
+
+
+def test_memory_stays_flat_while_a_cache_is_read(tmp_path):
+    """Reading 200 MB raises the resident memory by less than a few rows."""
+
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("needs /proc")
+    cache = Cache(tmp_path, 512, weighted=[])
+    cache.create(150)
+    before, total = resident(), 0
+    for row in range(150):
+        image, maps, _ = cache.read(row)
+        total += int(image.sum()) + int(maps.sum())
+    assert total == 0 and resident() - before < 20 * 2**20
+
+
+def test_words_are_forgotten_but_not_their_weights(own_data):
+    samples = read_samples(own_data)[0][:2]
+    samples[1].words[0].confidence = 0.5
+    source, _ = open_source(samples, 64, caching=False, workers=1)
+    weights = source.read(1)[2]
+    forget_words(source)
+    assert [len(s.words) for s in source.samples] == [0, 1]
+    assert (source.read(1)[2] == weights).all()
+
+
+# --- Damaged files ---------------------------------------------------------------------------
+
+
+def test_a_triplet_damaged_behind_its_header_is_replaced(own_data, capsys):
+    samples = read_samples(own_data)[0][:3]
+    for sample in samples[1:]:
+        sample.image_path.write_bytes(sample.image_path.read_bytes()[:1500])
+    source, problems = open_source(samples, 64, caching=False, workers=1)
+    assert not problems and len(source) == 3  # their headers are sound
+    for _ in range(2):
+        index, image, maps, _ = source.read_sound(1)
+    assert index == 0 and (image == source.read(0)[0]).all() and (maps == source.read(0)[1]).all()
+    said = capsys.readouterr().err
+    assert all(said.count(f"{sample.file}:") == 1 for sample in samples[1:])  # once each
+
+
+@pytest.mark.parametrize("caching", [False, True])
+def test_sizes_that_disagree_are_an_error(own_data, caching):
+    samples = read_samples(own_data)[0][:3]
+    path = samples[1].heatmap_paths[1]
+    cv2.imwrite(str(path), np.zeros((50, 60), np.uint8))
+    with pytest.raises(SizeError, match=rf"{path.name}: 60x50 px, but its annotation says 128x128"):
+        open_source(samples, 64, caching, workers=1)

@@ -1,0 +1,68 @@
+"""What a process of several does in test_train.py: the gradients of its part of a batch, and a test
+over all images. Run by torchrun; the first process writes the result to a file.
+
+    torchrun --nproc_per_node=2 tests/two_processes.py FOLDER RESULT
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch  # noqa: E402
+
+from cache_utils import open_source  # noqa: E402
+from dataset_utils import read_samples  # noqa: E402
+from loss_utils import HeatmapLoss, gather_batch  # noqa: E402
+from model_utils import new_model  # noqa: E402
+from train_arguments import DetectorTrainingArguments  # noqa: E402
+from train_data import EvalDataset  # noqa: E402
+from train_utils import HeatmapTrainer  # noqa: E402
+
+
+def gradients(rank: int, count: int) -> torch.Tensor:
+    """Of all parameters, for the `rank`-th of `count` parts of a batch; BatchNorm does not learn
+    statistics, which are each process's own."""
+    torch.manual_seed(0)
+    model = new_model().eval()
+    pixels = torch.randn(4, 3, 64, 64)
+    labels = torch.randint(256, (4, 2, 32, 32), dtype=torch.uint8)
+    labels[:2] //= 8  # so that the parts differ in their sums
+    weights = torch.randint(256, (4, 1, 32, 32), dtype=torch.uint8)
+    weights[:2] = 255
+    network = torch.nn.parallel.DistributedDataParallel(model) if count > 1 else model
+    part = slice(rank * 4 // count, (rank + 1) * 4 // count)
+    own_weights = weights[part] if (weights[part] < 255).any() else None
+    batch = gather_batch(network(pixel_values=pixels[part]).logits, labels[part], own_weights)
+    HeatmapLoss()(*batch).backward()
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+
+def evaluate(folder: Path, output: Path) -> dict[str, float]:
+    """Test a model with random weights on the images of a triplet folder, three at a time."""
+    args = DetectorTrainingArguments(
+        output_dir=str(output), use_cpu=True, per_device_eval_batch_size=3, report_to="none",
+        dataloader_num_workers=0, disable_tqdm=True, bf16=False,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = new_model()
+    torch.nn.init.constant_(model.decode_head.classifier.bias, 1.0)  # finds something everywhere
+    test_set = EvalDataset(open_source(read_samples(folder)[0], 128, False, 1)[0])
+    trainer = HeatmapTrainer(
+        model=model, args=args, eval_dataset=test_set, loss=HeatmapLoss(), truth=test_set.truth()
+    )
+    return {name: value for name, value in trainer.evaluate().items() if "per_second" not in name}
+
+
+def main() -> None:
+    folder, result = map(Path, sys.argv[1:])
+    metrics = evaluate(folder, result.parent)  # TrainingArguments joins the processes
+    rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    found = gradients(rank, count)
+    if rank == 0:
+        torch.save({"metrics": metrics, "gradients": found}, result)
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

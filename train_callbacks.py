@@ -1,0 +1,56 @@
+"""What happens while the Trainer runs: the sampler's epochs, early stopping, pictures."""
+
+from pathlib import Path
+
+from transformers import TrainerCallback
+from transformers.integrations import TensorBoardCallback
+
+from plot_utils import plot_training_curves, save_picture
+from train_data import MixSampler
+
+
+class SetEpoch(TrainerCallback):
+    """Tells the sampler which epoch it is, also after a run was resumed."""
+
+    def __init__(self, sampler: MixSampler):
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args, state, control, **_):
+        self.sampler.epoch = int(state.epoch or 0)
+
+
+class StopEarly(TrainerCallback):
+    """Stops when the metric has not risen for `patience` tests.
+
+    It looks at the history, which the checkpoints keep; the library's EarlyStoppingCallback counts
+    anew after a run was resumed.
+    """
+
+    def __init__(self, patience: int, metric: str):
+        self.patience, self.metric = patience, metric
+
+    def on_evaluate(self, args, state, control, **_):
+        scores = [entry[self.metric] for entry in state.log_history if self.metric in entry]
+        since = len(scores) - 1 - scores.index(max(scores))
+        if since >= self.patience and not control.should_training_stop:
+            print(f"stopping early: {self.metric} has not risen for {since} tests")
+            control.should_training_stop = True
+
+
+class SavePictures(TrainerCallback):
+    """After each test: training_curves.png, predictions.png, and the latter in TensorBoard."""
+
+    def __init__(self, trainer, draw):
+        """draw: makes the picture of predictions, (H, W, 3) uint8 RGB."""
+        self.trainer, self.draw = trainer, draw
+
+    def on_evaluate(self, args, state, control, **_):
+        if not state.is_world_process_zero:
+            return
+        output, picture = Path(args.output_dir), self.draw()
+        plot_training_curves(state.log_history, output / "training_curves.png")
+        save_picture(output / "predictions.png", picture)
+        for callback in self.trainer.callback_handler.callbacks:
+            writer = getattr(callback, "tb_writer", None)
+            if isinstance(callback, TensorBoardCallback) and writer:
+                writer.add_image("predictions", picture, state.global_step, dataformats="HWC")
