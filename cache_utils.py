@@ -57,20 +57,24 @@ def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def is_weighted(word: Word) -> bool:
-    """Whether a word counts less than others in training."""
-    return word.ignore or word.confidence < 1
+    """Whether a word counts less than others in training: don't-care, trusted less, or without
+    characters, which the maps then lack."""
+    return word.ignore or word.confidence < 1 or not word.characters
 
 
 def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
     """How much each pixel of the fitted square counts in training: (size, size) uint8, 0..255 for
     0..1; None when all count in full.
 
-    0 in don't-care regions, its confidence in the polygon of a word; the lowest where they overlap.
+    0 in don't-care regions and in words without characters, its confidence in the polygon of any
+    other word; the lowest where they overlap.
     """
     words = [word for word in fitted_words(sample, size) if is_weighted(word)]
     if not words:
         return None
-    values = [0 if word.ignore else max(word.confidence, 0) for word in words]
+    values = [
+        0 if word.ignore or not word.characters else max(word.confidence, 0) for word in words
+    ]
     weights = np.full((size, size), 255, np.uint8)
     for value, word in sorted(zip(values, words, strict=True), key=lambda pair: -pair[0]):
         # From continuous coordinates to those of the pixels' centres, in 1/16 px.
@@ -294,5 +298,6 @@ def _fingerprint(samples: list[Sample], size: int) -> str:
             except OSError:
                 total.update(f"{path.name}/missing".encode())
         for word in filter(is_weighted, sample.words):
-            total.update(f"{word.ignore}/{word.confidence}/{word.polygon.tolist()}".encode())
+            kind = f"{word.ignore}/{word.confidence}/{len(word.characters)}"
+            total.update(f"{kind}/{word.polygon.tolist()}".encode())
     return total.hexdigest()[:16]
