@@ -13,9 +13,12 @@ import string
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
+
+import numpy as np  # noqa: E402
 
 from chunk_utils import (  # noqa: E402
     HEIGHTS,
@@ -50,6 +53,7 @@ from static import constants as C  # noqa: E402
 
 PREVIEW = "preview.jpg"
 PREVIEW_IMAGES = 12
+PREVIEW_SIDE = 512  # px, of each picture in it
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -309,7 +313,9 @@ def print_summary(
 
 
 def write_preview(folder: Path) -> None:
-    """A contact sheet of the first images: each one, its maps over it, its quads."""
+    """A contact sheet of the first images: each one, its maps over it, its words and quads."""
+    import cv2
+
     from plot_utils import contact_sheet, draw_maps, draw_words, save_picture
 
     records = []
@@ -320,9 +326,17 @@ def write_preview(folder: Path) -> None:
     tiles = []
     for record in records[:PREVIEW_IMAGES]:
         sample = Sample.from_json(folder, record)
+        # Enlarged or shrunk before anything is drawn, so that outlines stay sharp.
+        factor = PREVIEW_SIDE / max(sample.width, sample.height)
         image, maps = read_triplet(sample)
-        tiles += [image, draw_maps(image, maps), draw_words(image, sample.words)]
-    save_picture(folder / PREVIEW, contact_sheet(tiles, columns=6, side=320))
+        image, *maps = (cv2.resize(p, None, fx=factor, fy=factor) for p in (image, *maps))
+        words = [
+            replace(word, quads=word.quads * factor, polygon=word.polygon * factor)
+            for word in sample.words
+        ]
+        row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
+        tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
+    save_picture(folder / PREVIEW, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
 
 
 if __name__ == "__main__":
