@@ -106,7 +106,7 @@ def run_chunks(
         for chunk in chunks:
             yield run_chunk(job, chunk)
         return
-    pool = _dask_executor(cluster) if cluster else _local_executor(min(workers, len(chunks)))
+    pool = _dask_executor(cluster) if cluster else local_executor(min(workers, len(chunks)))
     running = [pool.submit(run_chunk, job, chunk) for chunk in chunks]
     try:
         with _lost_workers():
@@ -125,12 +125,13 @@ def stop_workers() -> None:
         process.kill()
 
 
-def _local_executor(workers: int) -> ProcessPoolExecutor:
+def local_executor(workers: int) -> ProcessPoolExecutor:
+    """Worker processes that end with this one."""
     # A fresh interpreter a worker: forking a process that holds threads can deadlock.
-    return ProcessPoolExecutor(max(1, workers), get_context("spawn"), _start_worker)
+    return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Leave Ctrl-C to the parent, and end with it however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
