@@ -14,16 +14,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from chunk_utils import (
-    LEFT_OUT,
-    PREVIEW,
-    RECORD,
-    chunk_path,
-    finish_chunk,
-    read_left_out,
-    run_chunks,
-    start_folder,
-)
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_items
 from dataset_utils import (
@@ -35,9 +25,19 @@ from dataset_utils import (
     write_json,
     write_triplet,
 )
+from folder_utils import (
+    LEFT_OUT,
+    PREVIEW,
+    RECORD,
+    chunk_path,
+    finish_chunk,
+    read_left_out,
+    start_folder,
+)
 from formats.common import Item
 from heatmap_utils import draw_heatmaps
 from static import constants as C
+from worker_utils import run_calls
 
 NAMED = 10  # lines about what was left out that are shown at the end
 
@@ -111,7 +111,8 @@ def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> 
                 yield path, start, entries, FORMATS[args.format].characters
 
     with progress_bar(unit="image") as bar:
-        run_chunks(convert_chunk, waiting(), args.num_workers, bar.update)
+        for images in run_calls(convert_chunk, waiting(), args.num_workers):
+            bar.update(images)
 
 
 def convert_chunk(path: Path, start: int, entries: list[Item | str], characters: bool) -> int:

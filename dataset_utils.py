@@ -120,7 +120,7 @@ class Sample:
 # --- Writing ---------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """Write beside `path` and rename, so that the file appears whole or not at all."""
     if isinstance(data, str):
         data = data.encode()
@@ -153,12 +153,15 @@ def write_triplet(
     """
     import cv2
 
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
     if maps is not None:
+        # The quickest settings of OpenCV 5 for smooth maps; the files are smaller, too.
+        fast = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
+        fast += (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
         for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
-            write_atomically(path, cv2.imencode(".png", heatmap)[1].tobytes())
-    write_atomically(sample.image_path, data.tobytes())
+            write_atomically(path, cv2.imencode(".png", heatmap, fast)[1])
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1]
+    write_atomically(sample.image_path, data)
 
 
 # --- Reading ---------------------------------------------------------------------------------

@@ -9,26 +9,27 @@ after the finished chunks, and a larger --num_images extends the folder.
 
 import argparse
 import os
+import string
+import sys
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections import Counter
 from pathlib import Path
 
-from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
-from dataset_utils import (
-    AFFINITIES,
-    ANNOTATIONS,
-    CHARACTERS,
-    FORMAT_VERSION,
-    IMAGES,
-    DataError,
-    make_folders,
-    write_atomically,
-    write_json,
-    write_triplet,
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
+
+from cli_utils import (  # noqa: E402
+    ArgumentParser,
+    count,
+    existing_folder,
+    name_left_out,
+    progress_bar,
+    run_main,
 )
-from static import constants as C
+from dataset_utils import DataError, write_json  # noqa: E402
+from folder_utils import PREVIEW, RECORD, chunk_path, read_records, start_folder  # noqa: E402
+from generate_chunks import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
+from static import constants as C  # noqa: E402
+from worker_utils import run_calls, stop_workers  # noqa: E402
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -48,45 +49,36 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs to make any chunk: plain values, so that it travels anywhere."""
-
-    folder: Path
-    seed: int
-    size: int
-    backgrounds: tuple[Path, ...]
-    fonts: tuple[Path, ...]
-    words: Path
-
-
 def main() -> None:
     args = parse_arguments()
     job, problems = prepare(args)
     name_left_out(problems)
     settings = describe(job, args)
-    start_folder(args, settings)
+    settings = start_folder(args.save_folder, settings, args.overwrite, growing="num_images")
     done, todo = plan_chunks(args)
     if done:
-        print(f"{args.save_folder}: {done} of {done + len(todo)} chunks are there, going on")
+        print(
+            f"{args.save_folder}: {len(done)} of {len(done) + len(todo)} chunks are there, going on"
+        )
+    from plot_utils import write_preview
+
     started = time.monotonic()
-    run_chunks(args, job, todo)
-    summary = summarise(args.save_folder)
-    write_json(
-        args.save_folder / "dataset.json",
-        {**settings, "num_images": args.num_images, "counts": summary, "left_out": problems},
-    )
-    write_preview(args.save_folder)
-    made = sum(len(indices) for _, indices in todo)
-    seconds = time.monotonic() - started
-    speed = f" in {seconds:.0f} s ({made / seconds:.1f} a second)" if made else ""
-    print(f"{args.save_folder}: {made} images made{speed}, {args.num_images} there")
-    for name, value in summary.items():
-        if name != "words by height":
-            print(f"  {name}: {value}")
-    for name, value in summary["words by height"].items():
-        print(f"  {name:>10} high: {value:6d} {'#' * round(40 * value / summary['words'])}")
-    print(f"  look at {args.save_folder / 'preview.jpg'}")
+    try:
+        counts, seconds = make_images(args, job, done, todo)
+        more = {"counts": name_counts(counts), "left_out": problems}
+        write_json(args.save_folder / RECORD, {**settings, **more})
+        write_preview(args.save_folder)
+    except KeyboardInterrupt:
+        stop_workers()
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or args.save_folder}: {error.strerror or error}; "
+            "when this is mended, the same command goes on from here"
+        ) from None
+    made = sum(len(chunk.indices) for chunk in todo)
+    print_summary(args, made, time.monotonic() - started, counts, seconds)
 
 
 # --- Before the start ------------------------------------------------------------------------
@@ -103,21 +95,45 @@ def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
     from synth.fonts import load_fonts
 
     vocabularies = load_vocabularies(args.words)
-    fonts, bad_fonts = load_fonts(args.fonts)
-    backgrounds, bad_backgrounds = check_backgrounds(list_backgrounds(args.backgrounds))
-    speakers = find_speakers(vocabularies, fonts)
+    fonts, problems = load_fonts(args.fonts)
+    letters = {
+        letter for vocabulary in vocabularies for word in vocabulary.words for letter in word
+    }
+    letters |= set(string.digits + string.punctuation)
+    damaged = [font for font in fonts if not draws(font, letters)]
+    problems += [f"{font.path}: a damaged font" for font in damaged]
+    speakers = find_speakers(vocabularies, [font for font in fonts if font not in damaged])
     if not any(speakers.values()):
-        raise DataError(f"no font in {args.fonts} has the letters of {args.words}")
-    silent = [f"no font in {args.fonts} speaks {k}" for k, v in speakers.items() if not v]
+        raise DataError(f"no sound font in {args.fonts} has the letters of {args.words}")
+    used = [font for font in fonts if any(font in group for group in speakers.values())]
+    problems += [
+        f"{font.path}: lacks letters of {args.words}"
+        for font in fonts
+        if font not in used and font not in damaged
+    ]
+    problems += [f"no font in {args.fonts} speaks {k}" for k, v in speakers.items() if not v]
+    with progress_bar(list_backgrounds(args.backgrounds), desc="checking", unit="photo") as bar:
+        backgrounds, bad_backgrounds = check_backgrounds(bar)
     job = Job(
         folder=args.save_folder.absolute(),
         seed=args.seed,
         size=args.image_size,
         backgrounds=tuple(path.absolute() for path in backgrounds),
-        fonts=tuple(font.path.absolute() for font in fonts),
+        fonts=tuple(font.path.absolute() for font in used),
         words=args.words.absolute(),
     )
-    return job, bad_fonts + bad_backgrounds + silent
+    return job, problems + bad_backgrounds
+
+
+def draws(font, letters: set[str]) -> bool:
+    """Whether the font can draw its glyphs for these letters: a damaged file opens as well."""
+    try:
+        font.set_size(32)
+        for glyph in font.shape("".join(sorted(letters))):
+            font.bitmap(glyph.index)
+    except Exception:  # FreeType raises a kind of its own
+        return False
+    return True
 
 
 def describe(job: Job, args: argparse.Namespace) -> dict:
@@ -134,7 +150,7 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
     root = Path(__file__).resolve().parent
     modules = sorted((root / "synth").glob("*.py"))
     return {
-        "format_version": FORMAT_VERSION,
+        "num_images": args.num_images,
         "seed": job.seed,
         "image_size": job.size,
         "chunk_size": args.chunk_size,
@@ -146,160 +162,72 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
     }
 
 
-def start_folder(args: argparse.Namespace, settings: dict) -> None:
-    """Create the folder, or see that what it holds was made with the same settings.
-
-    Raises DataError when they differ or the folder holds other things.
-    """
-    import json
-    import shutil
-
-    folder, record = args.save_folder, args.save_folder / "dataset.json"
-    if args.overwrite and record.exists():
-        for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS, "cache"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / "preview.jpg").unlink(missing_ok=True)
-        record.unlink()  # last, so that the folder stays ours when this is interrupted
-    if record.exists():
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))
-        except ValueError:
-            raise DataError(f"{record} is damaged; --overwrite starts anew") from None
-        differing = [
-            f"{name} ({before.get(name)} there, {value} now)"
-            for name, value in settings.items()
-            if before.get(name) != value
-        ]
-        if before.get("num_images", 0) > args.num_images:
-            differing.append(f"num_images ({before['num_images']} there, {args.num_images} now)")
-        if differing:
-            raise DataError(
-                f"{folder} was made with other settings: {', '.join(differing)}; "
-                "--overwrite deletes it and starts anew"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is there already and was not made by this script")
-    make_folders(folder)
-    for leftover in folder.rglob(".*.tmp"):  # of a run that was killed
-        leftover.unlink()
-    write_json(record, {**settings, "num_images": args.num_images})
-
-
-def plan_chunks(args: argparse.Namespace) -> tuple[int, list[tuple[Path, range]]]:
-    """The number of finished chunks, and (annotation file, image numbers) of the others."""
-    done, todo = 0, []
+def plan_chunks(args: argparse.Namespace) -> tuple[list[Chunk], list[Chunk]]:
+    """The chunks that are finished, and the others."""
+    done, todo = [], []
     for start in range(0, args.num_images, args.chunk_size):
         indices = range(start, min(start + args.chunk_size, args.num_images))
-        path = args.save_folder / ANNOTATIONS / f"{start // args.chunk_size:05d}.jsonl"
+        path = chunk_path(args.save_folder, start // args.chunk_size)
         # The last chunk of a run that is being extended has fewer lines than it should.
         finished = path.exists() and path.read_bytes().count(b"\n") == len(indices)
-        done += finished
-        if not finished:
-            todo.append((path.absolute(), indices))
+        (done if finished else todo).append(Chunk(indices, path))
     return done, todo
 
 
-# --- The chunks ------------------------------------------------------------------------------
+# --- The images ------------------------------------------------------------------------------
 
 
-def run_chunks(args: argparse.Namespace, job: Job, todo: list[tuple[Path, range]]) -> None:
-    """Run the chunks in this process, in worker processes or on a cluster, with a progress bar."""
-    with progress_bar(total=sum(len(indices) for _, indices in todo), unit="image") as bar:
-        if args.num_workers == 1 and not args.cluster:
-            for path, indices in todo:
-                bar.update(run_chunk(job, path, indices))
-            return
-        with open_executor(args, len(todo)) as pool:
-            running = [pool.submit(run_chunk, job, path, indices) for path, indices in todo]
-            try:
-                for future in as_completed(running):
-                    bar.update(future.result())
-            except BrokenExecutor:
-                raise DataError(
-                    "a worker process was killed, perhaps for want of memory; "
-                    "go on with fewer --num_workers"
-                ) from None
-            finally:
-                for future in running:  # those that wait, when one has failed
-                    future.cancel()
+def make_images(
+    args: argparse.Namespace, job: Job, done: list[Chunk], todo: list[Chunk]
+) -> tuple[Counter, Counter]:
+    """Make what is missing, with a progress bar: the whole folder's counts, seconds by stage.
 
-
-def open_executor(args: argparse.Namespace, chunks: int):
-    """Worker processes of this machine, or those of a Dask cluster (same submit()).
-
-    The cluster's workers need this project on their path and the folders under the same names.
-    Raises DataError when no cluster answers.
+    The seconds are those of all workers together, for the images made now.
     """
-    if not args.cluster:
-        # A fresh interpreter a worker: forking a process that holds threads can deadlock.
-        return ProcessPoolExecutor(max(1, min(args.num_workers, chunks)), get_context("spawn"))
-    try:
-        from distributed import Client
-    except ImportError:
-        raise DataError("--cluster needs Dask: pip install distributed") from None
-    try:
-        return Client(args.cluster, timeout="10s").get_executor()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{args.cluster}: no Dask scheduler answers there ({error})") from None
-
-
-def run_chunk(job: Job, path: Path, indices: range) -> int:
-    """Make the images of one chunk, then its annotation file; their number."""
-    import json
-
-    import cv2
-
-    from generate_utils import generate_triplet, open_resources
-
-    cv2.setNumThreads(1)  # the processes share the cores
-    resources = open_resources(job.backgrounds, job.fonts, job.words)
-    lines = []
-    for index in indices:
-        sample, image, maps = generate_triplet(resources, job.folder, job.seed, index, job.size)
-        write_triplet(sample, image, maps, C.JPEG_QUALITY)
-        lines.append(json.dumps(sample.to_json(), ensure_ascii=False) + "\n")
-    write_atomically(path, "".join(lines))
-    return len(indices)
+    counts, seconds = Counter(), Counter()
+    for chunk in done:
+        counts += count_records(read_records(chunk.path))
+    missing = sum(len(chunk.indices) for chunk in todo)
+    with progress_bar(total=missing, unit="image") as bar:
+        calls = ((job, chunk) for chunk in todo)
+        for made in run_calls(run_chunk, calls, min(args.num_workers, len(todo)), args.cluster):
+            chunk_counts, chunk_seconds = made
+            counts += chunk_counts
+            seconds += chunk_seconds
+            bar.update(chunk_counts["images"])
+    return counts, seconds
 
 
 # --- Afterwards ------------------------------------------------------------------------------
 
 
-def summarise(folder: Path) -> dict:
-    """Counts over the whole folder: images, words, characters, text heights, dropped blocks."""
-    import numpy as np
-
-    from dataset_utils import read_samples
-
-    heights, images, characters, dropped = [], 0, 0, 0
-    for sample in read_samples(folder)[0]:
-        images += 1
-        dropped += sample.extra.get("dropped_blocks", 0)
-        for word in sample.words:
-            characters += len(word.characters)
-            heights.append(float(np.linalg.norm(word.quads[0, 3] - word.quads[0, 0])))
-    edges = [0, 8, 12, 16, 24, 32, 48, 64, 96, 128, 1e9]
-    histogram = np.histogram(heights, edges)[0]
-    names = [f"{a}-{b} px" for a, b in zip(edges[:-2], edges[1:-1], strict=True)] + ["128+ px"]
+def name_counts(counts: Counter) -> dict:
+    """The counts as they stand in dataset.json."""
+    ends = [f"-{high} px" for high in HEIGHTS[1:]] + ["+ px"]
+    heights = {f"{low}{end}": counts[low] for low, end in zip(HEIGHTS, ends, strict=True)}
     return {
-        "images": images,
-        "words": len(heights),
-        "characters": characters,
-        "dropped blocks": dropped,
-        "words by height": {n: int(c) for n, c in zip(names, histogram, strict=True) if c},
+        **{name: counts[name] for name in ("images", "words", "characters", "dropped blocks")},
+        "words by height": {name: value for name, value in heights.items() if value},
     }
 
 
-def write_preview(folder: Path, count: int = 12) -> None:
-    """A contact sheet of the first images: each one, its maps over it, its quads."""
-    from dataset_utils import read_samples, read_triplet
-    from plot_utils import contact_sheet, draw_maps, draw_words, save_picture
-
-    tiles = []
-    for sample in read_samples(folder)[0][:count]:
-        image, maps = read_triplet(sample)
-        tiles += [image, draw_maps(image, maps), draw_words(image, sample.words)]
-    save_picture(folder / "preview.jpg", contact_sheet(tiles, columns=6, side=320))
+def print_summary(
+    args: argparse.Namespace, made: int, elapsed: float, counts: Counter, seconds: Counter
+) -> None:
+    named = name_counts(counts)
+    heights = named.pop("words by height")
+    speed = f" in {elapsed:.0f} s ({made / elapsed:.1f} a second)" if made else ""
+    print(f"{args.save_folder}: {made} images made{speed}, {args.num_images} there")
+    for name, value in named.items():
+        print(f"  {name}: {value}")
+    for name, value in heights.items():
+        print(f"  {name:>10} high: {value:6d} {'#' * round(40 * value / counts['words'])}")
+    total = seconds.total()
+    if total:
+        print(f"  {total:.1f} s of work, all workers together:")
+    for name, spent in seconds.most_common():
+        print(f"  {name:>15}: {spent:7.1f} s {spent / total:5.0%}")
+    print(f"  look at {args.save_folder / PREVIEW}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset_utils import Sample, Word
 from heatmap_utils import draw_heatmaps
+from stage_times import stage
 from static import constants as C
 from synth.augment import BACKGROUND, CAMERA, TEXT_MASK, augment
 from synth.backgrounds import draw_background, draw_paper
@@ -69,7 +70,8 @@ def generate_triplet(
     else:
         image, words, extra = draw_photo_scene(rng, resources, size)
     image = augment(CAMERA, rng, image)
-    maps = draw_heatmaps([word.quads for word in words], size, size)
+    with stage("heatmaps"):
+        maps = draw_heatmaps([word.quads for word in words], size, size)
     return Sample(folder, f"{index:08d}.jpg", size, size, words, extra), image, maps
 
 
@@ -117,9 +119,9 @@ def draw_page_scene(
         @ translation(-size / 2, -size / 2)
     )
     for alpha, dark in ((page.rules, rng.uniform(0, 150)), (page.text, rng.uniform(0, 90))):
-        ink = rng.normal(0, 8, 3) + dark
+        ink = np.float32((rng.normal(0, 8, 3) + dark).clip(0, 255))
         weight = map_pixels(warp, alpha, size, size)[..., None] / np.float32(255)
-        image = (image + (ink.clip(0, 255) - image) * weight).astype(np.uint8)
+        image = (image + (ink - image) * weight).astype(np.uint8)
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
     words = clip_words(map_words(warp, page.words), size)
@@ -173,6 +175,7 @@ def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabula
     return vocabulary, fonts[rng.integers(len(fonts))]
 
 
+@stage("text")
 def _draw_block(
     rng: np.random.Generator, resources: Resources
 ) -> tuple[Font, TextLayer | None, float]:

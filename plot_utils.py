@@ -1,14 +1,19 @@
 """Pictures for people: heatmaps over images, boxes, contact sheets, training curves."""
 
 import io
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dataset_utils import read_samples, read_triplet, write_atomically
+from dataset_utils import read_triplet, write_atomically
+from folder_utils import PREVIEW, iterate_samples
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
+PREVIEW_IMAGES = 12
+PREVIEW_SIDE = 512  # px, of each picture in a preview
 GREEN, RED = (0, 220, 0), (255, 40, 40)
 
 
@@ -60,13 +65,22 @@ def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarra
     return np.vstack(rows)
 
 
-def write_preview(folder: Path, count: int = 12) -> None:
+def write_preview(folder: Path) -> None:
     """A contact sheet of a triplet folder's first images: each, its maps over it, its quads."""
+    samples = itertools.islice(iterate_samples(folder), PREVIEW_IMAGES)
     tiles = []
-    for sample in read_samples(folder)[0][:count]:
+    for sample in samples:
+        # Enlarged or shrunk before anything is drawn, so that outlines stay sharp.
+        factor = PREVIEW_SIDE / max(sample.width, sample.height)
         image, maps = read_triplet(sample)
-        tiles += [image, draw_maps(image, maps), draw_words(image, sample.words)]
-    save_picture(folder / "preview.jpg", contact_sheet(tiles, columns=6, side=320))
+        image, *maps = (cv2.resize(p, None, fx=factor, fy=factor) for p in (image, *maps))
+        words = [
+            replace(word, quads=word.quads * factor, polygon=word.polygon * factor)
+            for word in sample.words
+        ]
+        row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
+        tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
+    save_picture(folder / PREVIEW, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
 
 
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:

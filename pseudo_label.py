@@ -17,15 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chunk_utils import (
-    LEFT_OUT,
-    PREVIEW,
-    RECORD,
-    chunk_path,
-    finish_chunk,
-    read_left_out,
-    start_folder,
-)
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_dataset
 from dataset_utils import (
@@ -36,6 +27,15 @@ from dataset_utils import (
     read_samples,
     write_json,
     write_triplet,
+)
+from folder_utils import (
+    LEFT_OUT,
+    PREVIEW,
+    RECORD,
+    chunk_path,
+    finish_chunk,
+    read_left_out,
+    start_folder,
 )
 from heatmap_utils import draw_heatmaps
 from static import constants as C

@@ -1,95 +1,86 @@
-"""Images a second of the generator in one process, and where the time goes.
+"""Images a second of the generator with one and with two workers, and where the time goes.
 
     python benchmarks/bench_generator.py
 
-Makes the same images several times, files on disk included, and prints medians.
+Makes the same images several times, all files on disk, with warm caches, and prints medians.
 """
 
+import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from functools import wraps
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # as generate_images.py does
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 
-import generate_utils  # noqa: E402
-from dataset_utils import make_folders, write_triplet  # noqa: E402
+from dataset_utils import ANNOTATIONS, make_folders  # noqa: E402
+from generate_chunks import Chunk, Job, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from synth.backgrounds import list_backgrounds  # noqa: E402
 from synth.fonts import load_fonts  # noqa: E402
+from worker_utils import local_executor  # noqa: E402
 
-IMAGES, ROUNDS, SIZE = 60, 3, 512
-STAGES = {
-    "background": ("draw_background", "draw_paper"),
-    "typesetting": ("_draw_block", "draw_page"),
-    "warping": ("map_pixels",),
-    "ink": ("apply_ink",),
-    "albumentations": ("augment",),
-    "heatmaps": ("draw_heatmaps",),
-}
+CHUNKS, CHUNK_SIZE, ROUNDS, SIZE = 12, 10, 5, 512
 
 
 def main() -> None:
-    cv2.setNumThreads(1)
-    seconds = defaultdict(float)
-    for stage, names in STAGES.items():
-        for name in names:
-            measure(name, stage, seconds)
+    print(f"{processor()}, {os.cpu_count()} cores, {platform.system()}")
+    versions = (platform.python_version(), np.__version__, cv2.__version__)
+    print("Python {}, NumPy {}, OpenCV {}".format(*versions))
     fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
-    resources = generate_utils.open_resources(
-        tuple(list_backgrounds(C.BACKGROUNDS)), fonts, C.WORDS
-    )
-    make(resources, defaultdict(float))  # fills the caches of fonts and photographs
-    seconds.clear()
-    rates, words = [], 0
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        words = make(resources, seconds)
-        rates.append(IMAGES / (time.perf_counter() - started))
-    total = sum(IMAGES / rate for rate in rates)
-    print(f"{platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}")
-    print(f"{statistics.median(rates):.1f} images a second, {words / IMAGES:.0f} words an image")
-    seconds["other"] = total - sum(seconds.values())
-    for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
-        milliseconds = 1000 * spent / ROUNDS / IMAGES
-        print(f"  {stage:15s} {milliseconds:6.1f} ms an image  {spent / total:5.0%}")
-
-
-def measure(name: str, stage: str, seconds: dict) -> None:
-    """Let a function of generate_utils add its own time to its stage."""
-    function = getattr(generate_utils, name)
-
-    @wraps(function)
-    def timed(*args, **kwargs):
-        before, started = sum(seconds.values()), time.perf_counter()
-        result = function(*args, **kwargs)
-        inner = sum(seconds.values()) - before  # stages measured within this one
-        seconds[stage] += time.perf_counter() - started - inner
-        return result
-
-    setattr(generate_utils, name, timed)
-
-
-def make(resources, seconds: dict) -> int:
-    """Make and write the images; the number of their words."""
-    words = 0
-    with tempfile.TemporaryDirectory() as folder:
+    rates, counts, seconds = {1: [], 2: []}, Counter(), Counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        local_executor(1) as one,
+        local_executor(2) as two,
+    ):
         make_folders(Path(folder))
-        for index in range(IMAGES):
-            sample, image, maps = generate_utils.generate_triplet(
-                resources, Path(folder), 0, index, SIZE
-            )
-            started = time.perf_counter()
-            write_triplet(sample, image, maps, C.JPEG_QUALITY)
-            seconds["files"] += time.perf_counter() - started
-            words += len(sample.words)
-    return words
+        job = Job(Path(folder), 0, SIZE, tuple(list_backgrounds(C.BACKGROUNDS)), fonts, C.WORDS)
+        for pool in (one, two, two):  # fills the caches of fonts and photographs
+            make(pool, job)
+        for _ in range(ROUNDS):  # in turn, so that both meet the same load of the machine
+            for workers, pool in ((1, one), (2, two)):
+                started = time.perf_counter()
+                made, spent = make(pool, job)
+                rates[workers].append(made["images"] / (time.perf_counter() - started))
+                if workers == 1:
+                    counts, seconds = counts + made, seconds + spent
+    median = {workers: statistics.median(values) for workers, values in rates.items()}
+    print(f"{SIZE} px, {counts['words'] / counts['images']:.0f} words an image, {ROUNDS} rounds")
+    for workers, rate in median.items():
+        print(f"  {workers} worker{'s' * (workers > 1):1}  {rate:6.1f} images a second")
+    print(f"  ratio      {median[2] / median[1]:6.2f}")
+    for name, spent in seconds.most_common():
+        share, milliseconds = spent / seconds.total(), 1000 * spent / counts["images"]
+        print(f"  {name:13} {milliseconds:6.2f} ms an image  {share:5.0%}")
+
+
+def make(pool: ProcessPoolExecutor, job: Job) -> tuple[Counter, Counter]:
+    """Make the images and their files: their counts, and the seconds by stage."""
+    chunks = [
+        Chunk(range(k, k + CHUNK_SIZE), job.folder / ANNOTATIONS / f"{k:05d}.jsonl")
+        for k in range(0, CHUNKS * CHUNK_SIZE, CHUNK_SIZE)
+    ]
+    counts, seconds = Counter(), Counter()
+    for made, spent in pool.map(run_chunk, [job] * CHUNKS, chunks):
+        counts, seconds = counts + made, seconds + spent
+    return counts, seconds
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from stage_times import stage  # noqa: E402
 from static import constants as C  # noqa: E402
 
 TEXT_MASK = A.Compose(
@@ -75,6 +76,7 @@ CAMERA = A.Compose(
 )
 
 
+@stage("augmentation")
 def augment(pipeline: A.Compose, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Run a pipeline with its randomness taken from `rng`; same shape and dtype."""
     pipeline.set_random_seed(int(rng.integers(2**31)))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from dataset_utils import DataError, read_image
+from stage_times import stage
 from static import constants as C
 from synth.distractors import draw_distractors
 
@@ -48,6 +49,7 @@ def _photograph(path: Path) -> np.ndarray:
     return image
 
 
+@stage("background")
 def draw_background(
     rng: np.random.Generator, paths: list[Path], size: int
 ) -> tuple[np.ndarray, str]:
@@ -80,6 +82,7 @@ def _flat(rng: np.random.Generator, size: int) -> np.ndarray:
     return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 10))
 
 
+@stage("background")
 def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
     """A (size, size, 3) uint8 RGB sheet of light paper, unevenly lit, with grain."""
     level = rng.uniform(*C.PAGE_PAPER_LEVEL)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stage_times import stage
 from static import constants as C
 
 
@@ -36,6 +37,7 @@ def draw_ink_style(rng: np.random.Generator, em: float) -> InkStyle:
     )
 
 
+@stage("ink")
 def apply_ink(
     rng: np.random.Generator,
     region: np.ndarray,

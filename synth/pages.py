@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dataset_utils import Word
+from stage_times import stage
 from static import constants as C
 from synth.content import Vocabulary, choose, draw_token
 from synth.fonts import Font
@@ -79,6 +80,7 @@ def draw_supported(
     return None
 
 
+@stage("text")
 def draw_page(
     rng: np.random.Generator, size: int, fonts: list[Font], vocabulary: Vocabulary
 ) -> Page:

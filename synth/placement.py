@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from stage_times import stage
 from static import constants as C
 
 CELL = 4  # px, side of a cell of the occupancy and busyness grids
@@ -20,6 +21,7 @@ class Placement:
         self._busyness = cv2.integral(np.abs(dx) + np.abs(dy))
         self._taken = np.zeros((size, size), np.uint8)
 
+    @stage("placement")
     def find(
         self, rng: np.random.Generator, outline: np.ndarray, margin: float
     ) -> tuple[int, int] | None:

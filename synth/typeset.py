@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset_utils import Word
+from stage_times import stage
 from static import constants as C
 from synth.fonts import Font
 
@@ -43,6 +44,7 @@ def draw_style(rng: np.random.Generator, size: float) -> TextStyle:
     )
 
 
+@stage("text")
 def typeset(lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
     """Set lines of words; None when nothing has ink.
 

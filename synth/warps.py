@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from stage_times import stage
 from static import constants as C
 
 CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres to continuous
@@ -52,6 +53,7 @@ def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (mapped / w[..., None]).astype(np.float32)
 
 
+@stage("warping")
 def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Warp an image by the same homography into (height, width); outside is 0."""
     matrix = FROM_CENTRE @ homography @ CENTRE

@@ -1,10 +1,14 @@
 """generate_images.py as its users run it."""
 
 import json
+import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,7 +45,8 @@ def reference(tmp_path_factory):
         1,
     )
     assert result.returncode == 0, result.stderr
-    assert "10 images made" in result.stdout and "px high:" in result.stdout
+    for said in ("10 images made", "words: ", "px high:", "workers together", "heatmaps: "):
+        assert said in result.stdout
     return folder
 
 
@@ -58,24 +63,118 @@ def test_same_bytes_with_two_workers_and_other_chunks(reference, tmp_path):
         assert contents(folder / name) == contents(reference / name)
 
 
-def test_goes_on_after_kill_and_extends(reference, tmp_path):
-    """Killed after its first chunk, started again, then extended: as if never interrupted."""
+@contextmanager
+def running(*args):
+    """The script in a process group of its own, which is killed at the end, its output piped."""
+    process = subprocess.Popen(
+        [sys.executable, "generate_images.py", *map(str, args)],
+        cwd=ROOT,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for(condition):
+    """Wait until it holds; bounded, in case it never does."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not happen within two minutes")
+
+
+def files_in(folder):
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def workers_of(process):
+    """Ids of the worker processes that the script has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not list a process's children in /proc")
+    found = children.read_text().split()
+    return [int(i) for i in found if b"spawn_main" in Path(f"/proc/{i}/cmdline").read_bytes()]
+
+
+def test_goes_on_after_kills_and_extends(reference, tmp_path):
+    """Killed with its workers at three moments, started again, then extended."""
     folder = tmp_path / "data"
-    command = [sys.executable, "generate_images.py", "--save_folder", str(folder)]
-    command += [str(arg) for arg in SMALL] + ["--num_workers", "1", "--num_images"]
-    with subprocess.Popen([*command, "8"], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-        for _ in range(600):
-            if (folder / "annotations" / "00000.jsonl").exists():
-                break
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    (folder / "images" / "00000005.jpg").write_bytes(b"half an image")  # of an unfinished chunk
-    (folder / "annotations" / "00001.jsonl").unlink(missing_ok=True)
+    args = ("--save_folder", folder, *SMALL, "--num_workers", 1, "--num_images")
+    # Files that are there: at the very start, within two chunks at a time, in a later chunk.
+    for count, workers in ((1, 1), (6, 2), (17, 1)):
+        with running(*args, 8, "--num_workers", workers) as process:
+            wait_for(lambda count=count: files_in(folder) >= count or process.poll() is not None)
+    (folder / "images" / "00000007.jpg").write_bytes(b"half an image")  # of an unfinished chunk
+    (folder / "annotations" / "00002.jsonl").unlink(missing_ok=True)
+    (folder / "annotations" / ".00002.jsonl.99999.tmp").write_bytes(b"half a chunk")
+    (folder / ".dataset.json.99999.tmp").write_bytes(b"{")
     for count in (8, 10):
-        result = run(*command[1:], count)
+        result = run("generate_images.py", *args, count)
         assert result.returncode == 0, result.stderr
         assert "going on" in result.stdout
     assert contents(folder) == contents(reference)
+
+
+def test_killed_before_the_record_is_written(tmp_path):
+    """A folder that holds nothing but a half-written record can be begun again."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / ".dataset.json.99999.tmp").write_bytes(b"{")
+    args = ("--num_images", 1, "--image_size", 96, "--num_workers", 1, "--save_folder", folder)
+    assert run("generate_images.py", *args).returncode == 0
+    assert not list(folder.glob(".*"))
+
+
+def test_ctrl_c_ends_all_processes(tmp_path):
+    folder = tmp_path / "data"
+    args = ("--num_images", 400, "--chunk_size", 100, "--num_workers", 2, "--save_folder", folder)
+    with running(*args) as process:
+        wait_for(lambda: list(folder.glob("images/*.jpg")))
+        workers = workers_of(process)
+        assert len(workers) == 2
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert errors.strip().endswith("interrupted; the same command goes on from here")
+        assert "Traceback" not in errors
+        wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_killed_worker_is_one_line(tmp_path):
+    folder = tmp_path / "data"
+    args = ("--num_images", 400, "--chunk_size", 100, "--num_workers", 2, "--save_folder", folder)
+    with running(*args) as process:
+        wait_for(lambda: list(folder.glob("images/*.jpg")))
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        out, errors = process.communicate(timeout=60)
+    result = subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+    assert_refused(result, "a worker process was killed", "the same command goes on")
+
+
+def test_full_disk_is_one_line_and_goes_on(reference, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        args = ("--save_folder", disk / "data", *SMALL, "--num_images", 10, "--num_workers", 2)
+        result = run("generate_images.py", *args)
+        assert_refused(result, "No space left on device", "the same command goes on")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        assert run("generate_images.py", *args).returncode == 0
+        assert contents(disk / "data") == contents(reference)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_cluster_writes_the_same_bytes(reference, tmp_path, monkeypatch):
@@ -83,7 +182,7 @@ def test_cluster_writes_the_same_bytes(reference, tmp_path, monkeypatch):
 
     folder = tmp_path / "data"
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
         result = run(
             "generate_images.py", "--num_images", 10, "--save_folder", folder, *SMALL,
             "--cluster", cluster.scheduler_address,
@@ -133,11 +232,23 @@ def test_other_settings_stop_unless_overwritten(reference, tmp_path):
     assert (stranger / "photo.jpg").read_bytes() == b"precious"
 
 
+def damaged_font():
+    """A font file that opens, and then fails at some of its glyphs."""
+    rng = np.random.default_rng(1)
+    data = bytearray((C.FONTS / "play" / "Play-Regular.ttf").read_bytes())
+    entry = data.index(b"glyf")  # of the table of outlines, in the file's directory
+    start, length = struct.unpack(">II", data[entry + 8 : entry + 16])
+    for place in rng.integers(start, start + length, 3000):
+        data[place] = rng.integers(256)
+    return bytes(data)
+
+
 def test_own_material_with_damaged_files(tmp_path):
     fonts, backgrounds = tmp_path / "fonts", tmp_path / "backgrounds"
     fonts.mkdir(), backgrounds.mkdir()
     (fonts / "good.ttf").write_bytes((C.FONTS / "play" / "Play-Regular.ttf").read_bytes())
     (fonts / "bad.ttf").write_bytes(b"not a font at all")
+    (fonts / "noise.ttf").write_bytes(damaged_font())
     photo = sorted(C.BACKGROUNDS.glob("*.jpg"))[0].read_bytes()
     (backgrounds / "good.jpg").write_bytes(photo)
     (backgrounds / "bad.jpg").write_bytes(photo[:900])
@@ -148,7 +259,8 @@ def test_own_material_with_damaged_files(tmp_path):
     args = ("--num_images", 3, "--save_folder", folder, "--image_size", 160, "--num_workers", 1)
     result = run("generate_images.py", *args, *own)
     assert result.returncode == 0, result.stderr
-    assert "bad.ttf" in result.stderr and "bad.jpg" in result.stderr
+    for name in ("bad.ttf", "noise.ttf", "bad.jpg"):
+        assert f"{name}: " in result.stderr
     found = {word.text.lower() for s in read_samples(folder)[0] for word in s.words}
     assert any("alpha" in text or "beta" in text for text in found)
 
@@ -163,13 +275,22 @@ def test_own_material_with_damaged_files(tmp_path):
         (("--colour", "red"), "unrecognized arguments"),
         (("--fonts", "EMPTY"), "no usable .ttf or .otf font"),
         (("--backgrounds", "EMPTY"), "no image"),
+        (("--backgrounds", "BROKEN"), "none of the 1 backgrounds can be read"),
+        (("--fonts", "BROKEN"), "no sound font"),
+        (("--save_folder", "/dev/null/data"), "cannot be written"),
+        (("--save_folder", "README.md"), "is not a folder"),
         (("--cluster", "tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
     ],
 )
 def test_bad_input(args, message, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    args = [str(empty) if arg == "EMPTY" else arg for arg in args]
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "photo.jpg").write_bytes(b"not an image")
+    (broken / "noise.ttf").write_bytes(damaged_font())
+    places = {"EMPTY": str(empty), "BROKEN": str(broken)}
+    args = [places.get(arg, arg) for arg in args]
     result = run("generate_images.py", "--save_folder", tmp_path / "data", *args)
     assert_refused(result, message)
     assert not list(tmp_path.glob("data/images/*"))

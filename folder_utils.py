@@ -1,0 +1,123 @@
+"""A triplet folder that is written chunk by chunk: started, gone on with, finished.
+
+dataset.json is there before anything else and never absent afterwards. Each chunk writes its own
+files, then the annotation file that marks it done.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataset_utils import (
+    AFFINITIES,
+    ANNOTATIONS,
+    CHARACTERS,
+    FORMAT_VERSION,
+    IMAGES,
+    DataError,
+    Sample,
+    make_folders,
+    write_atomically,
+    write_json,
+)
+
+RECORD, PREVIEW = "dataset.json", "preview.jpg"
+LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
+
+
+def start_folder(folder: Path, settings: dict, overwrite: bool, growing: str | None = None) -> dict:
+    """Create a folder, or see that what it holds was made with the same settings.
+
+    Whatever moment a run is killed at, the next one knows the folder by its record. growing: the
+    setting that may be larger than it was. Returns the settings as they stand in the record. Raises
+    DataError when they differ, the folder holds other things or cannot be written.
+    """
+    settings = {"format_version": FORMAT_VERSION, **settings}
+    record = folder / RECORD
+    parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
+    if not record.exists():
+        _refuse_stranger(folder)
+    elif not overwrite:
+        _refuse_other_settings(record, settings, growing)
+    try:
+        if record.exists() and overwrite:
+            # The annotations first: they say which images are there.
+            for part in (*reversed(parts), folder / LEFT_OUT, folder / "cache"):
+                if part.exists():
+                    shutil.rmtree(part)
+            (folder / PREVIEW).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(record, settings)
+        make_folders(folder)
+        for part in (folder, *parts, folder / LEFT_OUT):
+            for leftover in part.glob(".*.tmp"):  # of a run that was killed
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
+    return settings
+
+
+def _refuse_stranger(folder: Path) -> None:
+    """Raises DataError when the folder is not one to begin in: neither absent nor empty."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    if folder.exists() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
+        raise DataError(f"{folder} is there already and was not made by this script")
+
+
+def _refuse_other_settings(record: Path, settings: dict, growing: str | None) -> None:
+    """Raises DataError when a folder's record cannot be read or names other settings."""
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError(f"{record} is damaged; --overwrite starts anew") from None
+    differing = [
+        f"{name} ({before.get(name)} there, {value} now)"
+        for name, value in settings.items()
+        if before.get(name) != value and not (name == growing and before.get(name, 0) < value)
+    ]
+    if differing:
+        raise DataError(
+            f"{record.parent} was made with other settings: {', '.join(differing)}; "
+            "--overwrite deletes it and starts anew"
+        )
+
+
+def chunk_path(folder: Path, number: int) -> Path:
+    """The annotation file of a chunk."""
+    return folder.absolute() / ANNOTATIONS / f"{number:05d}.jsonl"
+
+
+def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
+    """Write a chunk's annotations; before them, the lines about what it lacks.
+
+    path: as chunk_path gives it.
+    """
+    if problems:
+        lines = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
+        lines.parent.mkdir(exist_ok=True)
+        write_atomically(lines, "".join(f"{' '.join(line.split())}\n" for line in problems))
+    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    write_atomically(path, "".join(lines))
+
+
+def read_left_out(folder: Path) -> list[str]:
+    """The lines about everything that a folder lacks, in order."""
+    files = sorted((folder / LEFT_OUT).glob("*.txt"))
+    return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_records(path: Path) -> list[dict]:
+    """A finished chunk's annotations. Raises DataError when they are damaged."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from None
+
+
+def iterate_samples(folder: Path) -> Iterator[Sample]:
+    """The samples of a finished folder, a chunk at a time. Raises DataError as read_records."""
+    for path in sorted((folder / ANNOTATIONS).glob("*.jsonl")):
+        for record in read_records(path):
+            yield Sample.from_json(folder, record)

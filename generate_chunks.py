@@ -1,0 +1,73 @@
+"""One chunk of synthetic images, as a worker makes it, and what there is to count in it."""
+
+import math
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_utils import write_triplet
+from folder_utils import finish_chunk
+from stage_times import SECONDS, stage
+from static import constants as C
+
+HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
+_one_at_a_time = threading.Lock()  # fonts and the stages' times belong to one thread of a process
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to make any chunk: plain values, so that it travels anywhere."""
+
+    folder: Path
+    seed: int
+    size: int
+    backgrounds: tuple[Path, ...]
+    fonts: tuple[Path, ...]
+    words: Path
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The numbers of its images, and the annotation file that marks it done."""
+
+    indices: range
+    path: Path
+
+
+def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
+    """Make the images of one chunk, then its annotation file: its counts, and seconds by stage."""
+    with _one_at_a_time:
+        before = SECONDS.copy()
+        with stage("starting"):
+            import cv2
+
+            from generate_utils import generate_triplet, open_resources
+
+            cv2.setNumThreads(1)  # the processes share the cores
+            resources = open_resources(job.backgrounds, job.fonts, job.words)
+        records = []
+        with stage("other"):
+            for index in chunk.indices:
+                sample, image, maps = generate_triplet(
+                    resources, job.folder, job.seed, index, job.size
+                )
+                with stage("files"):
+                    write_triplet(sample, image, maps, C.JPEG_QUALITY)
+                records.append(sample.to_json())
+            finish_chunk(chunk.path, records, [])
+        return count_records(records), SECONDS - before
+
+
+def count_records(records: list[dict]) -> Counter:
+    """Images, words, characters, dropped blocks, and words by height bin (its first px)."""
+    counts = Counter(images=len(records))
+    for record in records:
+        counts["dropped blocks"] += record.get("dropped_blocks", 0)
+        counts["words"] += len(record["words"])
+        for word in record["words"]:
+            cells = word["characters"]
+            counts["characters"] += len(cells)
+            height = math.dist(cells[0]["quad"][3], cells[0]["quad"][0])
+            counts[max(low for low in HEIGHTS if low <= height)] += 1
+    return counts
