@@ -114,7 +114,10 @@ def find_words(
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
     is_word = is_text | is_link
-    number, labels = cv2.connectedComponents(is_word.view(np.uint8), connectivity=4)
+    # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
+    number, labels = cv2.connectedComponentsWithAlgorithm(
+        is_word.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU
+    )
     if touching is not None and touching > low_text:
         cores = above(textmap, touching)
         number = _part_touching(

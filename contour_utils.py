@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from component_utils import Words, group_runs, sort_groups
+from component_utils import Words, group_runs
 from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
 
 CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
@@ -82,23 +82,29 @@ class Contour:
 
 def _contour(textmap: np.ndarray, words: Words, level: float) -> Contour:
     """The first and the last crossing in each row and in each column of each word."""
-    rows, row_words = _crossings(textmap, words.text, level)
     flipped = cv2.transpose(words.is_text.view(np.uint8)).view(bool)
-    _, runs, _ = group_runs(flipped, words.labels.T, groups=words.numbers)
-    columns, column_words = _crossings(textmap.T, runs, level)
-    order, _, starts = sort_groups(np.concatenate([row_words, column_words]))
-    return Contour(np.concatenate([rows, columns[:, ::-1]])[order], starts)
+    _, columns, _ = group_runs(flipped, words.labels.T, groups=words.numbers)
+    rows, columns = words.text.outer(), columns.outer()
+    starts = 2 * (rows.starts + columns.starts)
+    xy = np.empty((2 * (len(rows.rows) + len(columns.rows)), 2), np.float32)
+    # Each word's points: those of its rows, then those of its columns.
+    place = 2 * np.repeat(columns.starts, rows.counts) + np.arange(0, 2 * len(rows.rows), 2)
+    xy[place], xy[place + 1] = _crossings(textmap, rows, level)
+    after = 2 * np.append(rows.starts[1:], len(rows.rows))
+    place = np.repeat(after, columns.counts) + np.arange(0, 2 * len(columns.rows), 2)
+    xy[place, ::-1], xy[place + 1, ::-1] = _crossings(textmap.T, columns, level)
+    return Contour(xy, starts)
 
 
 def _crossings(textmap, runs, level):
-    """The first and the last crossing in each row of each word: xy (P, 2), and their words (P,)."""
-    runs = runs.outer()
-    x = [
-        inside + 0.5 + step * _share(textmap, runs.rows, inside, inside + step, level)
+    """The crossing before and that after each run, two (R, 2) of x and y."""
+    y = runs.rows + 0.5
+    return [
+        np.stack(
+            [inside + 0.5 + step * _share(textmap, runs.rows, inside, inside + step, level), y], 1
+        )
         for inside, step in ((runs.first, -1), (runs.last, 1))
     ]
-    xy = np.stack([np.concatenate(x), np.tile(runs.rows + 0.5, 2)], axis=1)
-    return xy.astype(np.float32), np.tile(runs.groups, 2)
 
 
 def _share(textmap, rows, inside, outside, level):
