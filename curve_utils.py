@@ -58,13 +58,8 @@ class Ribbon:
 
 
 def ribbon_of(polygon: np.ndarray) -> Ribbon:
-    """The band of a polygon (2K, 2): K points along its upper side, K back along its lower one.
-
-    Of a quad higher than wide, the band runs downwards from its upper side to its lower one.
-    """
+    """The band of a polygon (2K, 2): K points along its upper side, K back along its lower one."""
     polygon = np.asarray(polygon, np.float64)
-    if len(polygon) == 4 and _sides(polygon)[1] > _sides(polygon)[0]:
-        polygon = np.roll(polygon, -1, axis=0)
     half = len(polygon) // 2
     return _ribbon(polygon[:half], polygon[: half - 1 : -1])
 
@@ -75,7 +70,7 @@ def _ribbon(upper: np.ndarray, lower: np.ndarray) -> Ribbon:
     return Ribbon(upper, lower, np.append(0, np.cumsum(steps)))
 
 
-def _sides(quad: np.ndarray) -> tuple[float, float]:
+def quad_sides(quad: np.ndarray) -> tuple[float, float]:
     """Mean lengths of the sides 0-1 and 2-3, and of the sides 1-2 and 3-0."""
     lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
     return (lengths[0] + lengths[2]) / 2, (lengths[1] + lengths[3]) / 2
@@ -102,7 +97,7 @@ def curved_polygons(
     for number in np.flatnonzero(_maybe_curved(words, boxes)):
         (x0, y0, x1, y1), label = words.bounds[number], labels[number]
         # Room for what lies beyond low_text.
-        pad = int(min(_sides(boxes[number]))) + 2
+        pad = int(min(quad_sides(boxes[number]))) + 2
         left, top = max(x0 - pad, 0), max(y0 - pad, 0)
         window = np.s_[top : y1 + pad + 1, left : x1 + pad + 1]
         mine = words.labels[window] == label
@@ -112,7 +107,7 @@ def curved_polygons(
         ribbon = _fit_ribbon(mine & words.is_text[window], text, boxes[number] - offset)
         if ribbon is None:
             continue
-        height = WORTH_IT * min(_sides(boxes[number]))
+        height = WORTH_IT * min(quad_sides(boxes[number]))
         polygon = _decode_straightened(text, link, ribbon, thresholds, unit, height)
         if polygon is not None:
             polygons[number] = (polygon + offset).astype(np.float32)
@@ -152,7 +147,7 @@ def _fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon |
     every = -(-len(xs) // MAX_PIXELS)
     points = np.stack([xs, ys], axis=1)[::every] + 0.5
     weights = np.sqrt(text[mask][::every].astype(np.float64))[:, None]
-    axis = box[1] - box[0] if np.subtract(*_sides(box)) > 0 else box[3] - box[0]
+    axis = box[1] - box[0] if np.subtract(*quad_sides(box)) > 0 else box[3] - box[0]
     axis = axis * np.sign(axis[np.abs(axis).argmax()])  # to the right, or down
     place = (points - box.mean(0)) @ axis
     place = 2 * (place - place.min()) / max(np.ptp(place), 1e-9) - 1
