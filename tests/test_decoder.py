@@ -58,9 +58,7 @@ def test_single_characters_come_back(width, height):
 @pytest.mark.parametrize("widths", [(5, 22, 5), (24, 6, 24), (6, 6, 28), (30, 12)])
 def test_ends_follow_the_width_of_the_last_letters(widths):
     left = 60 + np.cumsum(widths) - widths
-    quads = np.concatenate(
-        [word_quads(x, 90, 1, w, 26) for x, w in zip(left, widths, strict=True)]
-    )
+    quads = np.concatenate([word_quads(x, 90, 1, w, 26) for x, w in zip(left, widths, strict=True)])
     (box,) = decode([quads], 0.4)
     assert polygon_ious([box], [outline(quads)])[0, 0] > 0.95
 
