@@ -23,6 +23,7 @@ class DetectionSettings:
     low_text: float = C.LOW_TEXT
     decoder: str = C.DECODER
     long_side: int = C.LONG_SIDE
+    max_enlargement: float = C.MAX_ENLARGEMENT
 
 
 def choose_model(folder: Path | None) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from dataset_utils import write_atomically
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
-GREEN, RED = (0, 220, 0), (255, 40, 40)
+GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
 
 
 def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
@@ -42,6 +42,14 @@ def draw_words(image: np.ndarray, words) -> np.ndarray:
     """Outline words (red) and their characters' quads (green) on a copy of the image."""
     image = draw_polygons(image, [quad for word in words for quad in word.quads], GREEN)
     return draw_polygons(image, [word.polygon for word in words], RED)
+
+
+def draw_found(image: np.ndarray, result) -> np.ndarray:
+    """Outline the words of a detector's Result (green) and their characters (blue) on a copy."""
+    width = outline_width(image)
+    cells = [c for word in result.words if word.characters is not None for c in word.characters]
+    picture = draw_polygons(image, cells, BLUE, max(1, width // 2))
+    return draw_polygons(picture, [word.outline for word in result.words], GREEN, width)
 
 
 def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarray:
