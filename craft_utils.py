@@ -12,16 +12,15 @@ Coordinates are pixel indices of the maps, x then y; a box is four corners, cloc
 the image.
 """
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
+from component_utils import TOUCHING_TEXT, find_words
+from contour_utils import proportional_boxes
 
 DECODERS = ("craft", "proportional")
-MIN_AREA = 10  # pixels of the map; a smaller component is noise
 SQUARE_TOLERANCE = 0.1  # sides this much alike (relative) make an upright box
 TIE_PIXELS = 0.01  # two corners whose x + y differ by less are equally good starts
 
@@ -94,36 +93,30 @@ def detect_words(
     if decoder not in DECODERS:
         raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}")
 
-    is_text = textmap > low_text
-    is_word = is_text | (linkmap > link_threshold)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(is_word.view(np.uint8), connectivity=4)
-    words = _plausible_words(labels, stats, is_text, textmap >= text_threshold)
-
-    boxes = np.zeros((len(words), 4, 2), np.float32)
-    upright = np.zeros((len(words), 4, 2), np.float32)
-    scores = np.zeros(len(words), np.float32)
-    for i, (word, (x, y, w, h, area)) in enumerate(zip(words, stats[words].tolist(), strict=True)):
-        # CRAFT's formula. The window holds all that the dilation can reach on the map.
-        niter = int(2 * math.sqrt(area * min(w, h) / (w * h))) if decoder == "craft" else 0
-        left, top = max(x - niter, 0), max(y - niter, 0)
-        window = np.s_[top : y + h + niter, left : x + w + niter]
-        mask = ((labels[window] == word) & is_text[window]).view(np.uint8)
-        scores[i] = cv2.minMaxLoc(textmap[window], mask)[1]
-        mask = cv2.dilate(mask, np.ones((1 + niter, 1 + niter), np.uint8))
-        points = _row_ends(mask) + np.array([left, top], np.int32)
-        boxes[i] = cv2.boxPoints(cv2.minAreaRect(points))
-        (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-        upright[i] = (x0, y0), (x1, y0), (x1, y1), (x0, y1)
-    boxes = _ordered_corners(_without_diamonds(boxes, upright))
-    if decoder == "proportional":
-        boxes = _grown(boxes, low_text)
-
+    unit = 255 if textmap.dtype == np.uint8 else 1
+    is_craft = decoder == "craft"
+    words = find_words(
+        textmap,
+        linkmap,
+        *(unit * value for value in (text_threshold, link_threshold, low_text)),
+        touching=None if is_craft else unit * TOUCHING_TEXT,
+    )
+    if is_craft:
+        boxes = _craft_boxes(words)
+    else:
+        # CRAFT counts from the centre of a pixel.
+        boxes = proportional_boxes(textmap, words, low_text, unit) - 0.5
+    boxes = _ordered_corners(boxes.astype(np.float32))
     polys = [None] * len(words)
     if poly:
-        for i, (word, (x, y, w, h, _)) in enumerate(zip(words, stats[words].tolist(), strict=True)):
-            mask = (labels[y : y + h, x : x + w] == word).view(np.uint8)
-            polys[i] = _curved_polygon(mask, (x, y), boxes[i])
-    return Detections(boxes, scores.clip(0, 1), polys)
+        labels = np.flatnonzero(words.numbers >= 0)
+        labels = labels[np.argsort(words.numbers[labels])].tolist()
+        for i, (label, (x0, y0, x1, y1)) in enumerate(
+            zip(labels, words.bounds.tolist(), strict=True)
+        ):
+            mask = (words.labels[y0 : y1 + 1, x0 : x1 + 1] == label).view(np.uint8)
+            polys[i] = _curved_polygon(mask, (x0, y0), boxes[i])
+    return Detections(boxes, np.clip(words.peaks / unit, 0, 1).astype(np.float32), polys)
 
 
 def adjustResultCoordinates(polys, ratio_w, ratio_h, ratio_net=2):
@@ -145,7 +138,9 @@ def adjustResultCoordinates(polys, ratio_w, ratio_h, ratio_net=2):
 
 def _checked_maps(textmap, linkmap):
     """Both maps as float32 arrays; ValueError when they cannot be decoded."""
-    maps = [np.asarray(textmap, np.float32), np.asarray(linkmap, np.float32)]
+    maps = [np.asarray(textmap), np.asarray(linkmap)]
+    if any(values.dtype != np.uint8 for values in maps):
+        maps = [values.astype(np.float32, copy=False) for values in maps]
     for name, values in zip(("textmap", "linkmap"), maps, strict=True):
         if values.ndim != 2 or values.size == 0:
             raise ValueError(f"{name} must be a non-empty (H, W) array, got shape {values.shape}")
@@ -164,36 +159,34 @@ def _checked_threshold(name, value):
     return float(value)
 
 
-def _plausible_words(labels, stats, is_text, is_peak):
-    """Labels of the components that are large enough, hold text and reach the text threshold.
+def _craft_boxes(words):
+    """CRAFT's boxes (N, 4, 2): the words' pixels dilated by an amount that depends on how well
+    they fill their upright box, in the rectangle of minimal area.
 
-    Without loops, since a bad map can hold hundreds of thousands of specks. The test for text
-    matters when text_threshold < low_text: then links alone can reach the peak.
-
-    Returns:
-        int (N,), ascending, never the background's 0.
+    Nothing is really dilated: the hull of a dilated run is that of its ends' dilated pixels.
     """
-    has_text = np.zeros(len(stats), bool)
-    has_text[labels[is_text]] = True
-    has_peak = np.zeros(len(stats), bool)
-    has_peak[labels[is_peak]] = True
-    keep = has_text & has_peak & (stats[:, cv2.CC_STAT_AREA] >= MIN_AREA)
-    keep[0] = False
-    return np.flatnonzero(keep)
+    if len(words) == 0:
+        return np.zeros((0, 4, 2), np.float32)
+    width, height = (words.bounds[:, 2:] - words.bounds[:, :2] + 1).T
+    short = np.minimum(width, height)
+    niter = (2 * np.sqrt(words.areas * short / (width * height))).astype(np.int32)
+    # OpenCV's anchor is the kernel's middle, rounded up where its side, 1 + niter, is even.
+    ahead = (niter + 1) // 2
+    runs = words.text.outer()
+    behind, ahead = (np.repeat(reach, runs.counts) for reach in (niter - ahead, ahead))
+    map_height, map_width = words.labels.shape
+    left, right = (runs.first - behind).clip(0), (runs.last + ahead).clip(max=map_width - 1)
+    top, bottom = (runs.rows - behind).clip(0), (runs.rows + ahead).clip(max=map_height - 1)
+    points = np.stack([left, top, right, top, left, bottom, right, bottom], axis=1)
+    points = points.astype(np.int32).reshape(-1, 2)
+    starts = 4 * runs.starts
 
-
-def _row_ends(mask):
-    """First and last pixel of each row: the same convex hull as all the pixels, far fewer points.
-
-    Returns:
-        int32 (2 x rows with pixels, 2), x then y, in pixels of the mask.
-    """
-    rows = np.flatnonzero(mask.max(axis=1))
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
-    ends = np.empty((2, len(rows), 2), np.int32)
-    ends[0, :, 0], ends[1, :, 0], ends[:, :, 1] = first, last, rows
-    return ends.reshape(-1, 2)
+    outlines = np.split(points, starts[1:])
+    boxes = np.stack([cv2.boxPoints(cv2.minAreaRect(outline)) for outline in outlines])
+    x0, y0 = np.minimum.reduceat(points, starts, axis=0).T
+    x1, y1 = np.maximum.reduceat(points, starts, axis=0).T
+    upright = np.stack([x0, y0, x1, y0, x1, y1, x0, y1], axis=1).reshape(-1, 4, 2)
+    return _without_diamonds(boxes, upright)
 
 
 def _without_diamonds(boxes, upright):
@@ -202,7 +195,7 @@ def _without_diamonds(boxes, upright):
     sides = np.linalg.norm(boxes[:, :2] - boxes[:, 1:3], axis=2)
     ratio = sides.max(axis=1) / (sides.min(axis=1) + 1e-5)
     is_square = np.abs(1 - ratio) <= SQUARE_TOLERANCE
-    return np.where(is_square[:, None, None], upright, boxes)
+    return np.where(is_square[:, None, None], upright.astype(np.float32), boxes)
 
 
 def _ordered_corners(boxes):
@@ -217,29 +210,6 @@ def _ordered_corners(boxes):
     start = np.where(is_start, next_side, -1).argmax(axis=1)
     order = (start[:, None] + np.arange(4)) % 4
     return np.take_along_axis(boxes, order[:, :, None], axis=1)
-
-
-def _grown(boxes, low_text):
-    """Grow rectangles (N, 4, 2) on all sides, from the contour at low_text to the character's cell.
-
-    heatmap_utils.py puts a Gaussian on each cell, so the contour's height is a known share of the
-    cell's; the ends of the word are taken to be as far from the contour as its top and bottom.
-    """
-    along, down = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
-    width, height = (np.linalg.norm(side, axis=1, keepdims=True) for side in (along, down))
-    # A side without length has no direction of its own: it stands upright on the other one.
-    down = np.where(height > 0, down, np.stack([-along[:, 1], along[:, 0]], 1))
-    down = np.where(np.linalg.norm(down, axis=1, keepdims=True) > 0, down, np.float32([0, 1]))
-    along = np.where(width > 0, along, np.stack([down[:, 1], -down[:, 0]], 1))
-    along, down = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (along, down))
-
-    edge = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # a cell's edge, in sigmas from its centre
-    share = math.sqrt(-2 * math.log(min(max(low_text, 1e-3), 0.95))) / edge
-    short = np.minimum(width, height) + 1  # a row of n pixels is n - 1 wide between their centres
-    step = 0.5 + short * (1 / share - 1) / 2
-    signs = np.float32([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-    grown = boxes + step[:, None] * (signs[:, :1] * along[:, None] + signs[:, 1:] * down[:, None])
-    return grown.astype(np.float32)
 
 
 def _curved_polygon(mask, origin, box):

@@ -63,12 +63,18 @@ def save_settings(model_dir: str | Path, settings: DetectionSettings, **notes) -
 def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:
     """Find the words of one image's maps.
 
-    maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity, at the resolution of the
-    network's input. Boxes and polygons come in the maps' continuous pixel coordinates.
+    maps: (2, H, W) character then affinity, at the resolution of the network's input; uint8,
+    0..255 for 0..1, or float, 0..1. Boxes and polygons come in the maps' continuous pixel
+    coordinates. Raises DataError for maps or settings that cannot be decoded.
     """
-    text, link = maps.astype(np.float32) / 255
+    maps = np.asarray(maps)
+    if maps.ndim != 3 or len(maps) != 2:
+        raise DataError(f"maps must be (2, H, W), character and affinity, not {maps.shape}")
     thresholds = settings.text_threshold, settings.link_threshold, settings.low_text
-    found = detect_words(text, link, *thresholds, poly, settings.decoder)
+    try:
+        found = detect_words(*maps, *thresholds, poly, settings.decoder)
+    except ValueError as error:
+        raise DataError(str(error)) from None
     # CRAFT counts from the centre of a pixel.
     polys = [None if polygon is None else polygon + 0.5 for polygon in found.polys]
     return Detections(found.boxes + 0.5, found.scores, polys)

@@ -1,0 +1,262 @@
+"""Thresholded maps as words: components of text and link pixels, held as runs.
+
+A run is a stretch of set pixels in one row. What the decoders need of a component (area, bounds,
+peak, outline) comes from its runs, for all components at once: the time grows with the map and
+with the length of the outlines, whatever the number of components.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+MIN_AREA = 10  # pixels of the map; a smaller component is noise
+TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
+MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
+
+
+@dataclass
+class Runs:
+    """R runs, sorted by group, then row by row as they lie on the map.
+
+    rows, first, last: int32 (R,); the last column belongs to the run.
+    starts: int (N,), where each of the N groups begins; none is empty.
+    """
+
+    rows: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    starts: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.diff(self.starts, append=len(self.rows))
+
+    @property
+    def groups(self) -> np.ndarray:
+        """int (R,), the group of each run."""
+        return np.repeat(np.arange(len(self.starts)), self.counts)
+
+    def areas(self) -> np.ndarray:
+        """int (N,), pixels."""
+        return np.add.reduceat(self.last - self.first + 1, self.starts)
+
+    def bounds(self) -> np.ndarray:
+        """int (N, 4): first column, first row, last column, last row."""
+        first = np.minimum.reduceat(self.first, self.starts)
+        last = np.maximum.reduceat(self.last, self.starts)
+        ends = self.starts + self.counts - 1
+        return np.stack([first, self.rows[self.starts], last, self.rows[ends]], axis=1)
+
+    def take(self, groups: np.ndarray) -> "Runs":
+        """These groups alone, in this order."""
+        counts = self.counts[groups]
+        starts = np.cumsum(counts) - counts
+        index = np.repeat(self.starts[groups] - starts, counts) + np.arange(counts.sum())
+        return Runs(self.rows[index], self.first[index], self.last[index], starts)
+
+    def outer(self) -> "Runs":
+        """One run a group and row, from its first to its last pixel: the convex hull stays."""
+        groups = self.groups
+        is_first = np.ones(len(groups), bool)
+        is_first[1:] = (np.diff(self.rows) != 0) | (np.diff(groups) != 0)
+        begins = np.flatnonzero(is_first)
+        ends = np.append(begins[1:], len(groups))[: len(begins)] - 1
+        starts = np.searchsorted(begins, self.starts)
+        return Runs(self.rows[begins], self.first[begins], self.last[ends], starts)
+
+
+@dataclass
+class Words:
+    """The N words of a map, in the order of their first pixel, row by row.
+
+    labels: int32 (H, W), the component of each pixel.
+    numbers: int (L,), the word of each label, -1 for none.
+    is_text: bool (H, W), pixels above low_text.
+    text: the runs of is_text, a group a word.
+    bounds: int (N, 4), of the word: first column, first row, last column, last row.
+    areas: int (N,), its pixels.
+    peaks: (N,), the highest character value, in the map's units.
+    """
+
+    labels: np.ndarray
+    numbers: np.ndarray
+    is_text: np.ndarray
+    text: Runs
+    bounds: np.ndarray
+    areas: np.ndarray
+    peaks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+
+def above(values: np.ndarray, level: float) -> np.ndarray:
+    """values > level; a uint8 map is compared without a float copy of it."""
+    return values > (int(np.floor(level)) if values.dtype == np.uint8 else level)
+
+
+def find_words(
+    textmap: np.ndarray,
+    linkmap: np.ndarray,
+    text_threshold: float,
+    link_threshold: float,
+    low_text: float,
+    touching: float | None = None,
+) -> Words:
+    """The 4-connected components of "text or link" that are large enough, hold text and reach the
+    text threshold.
+
+    The test for text matters when text_threshold < low_text: then links alone can reach it. All
+    thresholds are in the maps' units. touching: words that are joined only by text below it, and
+    not by a link, come apart, and areas and bounds are those of the text. None: words stay
+    together, and areas and bounds are those of text and links, as in CRAFT.
+    """
+    is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
+    is_word = is_text | is_link
+    # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
+    number, labels = cv2.connectedComponentsWithAlgorithm(
+        is_word.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU
+    )
+    if touching is not None and touching > low_text:
+        cores = above(textmap, touching)
+        number = _part_touching(
+            textmap, cores, is_link, is_text, is_word, labels, number, text_threshold
+        )
+
+    with_text, text, peaks = group_runs(is_text, labels, textmap)
+    components = text
+    if touching is None:  # CRAFT counts the links' pixels as well
+        found, components, _ = group_runs(is_word, labels)
+        components = components.take(np.searchsorted(found, with_text))
+    areas = components.areas()
+    keep = np.flatnonzero((areas >= MIN_AREA) & (peaks >= text_threshold))
+    origin = components.starts[keep]
+    keep = keep[np.lexsort((components.first[origin], components.rows[origin]))]
+    numbers = np.full(number, -1, np.int32)
+    numbers[with_text[keep]] = np.arange(len(keep))
+    bounds = components.bounds()[keep]
+    return Words(labels, numbers, is_text, text.take(keep), bounds, areas[keep], peaks[keep])
+
+
+def find_runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, first and last columns of the runs of a mask (H, W) bool, row by row."""
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), bool)
+    padded[:, 1:-1] = mask
+    edges = np.flatnonzero(padded[:, 1:] != padded[:, :-1]).astype(np.int32)
+    rows, columns = np.divmod(edges, np.int32(width + 1))
+    return rows[::2], columns[::2], columns[1::2] - 1
+
+
+def group_runs(
+    mask: np.ndarray,
+    labels: np.ndarray,
+    values: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, Runs, np.ndarray | None]:
+    """The runs of a mask by their labels; pixels that touch in a row must have the same.
+
+    groups: the group of each label, -1 to leave its runs out; None for the labels themselves.
+    Returns the groups that have runs, int (N,) ascending; the runs; and the highest of `values`
+    in each group, (N,), where they are given.
+    """
+    rows, first, last = find_runs(mask)
+    keys = labels[rows, first]
+    kept = slice(None)
+    if groups is not None:
+        keys = groups[keys]
+        kept = np.flatnonzero(keys >= 0)
+    order, found, starts = sort_groups(keys[kept])
+    runs = Runs(*(column[kept][order] for column in (rows, first, last)), starts)
+    if values is None:
+        return found, runs, None
+    peaks = _run_peaks(values, rows, first, last)[kept][order]
+    return found, runs, np.maximum.reduceat(peaks, starts)
+
+
+def sort_groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort by key, keeping the order within a key.
+
+    keys: int (R,), not negative. Returns the order (R,), the N different keys, ascending, and
+    where each begins in that order, (N,).
+    """
+    if len(keys) and keys.max() < 2**16:
+        keys = keys.astype(np.uint16)  # NumPy sorts these ten times faster
+    order = np.argsort(keys, kind="stable")
+    ranked = keys[order]
+    is_first = np.ones(len(ranked), bool)
+    is_first[1:] = ranked[1:] != ranked[:-1]
+    starts = np.flatnonzero(is_first)
+    return order, ranked[starts].astype(np.int64), starts
+
+
+def _run_peaks(values, rows, first, last):
+    """The highest value in each run; the runs in the order of the map."""
+    if len(rows) == 0:
+        return values.ravel()[:0]
+    offsets = rows.astype(np.int64) * values.shape[1]
+    # reduceat takes stretches from one index to the next: every second one is a run.
+    borders = np.stack([offsets + first, offsets + last + 1], axis=1).ravel()
+    borders = borders[:-1] if borders[-1] == values.size else borders
+    return np.maximum.reduceat(values.ravel(), borders)[::2]
+
+
+def _part_touching(textmap, cores, is_link, is_text, is_word, labels, number, text_threshold):
+    """Part components that hold several words of their own at the level of the cores.
+
+    A core counts when it could be a word by itself; each other pixel goes to the nearest one. A
+    line of pixels between the parts is taken out of is_text and is_word, and the parts get labels
+    of their own, in place. Returns the new number of labels.
+    """
+    # With eight neighbours OpenCV is faster, and here they serve as well.
+    cores_number, core_labels = cv2.connectedComponents(
+        (cores | is_link).view(np.uint8), connectivity=8
+    )
+    rows, first, last = find_runs(cores)
+    core = core_labels[rows, first]
+    parents = np.zeros(cores_number, np.int32)
+    parents[core] = labels[rows, first]
+    is_seed = np.bincount(core, last - first + 1, cores_number) >= MIN_AREA
+    if np.bincount(parents[is_seed], minlength=1).max() < 2:
+        return number
+    has_peak = np.zeros(cores_number, bool)
+    has_peak[core_labels[textmap >= text_threshold]] = True
+    is_seed &= has_peak
+    is_seed[0] = False
+    crowded = np.flatnonzero(np.bincount(parents[is_seed], minlength=1) > 1)
+    if len(crowded) == 0:
+        return number
+
+    found, components, _ = group_runs(is_word, labels)
+    bounds = components.bounds()[np.searchsorted(found, crowded)]
+    sizes = (bounds[:, 2:] - bounds[:, :2] + 1).prod(axis=1)
+    affordable = np.cumsum(sizes) <= MAX_SPLIT_AREA * labels.size
+    for label, (x0, y0, x1, y1) in zip(
+        crowded[affordable].tolist(), bounds[affordable].tolist(), strict=True
+    ):
+        window = np.s_[y0 : y1 + 1, x0 : x1 + 1]
+        inside = labels[window] == label
+        seeds = inside & is_seed[core_labels[window]]
+        owner = _nearest(seeds)
+        cut = np.zeros_like(inside)
+        cut[:, 1:] = (owner[:, 1:] != owner[:, :-1]) & inside[:, :-1]
+        cut[1:] |= (owner[1:] != owner[:-1]) & inside[:-1]
+        cut &= inside
+        is_text[window][cut] = False
+        is_word[window][cut] = False
+        parts = np.flatnonzero(np.bincount(owner[inside]))
+        new = np.zeros(parts[-1] + 1, labels.dtype)
+        new[parts] = label
+        new[parts[1:]] = number + np.arange(len(parts) - 1)
+        labels[window][inside] = new[owner[inside]]
+        number += len(parts) - 1
+    return number
+
+
+def _nearest(seeds: np.ndarray) -> np.ndarray:
+    """int32, for each pixel the number of the component of `seeds` that is nearest to it."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~seeds).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
+    )
+    return nearest
