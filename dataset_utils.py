@@ -186,6 +186,8 @@ def read_image(source: Path | BinaryIO) -> np.ndarray:
         raise
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
+    except Image.DecompressionBombError as error:  # raised for sizes far above C.MAX_PIXELS
+        raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise DataError(f"{name}: not a readable image ({error})") from None
 
