@@ -24,15 +24,18 @@ DEPTH_STEPS = 10  # places on the way inwards where the map is looked at
 LEVELS = (1e-3, 0.95)  # thresholds beyond these are taken for them: their sigmas are too far
 
 
-def proportional_boxes(textmap: np.ndarray, words: Words, low_text: float, unit: float):
+def proportional_boxes(
+    textmap: np.ndarray, words: Words, low_text: float, unit: float, upright: bool = False
+) -> np.ndarray:
     """Boxes (N, 4, 2) float64 of the words, in continuous map coordinates.
 
-    low_text: the level of words.is_text, 0..1. unit: the map's value for 1.
+    low_text: the level of words.is_text, 0..1. unit: the map's value for 1. upright: no box is
+    turned.
     """
     if len(words) == 0:
         return np.zeros((0, 4, 2))
     contour = _contour(textmap, words, low_text * unit)
-    axes = _axes(contour)
+    axes = _axes(contour, np.inf if upright else UPRIGHT_EXCESS)
     reach, tips = _reach(contour, axes)
 
     level = min(max(low_text, LEVELS[0]), LEVELS[1])
@@ -118,17 +121,17 @@ def _share(textmap, rows, inside, outside, level):
     return np.where(low < level, (high - level) / np.maximum(high - low, 1e-6), 0.5)
 
 
-def _axes(contour: Contour) -> np.ndarray:
+def _axes(contour: Contour, upright_excess: float) -> np.ndarray:
     """The directions (N, 4, 2) of each word's box, outwards: the box of minimal area around its
-    contour, or an upright one where that is hardly larger. The minimal area around a round blob is
-    found at any angle, around few pixels at a wrong one."""
+    contour, or an upright one that is larger by no more than upright_excess. The minimal area
+    around a round blob is found at any angle, around few pixels at a wrong one."""
     outlines = np.split(contour.xy, contour.starts[1:])
     sizes, angles = zip(*[cv2.minAreaRect(outline)[1:] for outline in outlines], strict=True)
     width, height = (
         np.maximum.reduceat(contour.xy, contour.starts)
         - np.minimum.reduceat(contour.xy, contour.starts)
     ).T
-    is_upright = width * height <= UPRIGHT_EXCESS * np.prod(sizes, axis=1)
+    is_upright = width * height <= upright_excess * np.prod(sizes, axis=1)
     angles = np.where(is_upright, 0, np.deg2rad(angles))
     cosine, sine = np.cos(angles), np.sin(angles)
     along, down = np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)

@@ -19,6 +19,7 @@ import numpy as np
 
 from component_utils import TOUCHING_TEXT, find_words
 from contour_utils import proportional_boxes
+from curve_utils import curved_polygons
 
 DECODERS = ("craft", "proportional")
 SQUARE_TOLERANCE = 0.1  # sides this much alike (relative) make an upright box
@@ -107,15 +108,14 @@ def detect_words(
         # CRAFT counts from the centre of a pixel.
         boxes = proportional_boxes(textmap, words, low_text, unit) - 0.5
     boxes = _ordered_corners(boxes.astype(np.float32))
-    polys = [None] * len(words)
-    if poly:
-        labels = np.flatnonzero(words.numbers >= 0)
-        labels = labels[np.argsort(words.numbers[labels])].tolist()
-        for i, (label, (x0, y0, x1, y1)) in enumerate(
-            zip(labels, words.bounds.tolist(), strict=True)
-        ):
-            mask = (words.labels[y0 : y1 + 1, x0 : x1 + 1] == label).view(np.uint8)
-            polys[i] = _curved_polygon(mask, (x0, y0), boxes[i])
+    if not poly:
+        polys = [None] * len(words)
+    elif is_craft:
+        polys = _craft_polygons(words, boxes)
+    else:
+        thresholds = text_threshold, link_threshold, low_text
+        polys = curved_polygons(textmap, linkmap, words, boxes + 0.5, thresholds, unit)
+        polys = [None if polygon is None else polygon - np.float32(0.5) for polygon in polys]
     return Detections(boxes, np.clip(words.peaks / unit, 0, 1).astype(np.float32), polys)
 
 
@@ -210,6 +210,17 @@ def _ordered_corners(boxes):
     start = np.where(is_start, next_side, -1).argmax(axis=1)
     order = (start[:, None] + np.arange(4)) % 4
     return np.take_along_axis(boxes, order[:, :, None], axis=1)
+
+
+def _craft_polygons(words, boxes):
+    """CRAFT's polygon of each word, or None. boxes: (N, 4, 2), map pixels."""
+    labels = np.flatnonzero(words.numbers >= 0)
+    labels = labels[np.argsort(words.numbers[labels])]
+    polys = []
+    for label, (x0, y0, x1, y1), box in zip(labels, words.bounds, boxes, strict=True):
+        mask = (words.labels[y0 : y1 + 1, x0 : x1 + 1] == label).view(np.uint8)
+        polys.append(_curved_polygon(mask, (x0, y0), box))
+    return polys
 
 
 def _curved_polygon(mask, origin, box):
