@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # importing it takes a while, which --help does not have
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm"}
 STDIN = Path("-")
+HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
 
@@ -122,6 +123,8 @@ def main() -> None:
             names[path] = free_name(args.output_dir, path, set(names.values()))
             write_result(args, names[path], path, image, result, detector)
             results[path] = len(result.words), detector.scale(result.width, result.height)
+    if not results and len(skipped) == 1:
+        raise DataError(skipped[0])
     for problem in skipped:
         print(f"skipped: {problem}", file=sys.stderr)
     if not results:
@@ -286,8 +289,12 @@ def write_result(
         return None if points is None else np.round(points.astype(np.float64), 2).tolist()
 
     if args.heatmaps:
-        small = cv2.resize(image, result.maps.shape[:0:-1], interpolation=cv2.INTER_AREA)
-        save_picture(args.output_dir / f"{name}_heatmaps.jpg", draw_maps(small, result.maps))
+        shown = min(1.0, HEATMAP_SIDE / max(result.maps.shape))
+        size = [max(1, round(side * shown)) for side in result.maps.shape[:0:-1]]
+        small, *maps = (
+            cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (image, *result.maps)
+        )
+        save_picture(args.output_dir / f"{name}_heatmaps.jpg", draw_maps(small, np.stack(maps)))
     save_picture(args.output_dir / f"{name}.jpg", draw_found(image, result))
     lines = [
         ",".join(str(value) for value in np.rint(word.quad).astype(int).ravel()) + "\n"

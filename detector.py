@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from character_utils import split_characters
 from dataset_utils import read_image
 from detection_utils import decode_maps, load_settings
 from reading_order import group_lines
@@ -187,8 +188,6 @@ class TextDetector:
             box, polygon = found.boxes[i], found.polys[i]
             characters = None
             if self.characters:
-                from character_utils import split_characters
-
                 characters = split_characters(maps[0], box if polygon is None else polygon)
             words.append(
                 FoundWord(

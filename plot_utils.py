@@ -48,7 +48,7 @@ def draw_found(image: np.ndarray, result) -> np.ndarray:
     """Outline the words of a detector's Result (green) and their characters (blue) on a copy."""
     width = outline_width(image)
     cells = [c for word in result.words if word.characters is not None for c in word.characters]
-    picture = draw_polygons(image, cells, BLUE, max(1, width // 2))
+    picture = draw_polygons(image, cells, BLUE, max(1, width // 2)) if cells else image
     return draw_polygons(picture, [word.outline for word in result.words], GREEN, width)
 
 
@@ -71,7 +71,7 @@ def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarra
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
     """Write an RGB picture, whole or not at all; the format is the path's suffix."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
-    _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     write_atomically(path, data.tobytes())
 
 
