@@ -166,7 +166,7 @@ def read_image(source: Path | BinaryIO) -> np.ndarray:
     """
     import warnings
 
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     name = source if isinstance(source, Path) else getattr(source, "name", "image")
     try:
@@ -186,6 +186,9 @@ def read_image(source: Path | BinaryIO) -> np.ndarray:
         raise
     except FileNotFoundError:
         raise DataError(f"{name}: no such file") from None
+    except UnidentifiedImageError:
+        formats = ", ".join(IMAGE_FORMATS)
+        raise DataError(f"{name}: not a readable image (none of {formats})") from None
     except Image.DecompressionBombError as error:  # raised for sizes far above C.MAX_PIXELS
         raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files

@@ -94,7 +94,10 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
 
 def _factor(text: str) -> float:
     """argparse type: how far an image may be enlarged."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 1 <= value <= 16:
         raise argparse.ArgumentTypeError(f"must lie between 1 and 16, not {text}")
     return value

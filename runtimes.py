@@ -74,7 +74,8 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         # Threads that wait by spinning win nothing here, and take time from other processes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
+        threads = os.environ.get("OMP_NUM_THREADS", "")  # PyTorch obeys it as well
+        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
         options.log_severity_level = 3  # errors only
         try:
             self.session = onnxruntime.InferenceSession(
