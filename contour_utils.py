@@ -18,8 +18,10 @@ from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
 CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
 INNER_CONTOUR = 0.6  # distance of the inner contour / distance of low_text's, in sigmas
 GROWTH = (0.3, 1.2)  # a side's sigma as a share of that across the word; a network's is noisier
-UPRIGHT_EXCESS = 1.1  # an upright box is preferred when it is larger by less than this factor
+UPRIGHT_EXCESS = 1.04  # an upright box is preferred when it is larger by less than this factor
 CORNERS = ((2, 3), (0, 3), (0, 1), (2, 1))  # the two sides, of _axes, at each corner
+SHORT = 3.0  # length / height of a box that may hold a single character
+MORE = 1.15  # room for rounding, above the sigma that such a box has
 DEPTH_STEPS = 10  # places on the way inwards where the map is looked at
 LEVELS = (1e-3, 0.95)  # thresholds beyond these are taken for them: their sigmas are too far
 
@@ -41,34 +43,37 @@ def proportional_boxes(
     level = min(max(low_text, LEVELS[0]), LEVELS[1])
     inner = level ** (INNER_CONTOUR**2)
     distance, inner_distance = np.sqrt(-2 * np.log([level, inner]))
-    across = np.minimum(reach[:, 0] + reach[:, 2], reach[:, 1] + reach[:, 3]) / 2 / distance
-    depth = _depths(textmap, tips, axes, across * (distance - inner_distance), inner * unit)
-    sigma = depth * across[:, None]
+    half = (reach + np.roll(reach, 2, axis=1)) / 2 / distance
+    across = half.min(axis=1, keepdims=True)
+    # A short word may be a single character, whose sides are as far off as they seem.
+    widest = np.where(half <= SHORT * across, MORE * half, GROWTH[1] * across)
+    sigma = _sigmas(textmap, tips, axes, (across, widest), distance - inner_distance, inner * unit)
     reach = reach + sigma * (CELL_EDGE - distance)
     return _corners(axes, reach)
 
 
-def _depths(textmap, tips, axes, unit_depth, level):
-    """How far inside each side's outermost point the map reaches a level, (N, 4), in multiples of
-    unit_depth (N,); 1 where it does not within the range of GROWTH."""
-    steps = np.linspace(*GROWTH, DEPTH_STEPS)
-    ahead = axes[:, :, None] * (steps[:, None] * unit_depth[:, None, None, None])
-    x, y = np.moveaxis(tips[:, :, None] - ahead, -1, 0).astype(np.float32) - np.float32(0.5)
-    shape = x.shape
-    values = cv2.remap(
-        textmap,
-        x.reshape(shape[0], -1),
-        y.reshape(shape[0], -1),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).reshape(shape)
+def _sigmas(textmap, tips, axes, bounds, difference, level):
+    """The sigma (N, 4), px, of the Gaussian at each side: the map reaches a level so many times
+    `difference` px inside of the outermost point.
+
+    bounds: the sigma across each word (N, 1), taken where the level is not reached, and the
+    largest of each side (N, 4).
+    """
+    across, widest = bounds
+    narrowest = GROWTH[0] * across
+    share = np.linspace(0, 1, DEPTH_STEPS)
+    steps = narrowest[..., None] + (widest - narrowest)[..., None] * share
+    places = tips[:, :, None] - axes[:, :, None] * (difference * steps)[..., None]
+    x, y = np.moveaxis(places.reshape(len(tips), -1, 2).astype(np.float32) - np.float32(0.5), -1, 0)
+    values = cv2.remap(textmap, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = values.reshape(steps.shape).astype(np.float32)
     reached = values >= level
-    index = reached.argmax(axis=2)
-    before = np.take_along_axis(values, np.maximum(index - 1, 0)[..., None], 2)[..., 0]
-    at = np.take_along_axis(values, index[..., None], 2)[..., 0]
-    share = (at - level) / np.maximum(at.astype(np.float32) - before, 1e-6)
-    depth = steps[index] - np.where(index > 0, share, 0) * (steps[1] - steps[0])
-    return np.where(reached.any(axis=2), depth, 1.0)
+    index = reached.argmax(axis=2)[..., None]
+    before = np.maximum(index - 1, 0)
+    high, low = (np.take_along_axis(values, i, 2)[..., 0] for i in (index, before))
+    last, first = (np.take_along_axis(steps, i, 2)[..., 0] for i in (index, before))
+    sigma = last - (last - first) * (high - level) / np.maximum(high - low, 1e-6)
+    return np.where(reached.any(axis=2), sigma, across)
 
 
 @dataclass

@@ -4,9 +4,8 @@ Detection" (Baek et al., CVPR 2019), with the names of the authors' release.
     boxes, polys = getDetBoxes(textmap, linkmap, 0.7, 0.4, 0.4)
     boxes = adjustResultCoordinates(boxes, ratio_w, ratio_h, ratio_net=4)
 
-The corners of getDetBoxes are those of the reference implementation; detect_words can also grow
-boxes in a way that fits the maps' Gaussians better. The work on a word stays inside the word's
-own bounding box, so the time grows with the area of the text and not with words x image area.
+The corners of getDetBoxes are those of the reference implementation; detect_words has a second
+decoder, "proportional", which fits the maps' Gaussians better (contour_utils.py, curve_utils.py).
 
 Coordinates are pixel indices of the maps, x then y; a box is four corners, clockwise as seen on
 the image.
@@ -40,7 +39,9 @@ class Detections:
 
     boxes: float32 (N, 4, 2), map pixels, clockwise from the corner with the smallest x + y.
     scores: float32 (N,), the peak of the character map within each word, 0..1.
-    polys: N entries, each float32 (14, 2) for a curved word, or None where the box serves.
+    polys: N entries, each float32 (2K, 2) for a curved word, clockwise, K points along its upper
+        side and K back; or None where the box serves. K is 7 for "craft", and
+        curve_utils.POLYGON_SIDE for "proportional".
     """
 
     boxes: np.ndarray
@@ -67,13 +68,13 @@ def detect_words(
     """Boxes, scores and, if asked for, polygons of the words of one pair of maps.
 
     A word is a 4-connected component of "text or link", wrapped in the rectangle of minimal area
-    and grown, because the maps fade towards the border of the ink. CRAFT dilates the component;
-    "proportional" grows the rectangle instead, by what low_text cuts off a Gaussian of the
-    rectangle's height, and by the half pixel on each side that lies beyond the pixels' centres.
+    and grown, because the maps fade towards the border of the ink. CRAFT dilates the component.
+    "proportional" moves each side out to where the Gaussian of the characters there ends, parts
+    words that merely touch, and its polygons follow curves in any direction.
 
     Params:
-        textmap: (H, W) character map (region score), about 0..1.
-        linkmap: (H, W) affinity map, about 0..1.
+        textmap: (H, W) character map (region score), float, about 0..1, or uint8, 0..255.
+        linkmap: (H, W) affinity map, likewise.
         text_threshold: 0..1, a word needs a character score of at least this somewhere.
         link_threshold: 0..1, above it a pixel joins the characters beside it.
         low_text: 0..1, above it a pixel belongs to a character.
@@ -137,7 +138,7 @@ def adjustResultCoordinates(polys, ratio_w, ratio_h, ratio_net=2):
 
 
 def _checked_maps(textmap, linkmap):
-    """Both maps as float32 arrays; ValueError when they cannot be decoded."""
+    """Both maps, as uint8 or float32 arrays; ValueError when they cannot be decoded."""
     maps = [np.asarray(textmap), np.asarray(linkmap)]
     if any(values.dtype != np.uint8 for values in maps):
         maps = [values.astype(np.float32, copy=False) for values in maps]

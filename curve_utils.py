@@ -20,6 +20,7 @@ SPACED = np.linspace(-1, 1, 48)  # points of the fitted line
 MAX_PIXELS = 800  # of a word, for the fit
 WORTH_IT = 0.9  # height of a polygon / height of the box, at most: else the box says the same
 MARGIN = 1.4  # half height of the straightened picture / distance of the word's farthest pixel
+MAX_WINDOWS = 8  # times the map's area, all words' windows together; later words keep their box
 MAX_STRAIGHT = 2_000_000  # pixels of a straightened word; a larger one keeps its box
 
 
@@ -94,6 +95,7 @@ def curved_polygons(
     polygons = [None] * len(words)
     labels = np.flatnonzero(words.numbers >= 0)
     labels = labels[np.argsort(words.numbers[labels])]
+    room = MAX_WINDOWS * textmap.size
     for number in np.flatnonzero(_maybe_curved(words, boxes)):
         (x0, y0, x1, y1), label = words.bounds[number], labels[number]
         # Room for what lies beyond low_text.
@@ -103,6 +105,9 @@ def curved_polygons(
         mine = words.labels[window] == label
         others = (words.labels[window] > 0) & ~mine
         text, link = (np.where(others, 0, values[window]) for values in (textmap, linkmap))
+        room -= mine.size
+        if room < 0:
+            break
         offset = np.array([left, top])
         ribbon = _fit_ribbon(mine & words.is_text[window], text, boxes[number] - offset)
         if ribbon is None:

@@ -5,9 +5,11 @@ import pytest
 import shapely
 from reference_craft import reference_boxes
 from scipy import ndimage
+from shapes import word_quads
 
 import craft_utils
 from craft_utils import adjustResultCoordinates, detect_words, getDetBoxes
+from heatmap_utils import draw_heatmaps
 
 DEFAULTS = (0.7, 0.4, 0.4)
 
@@ -56,6 +58,20 @@ def rectangles(rng, shape):
     return maps
 
 
+def drawn_words(rng, shape):
+    """Perfect maps of straight words at any angle, rounded to bytes as a network's are."""
+    words = [
+        word_quads(
+            *rng.uniform(-10, 90, 2),
+            int(rng.integers(1, 7)),
+            *rng.uniform(3, 18, 2),
+            rng.choice([0, 45, 90, rng.uniform(0, 360)]),
+        )
+        for _ in range(rng.integers(1, 7))
+    ]
+    return draw_heatmaps(words, shape[1], shape[0]).astype(np.float32) / 255
+
+
 def assert_same_boxes(boxes, expected):
     assert boxes.shape == (len(expected), 4, 2)
     assert boxes.dtype == np.float32
@@ -66,11 +82,11 @@ def assert_same_boxes(boxes, expected):
         assert any(np.allclose(box, np.roll(reference, -k, axis=0), atol=1e-3) for k in turns)
 
 
-@pytest.mark.parametrize("make_maps", [words_of_blobs, noise, rectangles])
+@pytest.mark.parametrize("make_maps", [words_of_blobs, noise, rectangles, drawn_words])
 def test_boxes_are_those_of_the_reference(make_maps):
     rng = np.random.default_rng(7)
     words = 0
-    for _ in range(150):
+    for _ in range(300):
         shape = tuple(rng.integers(1, 70, 2))
         maps = make_maps(rng, shape).astype(np.float32)
         # All orders occur, text_threshold below low_text too.
@@ -81,7 +97,19 @@ def test_boxes_are_those_of_the_reference(make_maps):
         assert polys == [None] * len(boxes)
         np.testing.assert_array_equal(maps, before)
         words += len(boxes)
-    assert words > 70
+    assert words > 140
+
+
+@pytest.mark.parametrize("area", [9, 10])
+def test_components_of_about_the_least_area(area):
+    """Link pixels count: nine of text and one of link are ten."""
+    for link in (0, 1):
+        textmap, linkmap = np.zeros((2, 20, 30))
+        textmap[5, 5 : 5 + area - link] = 1
+        linkmap[5, 5 + area - link] = link
+        boxes, _ = getDetBoxes(textmap, linkmap, *DEFAULTS)
+        assert len(boxes) == (area >= 10)
+        assert_same_boxes(boxes, reference_boxes(textmap, linkmap, *DEFAULTS))
 
 
 def test_large_words_are_those_of_the_reference():
