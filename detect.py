@@ -138,9 +138,11 @@ def main() -> None:
 def export(args: argparse.Namespace) -> None:
     """Write model.onnx, and say where."""
     from detection_utils import choose_model
+
+    model_dir = choose_model(args.model_dir)  # before PyTorch is imported, which takes a while
     from onnx_utils import export_onnx
 
-    path = export_onnx(choose_model(args.model_dir))
+    path = export_onnx(model_dir)
     print(f"{path}: written; detection on a CPU uses it from now on")
 
 
