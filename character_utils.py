@@ -16,7 +16,6 @@ ROWS = 16  # of a straightened word
 CORE_ROWS = (0.2, 0.8)  # of the height; beyond, neighbouring lines shine in
 FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for the best maps)
 COLUMN = 2.0  # height / width from which a word that shows no valleys counts as vertical
-MAX_WIDTH = 32_000  # columns, what OpenCV can sample at once
 PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
 EDGE_VALUE = float(np.exp(-(CELL_EDGE**2) / 2))  # of a character's Gaussian at its cell's edge
 
@@ -62,7 +61,7 @@ def _straightened(textmap: np.ndarray, polygon: np.ndarray) -> tuple[Ribbon, np.
     ribbon = ribbon_of(polygon)
     # A polygon far beyond the map does not need more columns than the map can tell apart.
     width = int(np.clip(np.ceil(SAMPLES * ribbon.length), 1, SAMPLES * sum(textmap.shape)))
-    return ribbon, ribbon.straighten(textmap, min(width, MAX_WIDTH), ROWS)
+    return ribbon, ribbon.straighten(textmap, width, ROWS)
 
 
 def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarray:

@@ -96,6 +96,24 @@ def above(values: np.ndarray, level: float) -> np.ndarray:
     return values > (int(np.floor(level)) if values.dtype == np.uint8 else level)
 
 
+def sample(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A map (H, W) between its pixels, bilinearly, of the map's type; 0 a pixel beyond its border.
+
+    x, y: continuous coordinates, of any and the same shape. (cv2.remap takes no side of 32,768.)
+    """
+    height, width = values.shape
+    x, y = x - 0.5, y - 0.5
+    known = (x > -1) & (x < width) & (y > -1) & (y < height)
+    x, y = np.where(known, x, 0).clip(0, width - 1), np.where(known, y, 0).clip(0, height - 1)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    x, y = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    upper = values[top, left] * (1 - x) + values[top, right] * x
+    lower = values[bottom, left] * (1 - x) + values[bottom, right] * x
+    found = np.where(known, upper * (1 - y) + lower * y, 0)
+    return found.round().astype(np.uint8) if values.dtype == np.uint8 else found
+
+
 def find_words(
     textmap: np.ndarray,
     linkmap: np.ndarray,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from component_utils import Words, group_runs
+from component_utils import Words, group_runs, sample
 from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
 
 CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
@@ -64,9 +64,7 @@ def _sigmas(textmap, tips, axes, bounds, difference, level):
     share = np.linspace(0, 1, DEPTH_STEPS)
     steps = narrowest[..., None] + (widest - narrowest)[..., None] * share
     places = tips[:, :, None] - axes[:, :, None] * (difference * steps)[..., None]
-    x, y = np.moveaxis(places.reshape(len(tips), -1, 2).astype(np.float32) - np.float32(0.5), -1, 0)
-    values = cv2.remap(textmap, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    values = values.reshape(steps.shape).astype(np.float32)
+    values = sample(textmap, places[..., 0], places[..., 1]).astype(np.float32)
     reached = values >= level
     index = reached.argmax(axis=2)[..., None]
     before = np.maximum(index - 1, 0)

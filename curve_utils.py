@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from component_utils import TOUCHING_TEXT, Words, find_words
+from component_utils import TOUCHING_TEXT, Words, find_words, sample
 from contour_utils import proportional_boxes
 
 POLYGON_SIDE = 10  # points on each long side of a curved word's polygon
 MAYBE_CURVED = 0.06  # bend / width across of the box, from which a word is looked at closely
 CURVED = 0.12  # deviation of the centre line from its chord / the word's height
+MIN_HEIGHT = 10  # px of the map, short side of a box; a smaller one shows no curve
 LONG_ENOUGH = 1.6  # length / height of a box; a shorter one shows no curve
 DEGREES = (2, 5)  # of the centre line's polynomials: an arc of half a circle, or a whole sine
 STIFFNESS = 0.8  # subtracted from length / height for the degree: else it follows the letters
@@ -53,9 +53,8 @@ class Ribbon:
         """A map (H, W) sampled along the band: (height, width), of the map's type."""
         along = (np.arange(width) + 0.5) * (self.length / width)
         across = (np.arange(height) + 0.5) / height
-        points = self.at(*np.broadcast_arrays(along, across[:, None])) - 0.5
-        x, y = np.moveaxis(points.astype(np.float32), -1, 0)
-        return cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        points = self.at(*np.broadcast_arrays(along, across[:, None]))
+        return sample(values, points[..., 0], points[..., 1])
 
 
 def ribbon_of(polygon: np.ndarray) -> Ribbon:
@@ -139,7 +138,8 @@ def _maybe_curved(words: Words, boxes: np.ndarray) -> np.ndarray:
         np.abs(np.add.reduceat(weight * shape * offset, runs.starts) / total)
         for shape in (1.5 * place**2 - 0.5, 2.5 * place**3 - 1.5 * place)
     ]
-    return (length > LONG_ENOUGH * height) & (np.maximum(*bends) > MAYBE_CURVED / 5)
+    is_large = (height >= MIN_HEIGHT) & (length > LONG_ENOUGH * height)
+    return is_large & (np.maximum(*bends) > MAYBE_CURVED / 5)
 
 
 def _fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon | None:

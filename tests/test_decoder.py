@@ -217,6 +217,16 @@ def test_a_hundred_thousand_specks(decoder):
     assert len(decode_maps(maps, DetectionSettings(decoder=decoder), poly=True).boxes) == 1
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_forty_thousand_small_words_and_a_map_of_forty_thousand_columns(decoder):
+    maps = np.zeros((2, 50, 40_000), np.uint8)
+    for dy in range(4):
+        maps[0, dy::6, 1::6] = maps[0, dy::6, 2::6] = maps[0, dy::6, 3::6] = 200
+    found = decode_maps(maps, DetectionSettings(decoder=decoder), poly=True)
+    assert len(found.boxes) > 40_000
+    assert np.isfinite(found.boxes).all()
+
+
 def test_thousands_of_specks_that_touch_are_parted_in_bounded_time():
     """One component with a core in every tenth pixel: work a core would never end."""
     maps = np.zeros((2, 800, 800), np.uint8)
