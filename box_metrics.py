@@ -8,10 +8,12 @@ truth share, either way round, convex or not. One that crosses itself counts wit
 encloses. One without area never matches.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
+
+SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9)  # IoU from which a detection counts as right
 
 
 @dataclass
@@ -44,12 +46,14 @@ class ImageMatch:
     predicted: detections outside the don't-care regions.
     true: words that count.
     iou_sum: over the words that count, IoU with the detection paired with it, 0 if there is none.
+    pair_ious: the IoUs above 0 of the pairs, from which every threshold's matches can be counted.
     """
 
     matched: int
     predicted: int
     true: int
     iou_sum: float
+    pair_ious: list[float] = field(default_factory=list, compare=False)
 
 
 def prepare_truth(polygons, ignore=None):
@@ -138,6 +142,7 @@ def match_table(counted, ious, iou_threshold=0.5):
         predicted=int(counted.sum()),
         true=ious.shape[1],
         iou_sum=float(sum(pair_ious)),
+        pair_ious=pair_ious,
     )
 
 
@@ -166,6 +171,26 @@ def summarise(matches):
         "recall": matched / max(true, 1),
         "f1": 2 * matched / (predicted + true),
         "iou": sum(m.iou_sum for m in matches) / max(true, 1),
+    }
+
+
+def sweep(matches, thresholds=SWEEP):
+    """summarise at several IoU thresholds. The pairs are the same at each: they are taken from the
+    highest IoU down, so a threshold only decides which of them count.
+
+    Params:
+        matches: ImageMatch of each image.
+        thresholds: IoUs above 0 and at most 1.
+
+    Returns:
+        dict from each threshold to what summarise returns.
+    """
+    matches = list(matches)
+    return {
+        threshold: summarise(
+            replace(m, matched=sum(iou >= threshold for iou in m.pair_ious)) for m in matches
+        )
+        for threshold in thresholds
     }
 
 

@@ -16,14 +16,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+
+from static import constants as C
 
 FORMAT_VERSION = 1
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"
-MAX_PIXELS = 100_000_000  # images that declare more are refused before they are decoded
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
+# What read_image takes. Pillow knows more; some of them start other programs.
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
 
 
 class DataError(ValueError):
@@ -167,34 +171,61 @@ def write_triplet(
 # --- Reading ---------------------------------------------------------------------------------
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(source: Path | BinaryIO) -> np.ndarray:
     """Decode an image file to (H, W, 3) uint8 RGB, turned upright by its EXIF tag.
 
-    Grey, palette, alpha (over white), CMYK and 16-bit images are converted. Raises DataError with
-    the file's name for anything that is not a sound image or declares more than MAX_PIXELS.
+    source: a path or an open binary file. Grey, palette, alpha (over white), CMYK, 16-bit and
+    floating-point images are converted; of several frames or pages the first counts. Raises
+    DataError with the file's name for anything that is not a sound image of one of IMAGE_FORMATS
+    or declares more than C.MAX_PIXELS.
     """
-    from PIL import Image, ImageOps
+    import warnings
 
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name = source if isinstance(source, Path) else getattr(source, "name", "image")
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.width}x{image.height} px is too large")
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I") or image.mode == "F":
-                values = np.asarray(image, np.float32)
-                top = 65535.0 if values.max() > 255 else 255.0
-                image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return np.asarray(image.convert("RGB"))
+        with warnings.catch_warnings():
+            # About odd metadata, and about sizes that are checked here.
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=IMAGE_FORMATS) as image:
+                if image.width * image.height > C.MAX_PIXELS:
+                    raise DataError(
+                        f"{name}: {image.width}x{image.height} px is too large, "
+                        f"the limit is {C.MAX_PIXELS / 1e6:g} million pixels"
+                    )
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)
+                return np.array(_to_rgb(image))
     except DataError:
         raise
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        raise DataError(f"{name}: no such file") from None
+    except UnidentifiedImageError:
+        formats = ", ".join(IMAGE_FORMATS)
+        raise DataError(f"{name}: not a readable image (none of {formats})") from None
+    except Image.DecompressionBombError as error:  # raised for sizes far above C.MAX_PIXELS
+        raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
-        raise DataError(f"{path}: not a readable image ({error})") from None
+        raise DataError(f"{name}: not a readable image ({error})") from None
+
+
+def _to_rgb(image):
+    """A Pillow image of any mode as one of mode RGB."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        largest = values.max()
+        top = 255.0 if largest <= 255 else 65535.0
+        if image.mode == "F" and largest <= 1:
+            top = 1.0
+        image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_heatmap(path: Path) -> np.ndarray:

@@ -1,22 +1,37 @@
 """Find words in images with a trained model.
 
     python detect.py photo.jpg --model_dir checkpoits --output_dir detections
+    python detect.py --export_onnx --model_dir checkpoits
 
-Inputs are images, folders of images and globs. Each image leaves in --output_dir
+Inputs are images, folders of images and globs; "-" is one image from standard input. Each image
+leaves in --output_dir
 
-    NAME.json            {"file", "size": [width, height], "settings", "model",
-                          "words": [{"quad": 4 x [x, y], "polygon": k x [x, y] or null, "score"}]}
+    NAME.json            see below
     NAME.txt             x1,y1,x2,y2,x3,y3,x4,y4 a line, as ICDAR 2015 wants it
-    NAME.jpg             the image with the words outlined
+    NAME.jpg             the image with the words outlined green, with --characters these blue
     NAME_heatmaps.jpg    with --heatmaps: character map warm, affinity map blue
 
 NAME is the image's name without its suffix; an image from elsewhere whose name is taken gets
-NAME_2, NAME_3, and so on. Points are px of the image turned upright, clockwise from the word's top
-left; the score is the word's highest character value, 0..1. The .json is written last.
+NAME_2, NAME_3, and so on. The .json is written last:
+
+    file        absolute path of the image, "-" for standard input
+    size        [width, height], px of the image turned upright by its EXIF tag
+    model       folder of the model
+    settings    thresholds, decoder and resolution, as in detection.json
+    words       in reading order; each has
+        quad        4 points around the word
+        polygon     k points around a curved word with --poly, else null
+        score       0..1, the word's highest character value
+        characters  with --characters: 4 points around each, in reading direction
+    lines       the words' positions in "words", one list a line of text
+
+Points are [x, y], px of the image turned upright, clockwise from the word's top left.
 """
 
 import argparse
+import io
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,23 +40,35 @@ import numpy as np
 
 from cli_utils import ArgumentParser, count, progress_bar, run_main, unit_interval
 from craft_utils import DECODERS
+from runtimes import RUNTIMES
 from static import constants as C
 
-if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+if TYPE_CHECKING:  # importing it takes a while, which --help does not have
     from detector import Result, TextDetector
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm"}
+STDIN = Path("-")
+HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
+SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="image", help="images, folders of images, globs")
+    add("inputs", nargs="*", metavar="image", help="images, folders of images, globs; - for stdin")
     add("--output_dir", type=Path, default=Path("detections"), help="folder to write to")
     add("--recursive", action="store_true", help="search the folders' subfolders as well")
     add("--heatmaps", action="store_true", help="also write a picture of the maps")
+    add("--characters", action="store_true", help="also split the words into characters")
+    text = "images or tiles of one size that go through the network together; more for a GPU"
+    add("--batch_size", type=count(1), default=1, help=text)
+    text = "write model.onnx beside the weights, which makes detection on a CPU faster"
+    add("--export_onnx", action="store_true", help=text)
     add_detection_flags(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not args.inputs and not args.export_onnx:
+        parser.error("name at least one image, folder or glob, or - for standard input")
+    return args
 
 
 def add_detection_flags(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +77,12 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     tuned = "; default: the model's detection.json"
     add("--model_dir", type=Path, help="default: checkpoits if a model is there, or static/model")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
+    text = "what runs it; auto: ONNX Runtime on a CPU when --export_onnx has been run"
+    add("--runtime", choices=RUNTIMES, default="auto", help=text)
     add("--poly", action="store_true", help="follow curved words with polygons")
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
     add("--long_side", type=count(C.STRIDE, 8192), help="px, longer side the network sees" + tuned)
+    add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)
     for name, text in (
         ("text_threshold", "0..1, a word's highest character value must reach it"),
@@ -62,46 +92,81 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
         add(f"--{name}", type=unit_interval, help=text + tuned)
 
 
+def _factor(text: str) -> float:
+    """argparse type: how far an image may be enlarged."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 1 <= value <= 16:
+        raise argparse.ArgumentTypeError(f"must lie between 1 and 16, not {text}")
+    return value
+
+
 def main() -> None:
     args = parse_arguments()
-    from dataset_utils import DataError, read_image
+    from dataset_utils import DataError
 
+    if args.export_onnx:
+        export(args)
+    if not args.inputs:
+        return
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir)
-    detector = open_detector(args)
+    detector = open_detector(args, characters=args.characters, batch_size=args.batch_size)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    names, counts = {}, []
-    for path in progress_bar(paths, unit="image", disable=len(paths) == 1):
+    names, results = {}, {}
+    bar = progress_bar(paths, unit="image", disable=len(paths) == 1)
+    for chunk in read_chunks(bar, args.batch_size, skipped):
         try:
-            image = read_image(path)
-            result = detector(image)
-        except DataError as error:
-            skipped.append(str(error))
+            found = detector.detect([image for _, image in chunk])
+        except DataError as error:  # the memory is too small
+            skipped += [f"{path}: {error}" for path, _ in chunk]
             continue
-        names[path] = free_name(args.output_dir, path, set(names.values()))
-        write_result(args, names[path], path, image, result, detector)
-        counts.append(len(result.words))
+        for (path, image), result in zip(chunk, found, strict=True):
+            names[path] = free_name(args.output_dir, path, set(names.values()))
+            write_result(args, names[path], path, image, result, detector)
+            results[path] = len(result.words), detector.scale(result.width, result.height)
+    if not results and len(skipped) == 1:
+        raise DataError(skipped[0])
     for problem in skipped:
         print(f"skipped: {problem}", file=sys.stderr)
-    if not counts:
+    if not results:
         raise DataError(f"none of the {len(skipped)} images could be read")
-    report(args.output_dir, names, counts, len(skipped))
+    report(args, names, results, len(skipped))
 
 
-def open_detector(args: argparse.Namespace) -> "TextDetector":
-    """The detector that add_detection_flags' flags describe. Raises DataError."""
+def export(args: argparse.Namespace) -> None:
+    """Write model.onnx, and say where."""
+    from detection_utils import choose_model
+
+    model_dir = choose_model(args.model_dir)  # before PyTorch is imported, which takes a while
+    from onnx_utils import export_onnx
+
+    path = export_onnx(model_dir)
+    print(f"{path}: written; detection on a CPU uses it from now on")
+
+
+def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
+    """The detector that add_detection_flags' flags describe. Raises DataError.
+
+    options: further parameters of TextDetector.
+    """
     from detection_utils import choose_model
     from detector import TextDetector
 
     return TextDetector(
         choose_model(args.model_dir),
         None if args.device == "auto" else args.device,
+        args.runtime,
         poly=args.poly,
         tiles=args.tiles,
         long_side=args.long_side,
+        max_enlargement=args.max_enlargement,
         decoder=args.decoder,
         text_threshold=args.text_threshold,
         link_threshold=args.link_threshold,
         low_text=args.low_text,
+        **options,
     )
 
 
@@ -122,6 +187,9 @@ def find_images(
     output_dir = output_dir.absolute()
     paths, problems = [], []
     for text in inputs:
+        if text == str(STDIN):
+            paths.append(STDIN)
+            continue
         # A name with brackets is a file before it is a pattern.
         matches = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
         if not matches:
@@ -138,7 +206,7 @@ def find_images(
     if not paths:
         raise DataError("; ".join(problems))
     for path in paths:
-        if path.absolute().parent == output_dir:
+        if path != STDIN and path.absolute().parent == output_dir:
             raise DataError(f"{path} lies in --output_dir and would be replaced; choose another")
     return paths, problems
 
@@ -155,19 +223,52 @@ def _images_in(folder: Path, recursive: bool, output_dir: Path) -> list[Path]:
     )
 
 
+def read_chunks(
+    paths: Iterable[Path], size: int, skipped: list[str]
+) -> Iterator[list[tuple[Path, np.ndarray]]]:
+    """Read images, `size` at a time; a line for each damaged one goes to `skipped`."""
+    from dataset_utils import DataError, read_image
+
+    chunk = []
+    for path in paths:
+        try:
+            chunk.append((path, read_image(_standard_input() if path == STDIN else path)))
+        except DataError as error:
+            skipped.append(str(error))
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _standard_input() -> io.BytesIO:
+    """All of standard input, in memory, since an image's decoder has to seek. Raises DataError."""
+    from dataset_utils import DataError
+
+    limit = 4 * C.MAX_PIXELS  # bytes, the largest image uncompressed
+    data = sys.stdin.buffer.read(limit + 1)
+    if len(data) > limit:
+        raise DataError(f"standard input: more than {limit / 1e6:g} MB, which is no image")
+    file = io.BytesIO(data)
+    file.name = "standard input"
+    return file
+
+
 def free_name(output_dir: Path, path: Path, taken: set[str]) -> str:
     """A name for an image's results that no other image of this or an earlier run has."""
     import json
 
+    stem, file = ("stdin", "-") if path == STDIN else (path.stem, str(path.absolute()))
     number = 1
     while True:
-        name = path.stem if number == 1 else f"{path.stem}_{number}"
+        name = stem if number == 1 else f"{stem}_{number}"
         number += 1
         if name in taken:
             continue
         try:
             record = json.loads((output_dir / f"{name}.json").read_text(encoding="utf-8"))
-            if record["file"] == str(path.absolute()):
+            if record["file"] == file:
                 return name
         except (OSError, ValueError, KeyError, TypeError):
             return name  # nothing there, or nothing whole
@@ -187,51 +288,65 @@ def write_result(
     import cv2
 
     from dataset_utils import write_atomically
-    from plot_utils import draw_maps, draw_polygons, outline_width, save_picture
+    from plot_utils import draw_found, draw_maps, save_picture
 
-    def rounded(points: np.ndarray) -> list:
-        return np.round(points.astype(np.float64), 2).tolist()
+    def rounded(points: np.ndarray | None) -> list | None:
+        return None if points is None else np.round(points.astype(np.float64), 2).tolist()
 
-    thickness = outline_width(image)
-    outlines = [word.outline for word in result.words]
-    picture = draw_polygons(image, outlines, thickness=thickness)
-    save_picture(args.output_dir / f"{name}.jpg", picture)
     if args.heatmaps:
-        small = cv2.resize(image, result.maps.shape[:0:-1], interpolation=cv2.INTER_AREA)
-        save_picture(args.output_dir / f"{name}_heatmaps.jpg", draw_maps(small, result.maps))
+        shown = min(1.0, HEATMAP_SIDE / max(result.maps.shape))
+        size = [max(1, round(side * shown)) for side in result.maps.shape[:0:-1]]
+        small, *maps = (
+            cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (image, *result.maps)
+        )
+        save_picture(args.output_dir / f"{name}_heatmaps.jpg", draw_maps(small, np.stack(maps)))
+    save_picture(args.output_dir / f"{name}.jpg", draw_found(image, result))
     lines = [
         ",".join(str(value) for value in np.rint(word.quad).astype(int).ravel()) + "\n"
         for word in result.words
     ]
     write_atomically(args.output_dir / f"{name}.txt", "".join(lines))
+    words = []
+    for word in result.words:
+        record = {"quad": rounded(word.quad), "polygon": rounded(word.polygon)}
+        record["score"] = round(word.score, 3)
+        if word.characters is not None:
+            record["characters"] = rounded(word.characters)
+        words.append(record)
     record = {
-        "file": str(path.absolute()),
+        "file": "-" if path == STDIN else str(path.absolute()),
         "size": [result.width, result.height],
-        "settings": asdict(detector.settings),
         "model": str(detector.model_dir),
-        "words": [
-            {
-                "quad": rounded(word.quad),
-                "polygon": None if word.polygon is None else rounded(word.polygon),
-                "score": round(word.score, 3),
-            }
-            for word in result.words
-        ],
+        "settings": asdict(detector.settings),
+        "words": words,
+        "lines": result.lines,
     }
     write_atomically(
         args.output_dir / f"{name}.json", json.dumps(record, ensure_ascii=False) + "\n"
     )
 
 
-def report(output_dir: Path, names: dict[Path, str], counts: list[int], skipped: int) -> None:
-    """Say how many words were found, where they are, and which images have none."""
-    print(f"{output_dir}: {sum(counts)} words in {len(counts)} images, {skipped} skipped")
-    empty = [path for path, number in zip(names, counts, strict=True) if not number]
+def report(
+    args: argparse.Namespace,
+    names: dict[Path, str],
+    results: dict[Path, tuple[int, float]],
+    skipped: int,
+) -> None:
+    """Say how many words were found, where they are, and where to look when some are missing.
+
+    results: of each image, how many words it has and the scale at which they were looked for.
+    """
+    total = sum(number for number, _ in results.values())
+    print(f"{args.output_dir}: {total} words in {len(results)} images, {skipped} skipped")
+    empty = [path for path, (number, _) in results.items() if not number]
     if empty:
         print(f"  nothing found in {len(empty)}: {', '.join(map(str, empty[:5]))}")
         print("  --heatmaps shows why; lower --text_threshold and --low_text find fainter words")
+    shrunk = sum(scale < SMALL for _, scale in results.values())
+    if shrunk and not args.tiles:
+        print(f"  {shrunk} shrunk to less than half their size: --tiles keeps small text, slower")
     if len(names) == 1:
-        print(f"  look at {output_dir / next(iter(names.values()))}.jpg")
+        print(f"  look at {args.output_dir / next(iter(names.values()))}.jpg")
 
 
 if __name__ == "__main__":

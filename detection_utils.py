@@ -23,6 +23,7 @@ class DetectionSettings:
     low_text: float = C.LOW_TEXT
     decoder: str = C.DECODER
     long_side: int = C.LONG_SIDE
+    max_enlargement: float = C.MAX_ENLARGEMENT
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be."""

@@ -3,8 +3,9 @@
     python evaluate.py --input_dir syntdata --model_dir checkpoits --output results.csv
 
 Reads triplet folders (all their images, also those that a model was trained on) and the layouts of
-ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in --output and the
-totals with the settings in a .json of the same name.
+ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in --output (at IoU
+0.5) and the totals with the settings in a .json of the same name; prints the totals at IoU 0.5, the
+protocol's, and at higher ones, which show how well the boxes fit.
 """
 
 import argparse
@@ -54,7 +55,7 @@ class Judged:
 
 def main() -> None:
     args = parse_arguments()
-    from box_metrics import summarise
+    from box_metrics import summarise, sweep
     from dataset_utils import DataError
 
     if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
@@ -71,6 +72,7 @@ def main() -> None:
         "found": sum(entry.match.predicted for entry in judged),
         "left_out": len(problems) + len(damaged),
         **summarise([entry.match for entry in judged]),
+        "sweep": {str(t): v for t, v in sweep([entry.match for entry in judged]).items()},
         "seconds_an_image": float(np.mean([entry.seconds for entry in judged])),
     }
     write_tables(args, judged, totals, detector)
@@ -128,7 +130,7 @@ def write_tables(
         "settings": asdict(detector.settings),
         "poly": args.poly,
         "tiles": args.tiles,
-        "device": str(detector.device),
+        "runtime": str(detector.runtime),
         "totals": totals,
     }
     write_json(args.output.with_suffix(".json"), record)
@@ -164,14 +166,12 @@ def print_totals(args: argparse.Namespace, totals: dict, detector: "TextDetector
     print(f"{detector.model_dir} on {totals['images']} images of {args.input_dir}")
     print(f"  settings: {settings}")
     print(f"  words: {totals['words']}, found: {totals['found']}, left out: {totals['left_out']}")
-    for name, text in (
-        ("precision", "of what was found is right"),
-        ("recall", "of the words were found"),
-        ("f1", "harmonic mean of the two (hmean)"),
-        ("iou", "mean overlap of the words with what was found, 0 where nothing was"),
-    ):
-        print(f"  {name}: {totals[name]:.3f}  {text}")
-    print(f"  seconds an image: {totals['seconds_an_image']:.2f} on {detector.device}")
+    print("  IoU >=  precision  recall     F1")
+    for threshold, values in totals["sweep"].items():
+        scores = "".join(f"{values[name]:8.3f}" for name in ("precision", "recall", "f1"))
+        print(f"     {threshold} {scores}")
+    print(f"  mean IoU of the words with what was found: {totals['iou']:.3f}")
+    print(f"  seconds an image: {totals['seconds_an_image']:.2f}, {detector.runtime}")
     print(f"  each image: {args.output}")
 
 

@@ -14,7 +14,7 @@ from folder_utils import PREVIEW, iterate_samples
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
 PREVIEW_IMAGES = 12
 PREVIEW_SIDE = 512  # px, of each picture in a preview
-GREEN, RED = (0, 220, 0), (255, 40, 40)
+GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
 
 
 def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
@@ -47,6 +47,14 @@ def draw_words(image: np.ndarray, words) -> np.ndarray:
     """Outline words (red) and their characters' quads (green) on a copy of the image."""
     image = draw_polygons(image, [quad for word in words for quad in word.quads], GREEN)
     return draw_polygons(image, [word.polygon for word in words], RED)
+
+
+def draw_found(image: np.ndarray, result) -> np.ndarray:
+    """Outline the words of a detector's Result (green) and their characters (blue) on a copy."""
+    width = outline_width(image)
+    cells = [c for word in result.words if word.characters is not None for c in word.characters]
+    picture = draw_polygons(image, cells, BLUE, max(1, width // 2)) if cells else image
+    return draw_polygons(picture, [word.outline for word in result.words], GREEN, width)
 
 
 def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarray:
@@ -86,7 +94,7 @@ def write_preview(folder: Path) -> None:
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
     """Write an RGB picture, whole or not at all; the format is the path's suffix."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
-    _, data = cv2.imencode(path.suffix, image[..., ::-1], options)
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     write_atomically(path, data.tobytes())
 
 

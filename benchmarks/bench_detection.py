@@ -1,14 +1,17 @@
-"""Seconds an image of detect.py's detector, float32 and bfloat16.
+"""Seconds an image of the network: PyTorch in float32 and bfloat16, ONNX Runtime; and of decoding.
 
     python benchmarks/bench_detection.py [--model_dir static/model]
 
-One photograph of static/photos, fitted to two usual sizes; medians.
+One photograph of static/photos, fitted to two usual sizes. On a GPU also batches of eight. Medians
+of wall-clock time, and in brackets the least CPU time, which other processes disturb less.
 """
 
 import argparse
 import platform
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,42 +21,62 @@ import cv2  # noqa: E402
 import torch  # noqa: E402
 
 from dataset_utils import read_image  # noqa: E402
-from detection_utils import decode_maps  # noqa: E402
-from detector import TextDetector  # noqa: E402
+from detection_utils import decode_maps, load_settings  # noqa: E402
+from onnx_utils import export_onnx  # noqa: E402
+from runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
 from static import constants as C  # noqa: E402
 
 SIZES = ((1280, 736), (992, 1280))  # width, height, px
-ROUNDS = 5
+ROUNDS = 7
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model_dir", type=Path, default=C.MODEL)
-    detector = TextDetector(parser.parse_args().model_dir)
+    model_dir = parser.parse_args().model_dir
+    settings = load_settings(model_dir)
     photo = read_image(sorted((C.STATIC / "photos").glob("scenetext*.jpg"))[1])
-    device = f"{detector.device}, {torch.get_num_threads()} threads"
-    print(f"{platform.machine()}, {device}, PyTorch {torch.__version__}")
+    threads = f"{torch.get_num_threads()} threads"
+    print(f"{platform.machine()}, {threads}, PyTorch {torch.__version__}")
+    networks = open_networks(model_dir)
     for size in SIZES:
         image = cv2.resize(photo, size)[None]
-        for bf16 in dict.fromkeys((False, detector.bf16)):
-            detector.bf16 = bf16
-            maps = detector.run(image)  # the first call is slower
-            network = median(lambda image=image: detector.run(image))
-            decoding = median(lambda maps=maps: decode_maps(maps[0], detector.settings))
-            kind = "bfloat16" if bf16 else "float32"
-            print(
-                f"  {size[0]}x{size[1]} {kind:8s}: network {network:.2f} s, "
-                f"decoding {decoding:.3f} s"
-            )
+        rounds = [{name: timed(network, image) for name, network in networks.items()}]
+        rounds += [
+            {name: timed(network, image) for name, network in networks.items()}
+            for _ in range(ROUNDS)
+        ]
+        for name in networks:  # the first round is slower
+            show(size, name, [entry[name] for entry in rounds[1:]])
+        maps = next(iter(networks.values()))(image)[0]
+        show(size, "decoding", [timed(decode_maps, maps, settings) for _ in range(ROUNDS)])
 
 
-def median(function) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+def open_networks(model_dir: Path) -> dict:
+    """Every way to run the model here, by name."""
+    full, fast = TorchRuntime(model_dir), TorchRuntime(model_dir)
+    full.bf16 = False
+    networks = {str(full): full, str(fast): fast}
+    with tempfile.TemporaryDirectory() as folder:  # the model's own folder stays as it is
+        copy = Path(shutil.copytree(model_dir, Path(folder) / "model"))
+        export_onnx(copy)
+        onnx = OnnxRuntime(copy)
+    networks[str(onnx)] = onnx
+    if fast.device.type == "cuda":
+        networks["the same, eight at a time"] = lambda image: fast(image.repeat(8, axis=0))
+    return networks
+
+
+def timed(function, *arguments) -> tuple[float, float]:
+    """Seconds by the clock, and of the CPU."""
+    started, cpu = time.perf_counter(), time.process_time()
+    function(*arguments)
+    return time.perf_counter() - started, time.process_time() - cpu
+
+
+def show(size: tuple[int, int], name: str, times: list[tuple[float, float]]) -> None:
+    wall, cpu = statistics.median(t[0] for t in times), min(t[1] for t in times)
+    print(f"  {size[0]}x{size[1]} {name:28s} {wall:.3f} s ({cpu:.3f})")
 
 
 if __name__ == "__main__":

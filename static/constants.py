@@ -131,4 +131,8 @@ DECODER = (
     "proportional"  # how boxes grow beyond low_text's contour: so, or by CRAFT's dilation, "craft"
 )
 STRIDE = 32  # px, the sides of the network's input are multiples of it
-LONG_SIDE = 1280  # px, longer side of the image that the network sees
+LONG_SIDE = 1280  # px, an image's longer side as the network sees it: shrunk or enlarged to it
+MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
+MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded
+TILE_OVERLAP = 256  # px, about the largest text that the seam of two tiles cannot harm
+MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake

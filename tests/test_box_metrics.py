@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from box_metrics import ImageMatch, match_image, polygon_ious, prepare_truth, summarise
+from box_metrics import ImageMatch, match_image, polygon_ious, prepare_truth, summarise, sweep
 
 GRID = 32  # side of the square that the grid covers; polygons have whole-number corners
 
@@ -253,3 +253,24 @@ def test_summary_of_nothing(match, expected):
 
 def test_summary_of_no_images():
     assert summarise([])["f1"] == 1.0
+
+
+def test_sweep_by_hand():
+    # IoUs 0.5, 0.75 and 1 of three words, a fourth is missed, one detection is false.
+    true = [rectangle(10 * i, 0, 4, 2) for i in range(4)]
+    found = [rectangle(0, 0, 2, 2), rectangle(10, 0, 3, 2), true[2], rectangle(50, 0, 4, 2)]
+    scores = sweep([match_image(found, true)], (0.5, 0.75, 0.8))
+    assert [values["recall"] for values in scores.values()] == [0.75, 0.5, 0.25]
+    assert [values["precision"] for values in scores.values()] == [0.75, 0.5, 0.25]
+    assert all(values["iou"] == pytest.approx(2.25 / 4) for values in scores.values())
+
+
+def test_sweep_agrees_with_matching_anew():
+    rng = np.random.default_rng(11)
+    images = [[[star(rng, 6) for _ in range(n)] for n in (6, 5, 1)] for _ in range(12)]
+    thresholds = (0.1, 0.2, 0.3, 0.5)
+    scores = sweep([match_image(*image) for image in images], thresholds)
+    for threshold in thresholds:
+        anew = summarise([match_image(*image, iou_threshold=threshold) for image in images])
+        assert scores[threshold] == anew
+    assert scores[0.1]["f1"] > scores[0.3]["f1"] > 0

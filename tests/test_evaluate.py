@@ -119,10 +119,10 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     found = iter([words["img_1.png"], words["img_2.png"]])
 
     class Detector:
-        settings, model_dir, device = DetectionSettings(), "model", "cpu"
+        settings, model_dir, runtime = DetectionSettings(), "model", "none"
 
         def __call__(self, image):
-            return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in next(found)], None)
+            return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in next(found)], [], None)
 
     output = tmp_path / "out.csv"
     monkeypatch.setattr(evaluate, "open_detector", lambda args: Detector())
@@ -135,7 +135,11 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     assert float(rows[0]["f1"]) == 1 and float(rows[1]["f1"]) == 0
     totals = json.loads(output.with_suffix(".json").read_text())["totals"]
     assert totals["precision"] == pytest.approx(2 / 3) and totals["recall"] == totals["iou"] == 1
-    assert "f1: 0.800" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("     0.")]
+    assert [row[0] for row in rows] == ["0.5", "0.6", "0.7", "0.8", "0.9"]
+    assert all(row[1:] == ["0.667", "1.000", "0.800"] for row in rows)
+    assert totals["sweep"]["0.9"]["f1"] == pytest.approx(0.8)
     assert [path.name for path in (tmp_path / "out_worst").iterdir()] == ["001_img_2.jpg"]
 
 

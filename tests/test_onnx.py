@@ -1,0 +1,99 @@
+"""The exported network against PyTorch's, and which of them a folder gets."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_refused, run, run_well
+
+from box_metrics import polygon_ious
+from dataset_utils import DataError, read_image
+from detector import TextDetector
+from runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
+from static import constants as C
+
+PHOTOS = C.STATIC / "photos"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A copy of the bundled model with its ONNX file. Not to be written to."""
+    folder = Path(shutil.copytree(C.MODEL, tmp_path_factory.mktemp("models") / "bundled"))
+    result = run_well("detect.py", "--export_onnx", "--model_dir", folder)
+    assert str(folder / ONNX_FILE) in result.stdout and result.stderr == ""
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runtimes(exported):
+    torch_runtime = TorchRuntime(exported, "cpu")
+    torch_runtime.bf16 = False
+    return torch_runtime, OnnxRuntime(exported)
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (3, 64, 320, 3), (2, 224, 96, 3)])
+def test_maps_are_those_of_pytorch_at_any_size(runtimes, shape):
+    image = read_image(PHOTOS / "scenetext02.jpg")
+    batch = np.stack([image[20 * i : 20 * i + shape[1], : shape[2]] for i in range(shape[0])])
+    expected, found = (runtime(batch) for runtime in runtimes)
+    assert found.shape == expected.shape == (shape[0], 2, *shape[1:3]) and found.dtype == np.uint8
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.001
+
+
+def test_boxes_on_photographs_are_those_of_pytorch(exported, runtimes):
+    number = 0
+    for path in sorted(PHOTOS.glob("*.jpg")) + [PHOTOS / "skimage_page.png"]:
+        results = []
+        for runtime in runtimes:
+            detector = TextDetector(exported, "cpu", "onnx", long_side=640)
+            detector.runtime = runtime
+            results.append([word.quad for word in detector(path).words])
+        assert len(results[0]) == len(results[1])
+        if results[0]:
+            assert np.diag(polygon_ious(*results)).min() > 0.99
+        number += len(results[0])
+    assert number > 40
+
+
+def test_the_export_is_used_where_it_fits(exported, random_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert isinstance(open_runtime(exported), OnnxRuntime)
+    assert isinstance(open_runtime(exported, "cpu", "onnx"), OnnxRuntime)
+    assert isinstance(open_runtime(exported, "cpu", "torch"), TorchRuntime)
+    assert isinstance(open_runtime(random_model), TorchRuntime)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(DataError, match="no usable GPU"):
+        open_runtime(exported, "cuda")
+    with pytest.raises(DataError, match="runs on the CPU"):
+        open_runtime(exported, "cuda", "onnx")
+
+    stale = Path(shutil.copytree(random_model, tmp_path / "stale"))
+    with pytest.raises(DataError, match="--export_onnx"):
+        open_runtime(stale, "cpu", "onnx")
+    shutil.copy(exported / ONNX_FILE, stale)
+    with pytest.raises(DataError, match="other weights"):
+        open_runtime(stale, "cpu", "onnx")
+    assert isinstance(open_runtime(stale), TorchRuntime)
+    assert "other weights" in capsys.readouterr().err
+    (stale / ONNX_FILE).write_bytes(b"damaged")
+    assert isinstance(open_runtime(stale), TorchRuntime)
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
+def test_detection_without_pytorch(exported, tmp_path):
+    """What runs on ONNX Runtime alone does not pay for importing PyTorch."""
+    code = (
+        "import sys, detector; "
+        "found = detector.TextDetector(sys.argv[1], 'cpu', long_side=640)(sys.argv[2]); "
+        "assert found.words and 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, exported, PHOTOS / "scenetext01.jpg"]
+    assert subprocess.run(command, cwd=C.STATIC.parent).returncode == 0
+
+
+def test_exports_that_cannot_be(tmp_path):
+    assert_refused(run("detect.py", "--export_onnx", "--model_dir", tmp_path), tmp_path, "train.py")

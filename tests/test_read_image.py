@@ -1,0 +1,232 @@
+"""The image reader: every kind of sound file, and a thousand damaged ones."""
+
+import io
+import resource
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from conftest import run_well
+from PIL import Image
+
+from dataset_utils import DataError, read_image
+from static import constants as C
+
+SIDE = 24
+RAMP = np.add.outer(np.arange(SIDE) * 6, np.arange(SIDE) * 4).astype(np.uint8)  # 0..230
+COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2)
+
+
+def encoded(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(data):
+    return read_image(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG2000"])
+def test_formats_without_loss(kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    image = decoded(encoded(Image.fromarray(COLOURS), kind, **options))
+    assert image.dtype == np.uint8 and image.flags.writeable
+    np.testing.assert_array_equal(image, COLOURS)
+
+
+def test_grey_two_level_and_palette():
+    grey = np.repeat(RAMP[..., None], 3, axis=2)
+    np.testing.assert_array_equal(decoded(encoded(Image.fromarray(RAMP), "PNG")), grey)
+    two = decoded(encoded(Image.fromarray(RAMP > 99), "PNG"))
+    np.testing.assert_array_equal(two, np.repeat((RAMP > 99)[..., None] * 255, 3, axis=2))
+    palette = Image.fromarray(COLOURS // 64 * 64).quantize(64)
+    for kind in ("PNG", "GIF"):
+        found = decoded(encoded(palette, kind))
+        np.testing.assert_array_equal(found, np.asarray(palette.convert("RGB")))
+
+
+def test_alpha_lies_over_white():
+    alpha = np.full((SIDE, SIDE), 255, np.uint8)
+    alpha[:8], alpha[8:16] = 0, 51
+    for image in (np.dstack([COLOURS, alpha]), np.dstack([RAMP, alpha])):
+        found = decoded(encoded(Image.fromarray(image), "PNG")).astype(float)
+        solid = image[..., :-1].astype(float)
+        np.testing.assert_array_equal(found[:8], 255)
+        np.testing.assert_allclose(
+            found[8:16], 255 * 0.8 + 0.2 * solid[8:16] + found[8:16] * 0, atol=1
+        )
+        np.testing.assert_array_equal(found[16:], solid[16:] + found[16:] * 0)
+    palette = Image.fromarray(RAMP).quantize(16)
+    transparent = palette.getpixel((0, 0))
+    found = decoded(encoded(palette, "PNG", transparency=transparent))
+    np.testing.assert_array_equal(found[np.asarray(palette) == transparent], 255)
+    assert found.min() < 250
+
+
+def test_16_bits_and_floating_point():
+    grey = np.repeat(RAMP[..., None], 3, axis=2)
+    for kind in ("PNG", "TIFF"):
+        found = decoded(encoded(Image.fromarray(RAMP.astype(np.uint16) * 257), kind))
+        np.testing.assert_allclose(found, grey, atol=1)
+    for top in (1 / 255, 1, 257):
+        found = decoded(encoded(Image.fromarray(RAMP.astype(np.float32) * top), "TIFF"))
+        np.testing.assert_allclose(found, grey, atol=1)
+    bad = np.full((4, 4), np.nan, np.float32)
+    assert (decoded(encoded(Image.fromarray(bad), "TIFF")) == 0).all()
+
+
+def test_cmyk():
+    found = decoded(encoded(Image.fromarray(COLOURS).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(found.astype(int) - COLOURS).mean() < 12
+    found = decoded(encoded(Image.fromarray(COLOURS).convert("CMYK"), "TIFF"))
+    assert np.abs(found.astype(int) - COLOURS).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation):
+    upright = np.zeros((SIDE, 2 * SIDE, 3), np.uint8)
+    upright[: SIDE // 2, :SIDE] = 255  # the top left quarter is white
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    np.testing.assert_array_equal(decoded(encoded(image, "PNG", exif=exif)), upright)
+
+
+def seeds():
+    """Sound files of every format, to be damaged."""
+    rgb, grey = Image.fromarray(COLOURS), Image.fromarray(RAMP)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a description"
+    return [
+        encoded(rgb, "JPEG", exif=exif),
+        encoded(rgb, "JPEG", progressive=True),
+        encoded(rgb.convert("CMYK"), "JPEG"),
+        encoded(rgb, "PNG"),
+        encoded(rgb.quantize(32), "PNG", transparency=3),
+        encoded(Image.fromarray(RAMP.astype(np.uint16) * 257), "PNG"),
+        encoded(rgb.convert("RGBA"), "WEBP"),
+        encoded(grey, "BMP"),
+        encoded(rgb, "TIFF", compression="tiff_lzw"),
+        encoded(rgb, "TIFF", compression="jpeg"),
+        encoded(grey, "TIFF", compression="tiff_adobe_deflate"),
+        encoded(rgb.quantize(32), "GIF", save_all=True, append_images=[grey]),
+        encoded(rgb, "PPM"),
+        encoded(rgb, "JPEG2000"),
+    ]
+
+
+def damaged_files(rng):
+    """Endless variants: truncated, with bytes changed, cut out, doubled or of another file."""
+    files = seeds()
+    while True:
+        data = bytearray(files[rng.integers(len(files))])
+        kind = rng.integers(6)
+        if kind == 0:
+            del data[rng.integers(len(data)) :]
+        elif kind == 1:  # in the header, where sizes, offsets and counts are
+            for place in rng.integers(0, min(len(data), 64), rng.integers(1, 6)):
+                data[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(256)])
+        elif kind == 2:
+            for place in rng.integers(0, len(data), rng.integers(1, 30)):
+                data[place] = rng.integers(256)
+        elif kind == 3:
+            first, last = sorted(rng.integers(0, len(data), 2))
+            del data[first:last]
+        elif kind == 4:
+            other, place = files[rng.integers(len(files))], rng.integers(len(data))
+            data = data[:place] + other[rng.integers(len(other)) :]
+        else:
+            data[rng.integers(4, 24) :] = rng.bytes(rng.integers(1, 300))
+        yield bytes(data)
+
+
+def test_a_thousand_damaged_files_give_an_image_or_one_line():
+    rng, files = np.random.default_rng(0), damaged_files(np.random.default_rng(1))
+    refused, before = 0, peak_memory()
+    for number in range(1500):
+        data = next(files) if number % 15 else rng.bytes(rng.integers(0, 200))
+        try:
+            image = decoded(data)
+        except DataError as error:
+            assert str(error).startswith("image: ")
+            refused += 1
+        else:
+            assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+    assert 500 < refused < 1500  # some damage leaves an image
+    # Some declare a size just below the limit, and it takes 4 bytes a pixel in Pillow, 3 in NumPy.
+    assert peak_memory() - before < 3 * 4 * C.MAX_PIXELS
+
+
+def peak_memory():
+    """bytes, the most that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_huge_declared_sizes_are_refused_before_decoding():
+    signature, end = b"\x89PNG\r\n\x1a\n", png_chunk(b"IEND", b"")
+    for width, height in ((100_000, 100_000), (2**31 - 1, 1), (1, 2**31 - 1), (10_001, 10_000)):
+        header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        bomb = signature + header + png_chunk(b"IDAT", zlib.compress(bytes(10**6))) + end
+        tracemalloc.start()
+        with pytest.raises(DataError, match="image"):
+            decoded(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+        tracemalloc.stop()
+    header = b"BM" + struct.pack("<IHHI", 60, 0, 0, 54)
+    header += struct.pack("<IiiHHIIiiII", 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(DataError, match="too large"):
+        decoded(header + bytes(100))
+
+
+def test_other_kinds_of_file(tmp_path):
+    # Pillow hands this one to Ghostscript, if it is let.
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    for data in (b"", b"GIF89a", b"plain text", postscript, b"%PDF-1.4\n"):
+        with pytest.raises(DataError, match="not a readable image"):
+            decoded(data)
+    with pytest.raises(DataError, match="no such file"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(DataError, match=tmp_path.name):
+        read_image(tmp_path)
+
+
+def test_damaged_files_through_the_script(random_model, tmp_path):
+    folder, rng = tmp_path / "images", np.random.default_rng(3)
+    folder.mkdir()
+    Image.fromarray(COLOURS).save(folder / "good.png")
+    readable = 1
+    for number, data in enumerate(seeds()):
+        damaged = bytearray(data)
+        damaged[len(data) // 2] ^= 255
+        path = folder / f"{number}.jpg"  # whatever it is
+        path.write_bytes([damaged, data[: len(data) // 3], rng.bytes(90)][number % 3])
+        try:
+            read_image(path)
+            readable += 1
+        except DataError:
+            pass
+    left = len(list(folder.iterdir()))
+    result = run_well(
+        *("detect.py", folder, "--model_dir", random_model, "--output_dir", tmp_path / "out"),
+        *("--device", "cpu", "--long_side", 64),
+    )
+    assert f"in {readable} images, {left - readable} skipped" in result.stdout
+    assert result.stderr.count("skipped: ") == left - readable > 8
+    assert "Traceback" not in result.stderr
