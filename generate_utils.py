@@ -15,8 +15,9 @@ from synth.backgrounds import draw_background, draw_paper
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style
-from synth.pages import draw_page, draw_supported
+from synth.pages import draw_page, draw_supported, is_typewriter
 from synth.placement import Placement
+from synth.scanner import age_paper, blend, lay_on, scan
 from synth.typeset import TextLayer, draw_style, typeset
 from synth.warps import draw_roll, map_pixels, map_points, plane_homography, scaling, translation
 
@@ -103,11 +104,9 @@ def draw_page_scene(
     rng: np.random.Generator, resources: Resources, size: int
 ) -> tuple[np.ndarray, list[Word], dict]:
     """A sheet of paper, slightly turned: the image, its words, and what the annotation notes."""
-    vocabulary, font = _draw_font(rng, resources)
-    speakers = resources.speakers[vocabulary.language]
-    fonts = [font, speakers[rng.integers(len(speakers))]]
-    page = draw_page(rng, size, fonts, vocabulary)
-    image = draw_paper(rng, size)
+    vocabulary, fonts = _draw_page_fonts(rng, resources)
+    on_desk = rng.random() < C.DESK_PROBABILITY
+    page = draw_page(rng, size, fonts, vocabulary, size * rng.uniform(*C.DESK_INSET) * on_desk)
     focal = rng.uniform(*C.FOCAL_LENGTH) * size
     roll = np.deg2rad(rng.uniform(*C.PAGE_ROTATION))
     yaw, pitch = np.deg2rad(rng.uniform(*C.PAGE_TILT, 2)) * (rng.random() < 0.5)
@@ -116,15 +115,52 @@ def draw_page_scene(
         @ plane_homography(roll, yaw, pitch, focal)
         @ translation(-size / 2, -size / 2)
     )
-    for alpha, dark in ((page.rules, rng.uniform(0, 150)), (page.text, rng.uniform(0, 90))):
-        ink = rng.normal(0, 8, 3) + dark
-        weight = map_pixels(warp, alpha, size, size)[..., None] / np.float32(255)
-        image = (image + (ink.clip(0, 255) - image) * weight).astype(np.uint8)
+    text, rules, stamps = (
+        map_pixels(warp, layer, size, size) if layer.any() else layer
+        for layer in (page.text, page.rules, page.stamps)
+    )
+    paper = draw_paper(rng, size)
+    level = float(paper[::32, ::32].mean())
+    image = age_paper(rng, paper, text)
+    dark = rng.uniform(*C.PAGE_INK_LEVEL)
+    for alpha, grey in ((rules, rng.uniform(*C.PAGE_RULE_INK_LEVEL)), (text, dark)):
+        image = blend(image, rng.normal(0, 8, 3) + grey, alpha)
+    if stamps.any():
+        colours = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))
+        image = blend(image, rng.normal(0, 12, 3) + colours[rng.integers(4)], stamps)
+    words = clip_words(map_words(warp, page.words), size)
+    name = "paper"
+    narrow = page.sheet[2] - page.sheet[0] < size  # a receipt, or a sheet on a desk
+    if narrow:
+        left, top, right, bottom = page.sheet
+        sheet = map_points(
+            warp, np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+        )
+        desk, name = draw_background(rng, resources.backgrounds, size)
+        image = lay_on(rng, image, desk, sheet)
+    else:
+        points = (
+            np.concatenate([word.polygon for word in words]) if words else np.full((1, 2), size / 2)
+        )
+        free = (*points.min(0), *(size - points.max(0)))
+        image = scan(rng, image, dark, level, free)
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
-    words = clip_words(map_words(warp, page.words), size)
-    extra = {"kind": "page", "background": "paper", "fonts": sorted({f.name for f in fonts})}
+    extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
     return image, words, extra | {"dropped_blocks": 0}
+
+
+def _draw_page_fonts(
+    rng: np.random.Generator, resources: Resources
+) -> tuple[Vocabulary, list[Font]]:
+    """A language, the body's font and the headings', which is often the same."""
+    vocabulary, font = _draw_font(rng, resources)
+    speakers = resources.speakers[vocabulary.language]
+    if rng.random() < C.PAGE_TYPEWRITER_PROBABILITY:
+        typewriters = [speaker for speaker in speakers if is_typewriter(speaker)]
+        font = typewriters[rng.integers(len(typewriters))] if typewriters else font
+    same = rng.random() < C.PAGE_ONE_FONT_PROBABILITY
+    return vocabulary, [font, font if same else speakers[rng.integers(len(speakers))]]
 
 
 def map_words(homography: np.ndarray, words: list[Word]) -> list[Word]:

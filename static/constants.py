@@ -99,6 +99,7 @@ PAGE_FONT_SIZE = (11, 22)  # px an em, log-uniform, the body text; lower case is
 DENSE_FONT_SIZE = (9, 12)  # px an em, log-uniform, the body text of dense pages
 PAGE_TITLE_SCALE = (1.2, 2.4)  # times the body text
 PAGE_TYPEWRITER_PROBABILITY = 0.4  # that the body's font has letters of equal width
+PAGE_ONE_FONT_PROBABILITY = 0.6  # that headings and values are set in the body's font
 PAGE_WORD_SPACE = (0.7, 1.2)  # times the font's own space
 PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
 PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width

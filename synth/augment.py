@@ -130,7 +130,9 @@ def camera_pipeline() -> A.Compose:
                 [
                     A.RandomBrightnessContrast(C.BRIGHTNESS, C.CONTRAST, p=colour["contrast"]),
                     A.RandomGamma(gamma_limit=C.GAMMA, p=colour["gamma"]),
-                    A.PlanckianJitter(C.COLOUR_TEMPERATURE, p=colour["temperature"]),
+                    A.PlanckianJitter(
+                        temperature_limit=C.COLOUR_TEMPERATURE, p=colour["temperature"]
+                    ),
                     A.RGBShift(*(C.COLOUR_CAST,) * 3, p=colour["cast"]),
                     A.ChannelShuffle(p=colour["shuffle"]),
                     A.InvertImg(p=colour["negative"]),
