@@ -119,31 +119,23 @@ def draw_page_scene(
         map_pixels(warp, layer, size, size) if layer.any() else layer
         for layer in (page.text, page.rules, page.stamps)
     )
-    paper = draw_paper(rng, size)
-    level = float(paper[::32, ::32].mean())
-    image = age_paper(rng, paper, text)
+    paper = age_paper(rng, draw_paper(rng, size), text)
     dark = rng.uniform(*C.PAGE_INK_LEVEL)
+    image = paper
     for alpha, grey in ((rules, rng.uniform(*C.PAGE_RULE_INK_LEVEL)), (text, dark)):
         image = blend(image, rng.normal(0, 8, 3) + grey, alpha)
     if stamps.any():
-        colours = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))
-        image = blend(image, rng.normal(0, 12, 3) + colours[rng.integers(4)], stamps)
+        colour = C.STAMP_INKS[rng.integers(len(C.STAMP_INKS))]
+        image = blend(image, rng.normal(0, 12, 3) + colour, stamps)
     words = clip_words(map_words(warp, page.words), size)
+    left, top, right, bottom = page.sheet
     name = "paper"
-    narrow = page.sheet[2] - page.sheet[0] < size  # a receipt, or a sheet on a desk
-    if narrow:
-        left, top, right, bottom = page.sheet
-        sheet = map_points(
-            warp, np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        )
+    if right - left < size:  # a receipt, or any sheet on a desk
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         desk, name = draw_background(rng, resources.backgrounds, size)
-        image = lay_on(rng, image, desk, sheet)
+        image = lay_on(rng, image, desk, map_points(warp, corners))
     else:
-        points = (
-            np.concatenate([word.polygon for word in words]) if words else np.full((1, 2), size / 2)
-        )
-        free = (*points.min(0), *(size - points.max(0)))
-        image = scan(rng, image, dark, level, free)
+        image = scan(rng, image, paper, dark, [word.polygon for word in words])
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
     extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}

@@ -112,6 +112,7 @@ PAGE_PAPER_LEVEL = (190, 255)  # grey level of the paper
 PAGE_INK_LEVEL = (0, 90)  # grey level of the letters
 PAGE_RULE_INK_LEVEL = (0, 150)  # grey level of rules and boxes
 STAMP_PROBABILITY = 0.15  # that a page is stamped where there is room
+STAMP_INKS = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))  # red, green, blue
 STAMP_TEXT_PROBABILITY = 0.6  # that a stamp has words in it, which are labelled
 STAMP_ROTATION = (-30, 30)  # degrees
 NUMBERING_PROBABILITY = 0.2  # a long number near the border, upright or lying on its side

@@ -147,7 +147,7 @@ class _Writer:
         return True
 
     def is_free(self, points: np.ndarray, margin: float) -> bool:
-        """Whether the upright box of `points`, grown by `margin` px, is on the sheet and wordless."""
+        """Whether the upright box of `points` and `margin` px is on the sheet, without words."""
         low, high = points.min(0) - margin, points.max(0) + margin
         left, top, right, bottom = self.page.sheet
         if low[0] < left or low[1] < top or high[0] > right or high[1] > bottom:

@@ -65,27 +65,45 @@ def lay_on(
 
 
 def scan(
-    rng: np.random.Generator, image: np.ndarray, ink: float, paper: float, free: tuple
+    rng: np.random.Generator,
+    image: np.ndarray,
+    paper: np.ndarray,
+    ink: float,
+    polygons: list[np.ndarray],
 ) -> np.ndarray:
     """The page as a scanner or a fax sees it; the same shape.
 
-    image: (h, w, 3) uint8 RGB; ink, paper: their grey levels; free: px without words at the left,
-    top, right and bottom side.
+    image: (h, w, 3) uint8 RGB, changed; paper: the same without ink; ink: its grey level;
+    polygons: the words' outlines (4, 2) in px, all on the image.
     """
+    binary = rng.random() < C.BINARY_PROBABILITY
+    if binary:
+        image = _threshold(rng, image, paper, ink, polygons)
     if rng.random() < C.SPECKLE_PROBABILITY:
-        _speckle(rng, image, ink)
+        _speckle(rng, image, 0 if binary else ink)
     if rng.random() < C.STREAK_PROBABILITY:
         _streaks(rng, image)
     if rng.random() < C.EDGE_PROBABILITY:
-        _dark_edges(rng, image, free)
-    if rng.random() < C.BINARY_PROBABILITY:
-        level = ink + (paper - ink) * rng.uniform(*C.BINARY_THRESHOLD)
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        image = cv2.cvtColor((grey > level).astype(np.uint8) * 255, cv2.COLOR_GRAY2RGB)
+        _dark_edges(rng, image, polygons)
     if rng.random() < C.FAX_PROBABILITY:
         contrast = rng.uniform(*C.FAX_CONTRAST)
         image = cv2.convertScaleAbs(image, None, contrast, rng.uniform(0, 1 - contrast) * 255)
     return image
+
+
+def _threshold(rng, image, paper, ink, polygons) -> np.ndarray:
+    """Ink becomes black, all else white; the finest word keeps its strokes."""
+    grey, ground = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (image, paper))
+    depth = cv2.subtract(ground, grey)
+    least = (ground.mean() - ink) * (1 - rng.uniform(*C.BINARY_THRESHOLD))
+    for polygon in polygons:
+        left, top = polygon.min(0).astype(int)
+        right, bottom = np.ceil(polygon.max(0)).astype(int)
+        inside = depth[top:bottom, left:right].ravel()
+        strong = len(inside) * 9 // 10  # a tenth of a word's box at least is stroke
+        least = min(least, 0.6 * np.partition(inside, strong)[strong])
+    scanned = cv2.threshold(depth, max(least, 1), 255, cv2.THRESH_BINARY_INV)[1]
+    return cv2.cvtColor(scanned, cv2.COLOR_GRAY2RGB)
 
 
 def _speckle(rng: np.random.Generator, image: np.ndarray, ink: float) -> None:
@@ -109,8 +127,10 @@ def _streaks(rng: np.random.Generator, image: np.ndarray) -> None:
         line[:] = cv2.addWeighted(line, 1 - weight, line, 0, target * weight)
 
 
-def _dark_edges(rng: np.random.Generator, image: np.ndarray, free: tuple) -> None:
+def _dark_edges(rng: np.random.Generator, image: np.ndarray, polygons: list[np.ndarray]) -> None:
     """Ragged dark bands where the scanner sees past the sheet, on one or two sides."""
+    points = np.concatenate(polygons) if polygons else np.array([image.shape[1::-1]]) / 2
+    free = *points.min(0), *(np.array(image.shape[1::-1]) - points.max(0))
     sides = (image.transpose(1, 0, 2), image, image[:, ::-1].transpose(1, 0, 2), image[::-1])
     for k in rng.choice(4, rng.integers(1, 3), replace=False):
         room = int(free[k]) - CLEARANCE
