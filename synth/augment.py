@@ -145,7 +145,7 @@ def camera_pipeline() -> A.Compose:
                 [
                     A.GaussianBlur(blur_limit=0, sigma_limit=C.GAUSSIAN_BLUR, p=blur["gaussian"]),
                     Defocus(p=blur["defocus"]),
-                    A.MotionBlur(blur_limit=C.MOTION_BLUR, p=blur["motion"]),
+                    A.MotionBlur(C.MOTION_BLUR, allow_shifted=False, p=blur["motion"]),
                     A.Sharpen(alpha=C.SHARPEN, p=blur["sharpen"]),
                 ],
                 p=C.BLUR_PROBABILITY,

@@ -15,6 +15,8 @@ from synth.strokes import draw_rule, draw_scribble, draw_stamp_frame, draw_tick
 from synth.typeset import TextStyle, moved, typeset
 from synth.warps import map_pixels, map_points, plane_homography, translation
 
+ROOM_TRIES = 40  # places looked at for a stamp or a stroke
+
 
 @dataclass
 class Page:
@@ -147,10 +149,13 @@ class _Writer:
         return True
 
     def is_free(self, points: np.ndarray, margin: float) -> bool:
-        """Whether the upright box of `points` and `margin` px is on the sheet, without words."""
+        """Whether the upright box of `points` and `margin` px is on the sheet, and empty."""
         low, high = points.min(0) - margin, points.max(0) + margin
         left, top, right, bottom = self.page.sheet
         if low[0] < left or low[1] < top or high[0] > right or high[1] > bottom:
+            return False
+        (x, y), (end, below) = low.astype(int), high.astype(int) + 1
+        if any(ink[y:below, x:end].any() for ink in (self.page.rules, self.page.stamps)):
             return False
         polygons = np.array([word.polygon for word in self.page.words]).reshape(-1, 4, 2)
         apart = (polygons.max(1) < low) | (polygons.min(1) > high)
@@ -160,7 +165,7 @@ class _Writer:
         """Centre of a free upright box of width x height px, or None after a few tries."""
         left, top, right, bottom = self.page.sheet
         half = np.array([width, height]) / 2
-        for centre in self.rng.uniform((left, top), (right, bottom), (12, 2)):
+        for centre in self.rng.uniform((left, top), (right, bottom), (ROOM_TRIES, 2)):
             if self.is_free(np.array([centre - half, centre + half]), 2):
                 return centre
         return None
@@ -391,10 +396,10 @@ def _numbering(writer):
 
 def _stamp(writer):
     """A frame in stamp ink where there is room, with a line of words in it or with strokes."""
-    rng, em = writer.rng, writer.em * writer.rng.uniform(0.9, 1.6)
+    rng, em = writer.rng, writer.em * writer.rng.uniform(0.9, 1.4)
     font, ink = writer.fonts[-1], writer.page.stamps
     degrees = float(rng.uniform(*C.STAMP_ROTATION))
-    tokens = writer.tokens(12 * em, em, int(rng.integers(1, 3)), font)
+    tokens = writer.tokens(8 * em, em, int(rng.integers(1, 3)), font)
     layer = writer.set_line(tokens, font, em)
     if layer is None:
         return
