@@ -259,7 +259,12 @@ def _form(writer, x, y, width):
         if rng.random() < filled:
             large = min(em * rng.uniform(0.9, 1.3), spacing / 1.3)
             writer.line(
-                start + em * rng.uniform(0.3, 2), y, reach - 2 * em, large, 4, writer.fonts[-1]
+                start + em * rng.uniform(0.3, 2),
+                y + em - large,
+                reach - 2 * em,
+                large,
+                4,
+                writer.fonts[-1],
             )
         if writer.ruled and boxed:
             writer.box(x - 3, y - em * 0.2, x + width, y - em * 0.2 + spacing)
