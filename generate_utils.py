@@ -16,10 +16,12 @@ from synth.backgrounds import draw_background, draw_paper
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style
-from synth.pages import draw_page, draw_supported
+from synth.pages import draw_page
 from synth.placement import Placement
+from synth.scanner import age_paper, blend, lay_on, scan
 from synth.typeset import TextLayer, draw_style, typeset
 from synth.warps import draw_roll, map_pixels, map_points, plane_homography, scaling, translation
+from synth.writer import draw_supported, is_typewriter
 
 SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
@@ -105,11 +107,9 @@ def draw_page_scene(
     rng: np.random.Generator, resources: Resources, size: int
 ) -> tuple[np.ndarray, list[Word], dict]:
     """A sheet of paper, slightly turned: the image, its words, and what the annotation notes."""
-    vocabulary, font = _draw_font(rng, resources)
-    speakers = resources.speakers[vocabulary.language]
-    fonts = [font, speakers[rng.integers(len(speakers))]]
-    page = draw_page(rng, size, fonts, vocabulary)
-    image = draw_paper(rng, size)
+    vocabulary, fonts = _draw_page_fonts(rng, resources)
+    on_desk = rng.random() < C.DESK_PROBABILITY
+    page = draw_page(rng, size, fonts, vocabulary, size * rng.uniform(*C.DESK_INSET) * on_desk)
     focal = rng.uniform(*C.FOCAL_LENGTH) * size
     roll = np.deg2rad(rng.uniform(*C.PAGE_ROTATION))
     yaw, pitch = np.deg2rad(rng.uniform(*C.PAGE_TILT, 2)) * (rng.random() < 0.5)
@@ -118,15 +118,44 @@ def draw_page_scene(
         @ plane_homography(roll, yaw, pitch, focal)
         @ translation(-size / 2, -size / 2)
     )
-    for alpha, dark in ((page.rules, rng.uniform(0, 150)), (page.text, rng.uniform(0, 90))):
-        ink = np.float32((rng.normal(0, 8, 3) + dark).clip(0, 255))
-        weight = map_pixels(warp, alpha, size, size)[..., None] / np.float32(255)
-        image = (image + (ink - image) * weight).astype(np.uint8)
+    text, rules, stamps = (
+        map_pixels(warp, layer, size, size) if layer.any() else layer
+        for layer in (page.text, page.rules, page.stamps)
+    )
+    paper = age_paper(rng, draw_paper(rng, size), text)
+    dark = rng.uniform(*C.PAGE_INK_LEVEL)
+    image = paper
+    for alpha, grey in ((rules, rng.uniform(*C.PAGE_RULE_INK_LEVEL)), (text, dark)):
+        image = blend(image, rng.normal(0, 8, 3) + grey, alpha)
+    if stamps.any():
+        colour = C.STAMP_INKS[rng.integers(len(C.STAMP_INKS))]
+        image = blend(image, rng.normal(0, 12, 3) + colour, stamps)
+    words = clip_words(map_words(warp, page.words), size)
+    left, top, right, bottom = page.sheet
+    name = "paper"
+    if right - left < size:  # a receipt, or any sheet on a desk
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+        desk, name = draw_background(rng, resources.backgrounds, size)
+        image = lay_on(rng, image, desk, map_points(warp, corners))
+    else:
+        image = scan(rng, image, paper, dark, [word.polygon for word in words])
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
-    words = clip_words(map_words(warp, page.words), size)
-    extra = {"kind": "page", "background": "paper", "fonts": sorted({f.name for f in fonts})}
+    extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
     return image, words, extra | {"dropped_blocks": 0}
+
+
+def _draw_page_fonts(
+    rng: np.random.Generator, resources: Resources
+) -> tuple[Vocabulary, list[Font]]:
+    """A language, the body's font and the headings', which is often the same."""
+    vocabulary, font = _draw_font(rng, resources)
+    speakers = resources.speakers[vocabulary.language]
+    if rng.random() < C.PAGE_TYPEWRITER_PROBABILITY:
+        typewriters = [speaker for speaker in speakers if is_typewriter(speaker)]
+        font = typewriters[rng.integers(len(typewriters))] if typewriters else font
+    same = rng.random() < C.PAGE_ONE_FONT_PROBABILITY
+    return vocabulary, [font, font if same else speakers[rng.integers(len(speakers))]]
 
 
 def map_words(homography: np.ndarray, words: list[Word]) -> list[Word]:

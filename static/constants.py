@@ -88,26 +88,130 @@ WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, thinned, blurred
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
 # --- Pages -----------------------------------------------------------------------------------
-PAGE_FONT_SIZE = (11, 22)  # px an em, log-uniform, the body text
+PAGE_KIND_SHARES = {  # share of each kind of page
+    "mixed": 0.3,
+    "form": 0.36,
+    "letter": 0.14,
+    "dense": 0.1,
+    "receipt": 0.1,
+}
+PAGE_FONT_SIZE = (11, 22)  # px an em, log-uniform, the body text; lower case is about 0.5 em high
+DENSE_FONT_SIZE = (9, 12)  # px an em, log-uniform, the body text of dense pages
 PAGE_TITLE_SCALE = (1.2, 2.4)  # times the body text
-PAGE_MARGIN = (0.02, 0.1)  # of the side
-PAGE_RULE_PROBABILITY = 0.6  # that a page has ruled lines, boxes or table lines
+PAGE_TYPEWRITER_PROBABILITY = 0.4  # that the body's font has letters of equal width
+PAGE_ONE_FONT_PROBABILITY = 0.6  # that headings and values are set in the body's font
+PAGE_WORD_SPACE = (0.7, 1.2)  # times the font's own space
+PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
+PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width
+PAGE_COLUMNS = (1, 1, 1, 2)  # one of them is drawn; receipts and letters always have one
+PAGE_RULE_PROBABILITY = 0.75  # that a page has ruled lines, boxes or table lines
+RULE_LEVEL = (120, 255)  # ink of a rule: 0 none, 255 as dark as its page's rules get
+RULE_STYLE_SHARES = {"solid": 0.55, "dashed": 0.15, "dotted": 0.3}  # of fill-in rules and leaders
+UNDERLINE_PROBABILITY = 0.25  # that a heading is underlined
 PAGE_PAPER_LEVEL = (190, 255)  # grey level of the paper
+PAGE_INK_LEVEL = (0, 90)  # grey level of the letters
+PAGE_RULE_INK_LEVEL = (0, 150)  # grey level of rules and boxes
+STAMP_PROBABILITY = 0.15  # that a page is stamped where there is room
+STAMP_INKS = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))  # red, green, blue
+STAMP_TEXT_PROBABILITY = 0.6  # that a stamp has words in it, which are labelled
+STAMP_ROTATION = (-30, 30)  # degrees
+NUMBERING_PROBABILITY = 0.2  # a long number near the border, upright or lying on its side
+SCRIBBLE_PROBABILITY = 0.2  # a stroke or tick by hand in an empty place, besides signatures
+DESK_PROBABILITY = 0.15  # that the sheet's edges are seen on a background
+DESK_INSET = (0.02, 0.1)  # of the side, from the image's border to the sheet
+RECEIPT_WIDTH = (0.5, 0.8)  # of the side
+BLEED_PROBABILITY = 0.15  # that the reverse side shines through, mirrored; not labelled
+BLEED_STRENGTH = (0.03, 0.14)  # of full ink
+FOLD_PROBABILITY = 0.15  # one or two creases with their shading
+FOLD_STRENGTH = (0.05, 0.2)  # of the light that a crease takes away
+BINARY_PROBABILITY = 0.3  # black-and-white scan; its pixels are all ink or all paper
+BINARY_THRESHOLD = (0.35, 0.65)  # from the ink's level (0) to the paper's (1)
+FAX_PROBABILITY = 0.1  # low contrast
+FAX_CONTRAST = (0.35, 0.7)  # of the full range that is left
+SPECKLE_PROBABILITY = 0.3  # dust
+SPECKLES = (10, 250)  # how many in 512 x 512 px
+EDGE_PROBABILITY = 0.2  # dark bands along the sides, never over words
+EDGE_WIDTH = (2, 20)  # px
+STREAK_PROBABILITY = 0.1  # thin lines from top to bottom
+STREAK_STRENGTH = (0.1, 0.5)  # of full contrast
 
 # --- Backgrounds -----------------------------------------------------------------------------
 FLAT_BACKGROUND_PROBABILITY = 0.2  # plain colour or gradient with grain instead of a photograph
 BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
 DISTRACTOR_PROBABILITY = 0.5  # that things which are not text are drawn before the text
-DISTRACTORS = (1, 9)  # how many of them: windows, fences, bricks, foliage, wheels, arrows, ...
+DISTRACTORS = (1, 9)  # how many of them
+DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
+    "lines": 1,
+    "box": 1,
+    "disc": 1,
+    "fence": 1,
+    "windows": 1,
+    "bricks": 1,
+    "foliage": 2,
+    "arrow": 1,
+    "row": 1,
+    "hatching": 1,
+    "bar_code": 1,
+    "qr_code": 1,
+    "icon": 2,
+    "grid": 1,
+    "lamps": 2,
+    "glints": 1,
+    "leaves": 1,
+    "railing": 1,
+    "zebra": 1,
+    "gravel": 1,
+}
 
-# --- Camera ----------------------------------------------------------------------------------
-BLUR_PROBABILITY = 0.3
-NOISE_PROBABILITY = 0.3
-DOWNSCALE_PROBABILITY = 0.15
-JPEG_PROBABILITY = 0.25  # besides the file's own compression
-COLOUR_PROBABILITY = 0.5
+BACKGROUND_LIGHT_PROBABILITY = 0.6
+BACKGROUND_LIGHT = (-0.25, 0.25)  # of the full range (brightness), of its own (contrast)
+BACKGROUND_HUE_PROBABILITY = 0.3
+BACKGROUND_HUE = (-15, 15)  # of 180 steps round the colour circle
+BACKGROUND_SATURATION = (-40, 40)  # levels
+BACKGROUND_BLUR_PROBABILITY = 0.15
+BACKGROUND_BLUR = (0.5, 2.5)  # px, standard deviation
+BACKGROUND_GREY_PROBABILITY = 0.05
+WEAR_SIZE = 3  # px, how thick a brush thickens worn letters
+WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
+WEAR_DROPOUT = 0.05  # share of a spotted letter's pixels
+
+# --- Camera: in this order, over the whole image -----------------------------------------------
+SHADOW_PATCH_PROBABILITY = 0.1  # the shadow of something outside the picture
+SHADOW_PATCHES = (1, 2)  # how many
+SHADOW_PATCH_INTENSITY = (0.3, 0.5)  # of the light that is taken away
+FLARE_PROBABILITY = 0.06  # glow of a light, and its rings
+FLARE_STRENGTH = (40, 130)  # grey levels at its centre
+FLARE_RADIUS = (0.1, 0.5)  # of the side
+COLOUR_PROBABILITY = 0.5  # one of the next
+COLOUR_SHARES = {
+    "contrast": 0.24,  # and brightness
+    "gamma": 0.24,
+    "temperature": 0.24,
+    "cast": 0.14,
+    "shuffle": 0.08,  # red, green and blue change places
+    "negative": 0.06,
+}
+BRIGHTNESS, CONTRAST = (-0.3, 0.3), (-0.3, 0.3)  # of the full range; of the image's own contrast
+GAMMA = (60, 150)  # percent; lower is lighter
+COLOUR_TEMPERATURE = (3000, 15000)  # kelvin, of the light
+COLOUR_CAST = (-20, 20)  # grey levels added to each of red, green and blue
 GREY_PROBABILITY = 0.07
-SHADOW_PATCH_PROBABILITY = 0.1
+VIGNETTE_PROBABILITY = 0.1
+VIGNETTE_STRENGTH = (0.15, 0.55)  # of the light that the corners lose
+BLUR_PROBABILITY = 0.3  # one of the next
+BLUR_SHARES = {"gaussian": 0.3, "defocus": 0.2, "motion": 0.3, "sharpen": 0.2}
+GAUSSIAN_BLUR = (0.4, 1.3)  # px, standard deviation
+DEFOCUS_RADIUS = (1, 2)  # px
+MOTION_BLUR = (3, 5)  # px
+SHARPEN = (0.2, 0.5)  # 0..1, weight of the sharpened image
+NOISE_PROBABILITY = 0.3
+NOISE_STRENGTH = (2, 14)  # grey levels, standard deviation
+GREY_NOISE_SHARE = 0.5  # of the noise that is equal in all three colours
+COARSE_NOISE_SHARE = 0.3  # of the noise whose grains are two pixels large
+DOWNSCALE_PROBABILITY = 0.15  # made smaller and large again
+DOWNSCALE = (0.6, 0.9)  # of the side
+JPEG_PROBABILITY = 0.25  # besides the file's own compression
+JPEG_AGAIN = (35, 90)  # quality, 1..100
 JPEG_QUALITY = 93  # of the written file, 1..100
 
 # --- Heatmaps --------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """Things that are not text but look a little like it: strokes, rows and grids of strong contrast.
 
 Each function draws one of them into `image` (size, size, 3) uint8 RGB, in place, with its corner at
-(x, y) and about (w, h) px large, in two colours.
+(x, y) and about (w, h) px large, in two colours. They are drawn before the text, never over it.
 """
 
 import cv2
 import numpy as np
+
+from static import constants as C
+from synth.content import choose
 
 
 def draw_distractors(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
@@ -15,7 +18,8 @@ def draw_distractors(rng: np.random.Generator, image: np.ndarray, count: int) ->
         x, y = (int(v) for v in rng.integers(-size // 8, size, 2))
         w, h = (int(v) for v in np.exp(rng.uniform(np.log(12), np.log(size * 0.7), 2)))
         first, second = _two_colours(rng)
-        KINDS[rng.integers(len(KINDS))](rng, image, x, y, w, h, first, second)
+        kind = choose(rng, C.DISTRACTOR_SHARES)
+        KINDS[kind](rng, image, x, y, w, h, first, second)
 
 
 def _two_colours(rng: np.random.Generator) -> tuple[tuple, tuple]:
@@ -134,16 +138,172 @@ def _hatching(rng, image, x, y, w, h, first, second):
             cv2.line(image, (x + k + slant, y), (x + k, y + h), first, 1, cv2.LINE_AA)
 
 
-KINDS = (
-    _lines,
-    _box,
-    _disc,
-    _fence,
-    _windows,
-    _bricks,
-    _foliage,
-    _foliage,
-    _arrow,
-    _row,
-    _hatching,
-)
+def _bar_code(rng, image, x, y, w, h, first, second):
+    """Upright bars of four widths on a light field."""
+    unit, end = max(1, w // 90), x + w
+    cv2.rectangle(image, (x - 4 * unit, y - 2), (x + w + 4 * unit, y + h + 2), second, -1)
+    while x < end:
+        bar, gap = (int(v) * unit for v in rng.integers(1, 5, 2))
+        cv2.rectangle(image, (x, y), (x + bar - 1, y + h), first, -1)
+        x += bar + gap
+
+
+def _qr_code(rng, image, x, y, w, h, first, second):
+    """Square modules at random, with three finder squares."""
+    count = int(rng.integers(17, 34))
+    module = max(1, min(w, h) // count)
+    cells = rng.random((count, count)) < 0.5
+    ring = np.ones((7, 7), bool)
+    ring[1:6, 1:6] = False
+    ring[2:5, 2:5] = True
+    for j, i in ((0, 0), (0, count - 7), (count - 7, 0)):
+        cells[max(j - 1, 0) : j + 8, max(i - 1, 0) : i + 8] = False
+        cells[j : j + 7, i : i + 7] = ring
+    cells = np.pad(cells, 2)
+    picture = np.where(cells[..., None], np.uint8(first), np.uint8(second))
+    _paste(image, picture.repeat(module, 0).repeat(module, 1), x, y)
+
+
+def _icon(rng, image, x, y, w, h, first, second):
+    """A pictogram on a plate, mirrored left to right like most of them: a few discs and bars."""
+    side = max(12, min(w, h, 120))
+    grid = np.zeros((16, 8), np.uint8)
+    for _ in range(rng.integers(3, 7)):
+        a, b = rng.integers(1, 15, 2)
+        across, down = (int(v) for v in rng.integers(1, 6, 2))
+        if rng.random() < 0.5:
+            cv2.circle(grid, (8 - across // 2, int(a)), max(1, down // 2), 1, -1)
+        else:
+            cv2.rectangle(grid, (8 - across, int(min(a, b))), (7, int(min(a, b)) + down), 1, -1)
+    mask = np.hstack([grid, grid[:, ::-1]]) * np.uint8(255)
+    mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
+    mask[mask < 128] = 0
+    picture = np.where(mask[..., None] > 0, np.uint8(second), np.uint8(first))
+    _paste(image, picture, x, y)
+
+
+def _grid(rng, image, x, y, w, h, first, second):
+    """Squared paper, a net, tiles with joints."""
+    step, thick = int(rng.integers(5, 40)), int(rng.integers(1, 4))
+    if rng.random() < 0.5:
+        cv2.rectangle(image, (x, y), (x + w, y + h), second, -1)
+    for i in range(x, x + w + 1, step):
+        cv2.line(image, (i, y), (i, y + h), first, thick)
+    for j in range(y, y + h + 1, step):
+        cv2.line(image, (x, j), (x + w, j), first, thick)
+
+
+def _lamps(rng, image, x, y, w, h, first, second):
+    """Points of light with their glow on a dark field: street lamps, a ceiling, a dashboard."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + h, x0 : x0 + w]
+    if min(region.shape[:2]) < 8:
+        return
+    if rng.random() < 0.7:
+        region[:] = region // 4
+    light = np.zeros(region.shape, np.uint8)
+    radius, row = int(rng.integers(1, 6)), rng.random() < 0.5
+    colour = tuple(int(v) for v in rng.normal((250, 235, 200), (5, 15, 30)).clip(120, 255))
+    level = int(rng.integers(0, region.shape[0]))
+    for _ in range(rng.integers(2, 14)):
+        j = level if row else int(rng.integers(0, region.shape[0]))
+        cv2.circle(light, (int(rng.integers(0, region.shape[1])), j), radius, colour, -1)
+    glow = cv2.blur(cv2.blur(light, (4 * radius + 1,) * 2), (4 * radius + 1,) * 2)
+    region[:] = cv2.add(region, cv2.max(light, cv2.add(glow, glow)))
+
+
+def _glints(rng, image, x, y, w, h, first, second):
+    """Bright slanted bands, as on glass, metal and wet ground."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + h, x0 : x0 + w]
+    if min(region.shape[:2]) < 8:
+        return
+    light, slant = np.zeros(region.shape[:2], np.uint8), int(rng.integers(-h, h + 1))
+    for _ in range(rng.integers(1, 6)):
+        start = int(rng.integers(-abs(slant), w))
+        level = int(rng.integers(60, 256))
+        cv2.line(light, (start, 0), (start + slant, h), level, int(rng.integers(1, 12)))
+    light = cv2.blur(light, (int(rng.integers(1, 6)),) * 2)
+    region[:] = cv2.add(region, cv2.merge([light] * 3))
+
+
+def _leaves(rng, image, x, y, w, h, first, second):
+    """Twigs with leaves in front of what is there."""
+    size = int(rng.integers(2, 9))
+    for _ in range(rng.integers(1, 4)):
+        a, b = rng.uniform((x, y), (x + w, y + h), (2, 2))
+        cv2.line(image, a.astype(int).tolist(), b.astype(int).tolist(), first, 1 + size // 4)
+        for at in a + (b - a) * rng.random((int(rng.integers(6, 30)), 1)):
+            axes, turn = (size, max(1, size // 2)), rng.uniform(0, 180)
+            centre = (at + rng.normal(0, size, 2)).astype(int).tolist()
+            cv2.ellipse(image, centre, axes, turn, 0, 360, first, -1, cv2.LINE_AA)
+
+
+def _railing(rng, image, x, y, w, h, first, second):
+    """Bars between two rails that run away from the camera, or the steps of an escalator."""
+    near, ratio = rng.uniform(4, 30), rng.uniform(0.85, 1.0)
+    end, lift = x + w, rng.uniform(0, 0.5) * h
+    at, bar = float(x), near
+    while at < end and bar > 1:
+        done = (at - x) / w
+        top, bottom = int(y + lift * done), int(y + h - lift * done)
+        cv2.line(image, (int(at), top), (int(at), bottom), first, max(1, int(bar / 3)))
+        at, bar = at + bar, bar * ratio
+    thick = max(1, int(near / 4))
+    cv2.line(image, (x, y), (int(at), int(y + lift * (at - x) / w)), first, thick, cv2.LINE_AA)
+    last = (int(at), int(y + h - lift * (at - x) / w))
+    cv2.line(image, (x, y + h), last, first, thick, cv2.LINE_AA)
+
+
+def _zebra(rng, image, x, y, w, h, first, second):
+    """A crossing seen from the kerb: slanted stripes that taper."""
+    count, lean = int(rng.integers(3, 10)), rng.uniform(-0.5, 0.5) * w
+    far, shrink = w / count, rng.uniform(0.4, 1)
+    for k in range(count):
+        low = np.array([k, k + 0.5]) * far + x
+        top = x + w / 2 + (low - x - w / 2) * shrink + lean
+        stripe = [(top[0], y), (top[1], y), (low[1], y + h), (low[0], y + h)]
+        cv2.fillConvexPoly(image, np.int32(stripe), second, cv2.LINE_AA)
+
+
+def _gravel(rng, image, x, y, w, h, first, second):
+    """Pebbles of several greys, each with its shadow."""
+    size = int(rng.integers(2, 9))
+    count = min(250, w * h // (4 * size * size) + 1)
+    places = rng.uniform((x, y), (x + w, y + h), (count, 2)).astype(int)
+    mix = rng.random((count, 1)) * (np.float32(second) - first) + first
+    for at, colour, turn in zip(places.tolist(), mix, rng.uniform(0, 180, count), strict=True):
+        axes = (size, int(rng.integers(size // 2 + 1, size + 1)))
+        cv2.ellipse(image, (at[0] + 1, at[1] + 1), axes, turn, 0, 360, first, -1)
+        cv2.ellipse(image, at, axes, turn, 0, 360, colour.tolist(), -1)
+
+
+def _paste(image: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
+    """Lay `picture` with its corner at (x, y), as far as it is inside."""
+    picture = picture[max(-y, 0) :, max(-x, 0) :]
+    region = image[max(y, 0) :, max(x, 0) :][: picture.shape[0], : picture.shape[1]]
+    region[:] = picture[: region.shape[0], : region.shape[1]]
+
+
+KINDS = {
+    "lines": _lines,
+    "box": _box,
+    "disc": _disc,
+    "fence": _fence,
+    "windows": _windows,
+    "bricks": _bricks,
+    "foliage": _foliage,
+    "arrow": _arrow,
+    "row": _row,
+    "hatching": _hatching,
+    "bar_code": _bar_code,
+    "qr_code": _qr_code,
+    "icon": _icon,
+    "grid": _grid,
+    "lamps": _lamps,
+    "glints": _glints,
+    "leaves": _leaves,
+    "railing": _railing,
+    "zebra": _zebra,
+    "gravel": _gravel,
+}

@@ -1,0 +1,68 @@
+"""Ink on paper that is not text: rules, strokes by hand, ticks, the frames of stamps.
+
+Each function draws into `ink`, (h, w) uint8 coverage, in place. Points are (x, y) in px.
+"""
+
+import cv2
+import numpy as np
+
+SHIFT = 4  # bits of OpenCV's sub-pixel coordinates
+
+
+def draw_rule(rng, ink, start, end, level, thick=1, style="solid") -> None:
+    """A solid, dashed or dotted line of the given coverage, `thick` px wide."""
+    start, end = np.array(start, float), np.array(end, float)
+    length = np.linalg.norm(end - start)
+    if length < 2:
+        return
+    if style == "solid":
+        cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), level, thick)
+        return
+    mark = thick if style == "dotted" else int(rng.integers(3, 10))
+    pitch = mark + int(rng.integers(2, 7))
+    along = (end - start) / length
+    for at in np.arange(0, length - mark, pitch):
+        first = start + along * at
+        last = first + along * (mark - 1)
+        cv2.line(ink, first.astype(int).tolist(), last.astype(int).tolist(), level, thick)
+
+
+def draw_scribble(rng, ink, centre, half) -> None:
+    """A stroke by hand, like a signature without letters, within `half` (x, y) px of `centre`."""
+    count = int(rng.integers(6, 16))
+    across = np.linspace(-0.9, 0.9, count) + rng.normal(0, 0.12, count)
+    knots = np.stack([across, rng.uniform(-1, 1, count)], 1).astype(np.float32)
+    # A cubic resize of the knots is a smooth curve through their neighbourhood.
+    curve = cv2.resize(knots, (2, count * 10), interpolation=cv2.INTER_CUBIC)
+    points = centre + curve.clip(-1, 1) * half
+    points = np.round(points * 2**SHIFT).astype(np.int32)
+    level, thick = int(rng.integers(130, 256)), int(rng.integers(1, 3))
+    cv2.polylines(ink, [points], False, level, thick, cv2.LINE_AA, SHIFT)
+
+
+def draw_tick(rng, ink, centre, side) -> None:
+    """A tick or a cross of about `side` px."""
+    centre, level = np.array(centre), int(rng.integers(150, 256))
+    shape = [(-0.5, 0), (-0.1, 0.45), (0.6, -0.6)]
+    if rng.random() < 0.5:
+        shape = [(-0.45, -0.45), (0.45, 0.45), (0, 0), (0.45, -0.45), (-0.45, 0.45)]
+    points = centre + (np.array(shape) + rng.normal(0, 0.07, (len(shape), 2))) * side
+    points = np.round(points * 2**SHIFT).astype(np.int32)
+    cv2.polylines(ink, [points], False, level, int(rng.integers(1, 3)), cv2.LINE_AA, SHIFT)
+
+
+def draw_stamp_frame(rng, ink, centre, extent, degrees, is_round) -> None:
+    """One or two rings, or a frame, of extent (width, height) px, turned clockwise."""
+    level, thick = int(rng.integers(150, 256)), int(rng.integers(1, 4))
+    for grow in (0, 6) if rng.random() < 0.5 else (0,):
+        width, height = extent[0] + grow, extent[1] + grow
+        if is_round:
+            axes = (int(width / 2), int(height / 2))
+            middle = (int(centre[0]), int(centre[1]))
+            cv2.ellipse(ink, middle, axes, degrees, 0, 360, level, thick, cv2.LINE_AA)
+        else:
+            box = cv2.boxPoints(
+                ((float(centre[0]), float(centre[1])), (float(width), float(height)), degrees)
+            )
+            points = np.round(box * 2**SHIFT).astype(np.int32)
+            cv2.polylines(ink, [points], True, level, thick, cv2.LINE_AA, SHIFT)

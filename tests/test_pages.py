@@ -1,0 +1,164 @@
+"""Pages: labels against the ink, what is not text, effects on and off."""
+
+import cv2
+import numpy as np
+import pytest
+
+from generate_utils import draw_page_scene, open_resources
+from static import constants as C
+from synth import pages, scanner
+from synth.backgrounds import list_backgrounds
+from synth.fonts import load_fonts
+
+FONTS = tuple(font.path for font in load_fonts(C.FONTS)[0])
+SCANNER = ("BLEED", "FOLD", "BINARY", "FAX", "SPECKLE", "EDGE", "STREAK", "INVERT_PAGE", "DESK")
+STROKES = ("STAMP", "NUMBERING", "SCRIBBLE")
+EVERY_KIND = sorted(C.PAGE_KIND_SHARES)
+
+
+@pytest.fixture(scope="module")
+def resources():
+    return open_resources(tuple(list_backgrounds(C.BACKGROUNDS)[:3]), FONTS, C.WORDS)
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Every effect of the scanner off, and every stroke on."""
+    force(monkeypatch, SCANNER, 0)
+    force(monkeypatch, (*STROKES, "PAGE_RULE"), 1)
+
+
+def force(monkeypatch, names, probability):
+    for name in names:
+        monkeypatch.setattr(C, f"{name}_PROBABILITY", probability)
+
+
+def lay_out(resources, seed, size=384):
+    """A page in a font that stays within its advances."""
+    fonts = [font for font in resources.speakers["english"] if font.name == "NotoSans-Regular"]
+    return pages.draw_page(np.random.default_rng(seed), size, fonts, resources.vocabularies[0])
+
+
+def cells(words, size, grow=0):
+    mask = np.zeros((size, size), np.uint8)
+    for word in words:
+        cv2.fillPoly(mask, [np.round(word.polygon).astype(np.int32)], 255)
+    return cv2.dilate(mask, np.ones((2 * grow + 1,) * 2, np.uint8)) > 0
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_ink_and_labels_are_the_same_place(kind, resources, monkeypatch):
+    """All letters lie in the words' cells, each word has ink, strokes stay out of the cells."""
+    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {kind: 1})
+    monkeypatch.setattr(C, "SCRIBBLE_PROBABILITY", 1)
+    words, stamped = 0, 0
+    for seed in range(6):
+        page = lay_out(resources, seed)
+        words += len(page.words)
+        inside = cells(page.words, 384, grow=1)
+        assert page.text[~inside].sum(dtype=float) <= 0.002 * page.text.sum(dtype=float)
+        for word in page.words:
+            (left, top), (right, bottom) = np.round((word.polygon.min(0), word.polygon.max(0)))
+            own = (slice(int(top), int(bottom)), slice(int(left), int(right)))
+            assert max(page.text[own].max(), page.stamps[own].max()) > 100, word.text
+            stamped += page.stamps[own].max() > 100
+        crossed = (page.rules > 60) & cells(page.words, 384)
+        assert crossed.sum() <= 0.06 * cells(page.words, 384).sum()  # rules through descenders
+    assert words > 30
+
+
+def test_strokes_by_hand_keep_away_from_words(resources, monkeypatch):
+    monkeypatch.setattr(C, "PAGE_RULE_PROBABILITY", 0)
+    monkeypatch.setattr(C, "UNDERLINE_PROBABILITY", 0)
+    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"mixed": 1})
+    drawn = 0
+    for seed in range(25):
+        page = lay_out(resources, seed)
+        marks = (page.rules > 100) & (page.text == 0)
+        drawn += marks.any()
+        assert not (marks & cells(page.words, 384)).sum() > 0.01 * cells(page.words, 384).sum()
+    assert drawn > 10
+
+
+def test_words_in_stamps_are_labelled(resources, monkeypatch):
+    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"letter": 1})
+    monkeypatch.setattr(C, "PAGE_FONT_SIZE", (11, 12))
+    counts = {}
+    for probability in (0, 1):
+        monkeypatch.setattr(C, "STAMP_TEXT_PROBABILITY", probability)
+        found = 0
+        for seed in range(12):
+            page = lay_out(resources, seed)
+            for word in page.words:
+                x, y = word.polygon.mean(0).astype(int)
+                found += page.stamps[y - 4 : y + 5, x - 4 : x + 5].any()
+        counts[probability] = found
+    assert counts[0] == 0 and counts[1] > 2
+
+
+@pytest.mark.parametrize("name", STROKES)
+def test_a_stroke_can_be_turned_off(name, resources, monkeypatch):
+    on = [lay_out(resources, seed) for seed in range(6)]
+    force(monkeypatch, [name], 0)
+    off = [lay_out(resources, seed) for seed in range(6)]
+    layers = {"STAMP": "stamps", "NUMBERING": "text", "SCRIBBLE": "rules"}[name]
+    before, after = (sum(int(getattr(p, layers).sum()) for p in group) for group in (on, off))
+    assert after < before
+    if name == "STAMP":
+        assert after == 0
+
+
+def test_a_black_and_white_scan_keeps_every_word(resources, monkeypatch):
+    force(monkeypatch, ("BINARY", "BLEED", "FOLD"), 1)
+    monkeypatch.setattr(C, "RECEIPT_WIDTH", (1, 1))
+    monkeypatch.setattr(C, "BINARY_THRESHOLD", (0.05, 0.1))  # as if fine strokes were to go
+    for index in range(8):
+        rng = np.random.default_rng([3, index])
+        image, words, _ = draw_page_scene(rng, resources, 384)
+        if not ((image == 0) | (image == 255)).all():
+            continue  # a receipt
+        black = image[..., 0] == 0
+        for word in words:
+            (left, top), (right, bottom) = word.polygon.min(0), word.polygon.max(0)
+            own = black[int(top) : int(bottom) + 1, int(left) : int(right) + 1]
+            assert 0.02 < own.mean() < 0.8, word.text
+
+
+@pytest.mark.parametrize("name", SCANNER)
+def test_scanner_effects_move_no_label(name, resources, monkeypatch):
+    """Forced on it changes pixels; the words on plain and on changed pages have the same ink."""
+    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"form": 1})
+    changed = 0
+    for index in range(4):
+        force(monkeypatch, [name], 0)
+        plain_image, plain_words, _ = draw_page_scene(
+            np.random.default_rng([4, index]), resources, 256
+        )
+        force(monkeypatch, [name], 1)
+        image, words, _ = draw_page_scene(np.random.default_rng([4, index]), resources, 256)
+        changed += (image != plain_image).any()
+        if name in ("INVERT_PAGE",):
+            assert [w.text for w in words] == [w.text for w in plain_words]
+        for word in words:
+            assert (word.polygon >= 0).all() and (word.polygon <= 256).all()
+    assert changed == 4 or name in ("EDGE", "FAX") and changed > 1
+
+
+def test_dark_edges_stay_off_the_words(monkeypatch):
+    monkeypatch.setattr(C, "EDGE_WIDTH", (200, 200))
+    polygon = np.float32([(40, 60), (200, 60), (200, 90), (40, 90)])
+    for seed in range(20):
+        image = np.full((256, 256, 3), 255, np.uint8)
+        scanner._dark_edges(np.random.default_rng(seed), image, [polygon])
+        assert (image != 255).any() and (image[60:90, 40:200] == 255).all()
+
+
+def test_same_seed_same_page(resources, monkeypatch):
+    force(monkeypatch, [name for name in SCANNER if name != "INVERT_PAGE"], 0.5)
+    for index in range(4):
+        first, again = (
+            draw_page_scene(np.random.default_rng([9, index]), resources, 256) for _ in range(2)
+        )
+        assert (first[0] == again[0]).all() and first[2] == again[2]
+        for one, other in zip(first[1], again[1], strict=True):
+            assert one.text == other.text and (one.quads == other.quads).all()
