@@ -4,7 +4,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dataset_utils import Sample, Word
@@ -14,11 +13,11 @@ from synth.augment import BACKGROUND, CAMERA, TEXT_MASK, augment
 from synth.backgrounds import draw_background, draw_paper
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
-from synth.ink import apply_ink, draw_ink_style
+from synth.ink import apply_ink, draw_ink_style, draw_plate
 from synth.pages import draw_page, draw_supported
-from synth.placement import Placement
+from synth.placement import Placement, Spot
 from synth.typeset import TextLayer, draw_style, typeset
-from synth.warps import draw_roll, map_pixels, map_points, plane_homography, scaling, translation
+from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
 
 SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
@@ -81,20 +80,33 @@ def draw_photo_scene(
     image = augment(BACKGROUND, rng, image)
     words, fonts, dropped = [], [], 0
     if rng.random() >= C.EMPTY_PROBABILITY:
-        placement = Placement(image)
-        focal = rng.uniform(*C.FOCAL_LENGTH) * size
-        tilted = rng.random() < C.TILT_PROBABILITY
-        yaw, pitch = np.deg2rad(rng.uniform(*C.TILT, 2)) * (1, 0.5) * tilted
-        for _ in range(rng.integers(C.BLOCKS[0], C.BLOCKS[1] + 1)):
-            font, layer, em = _draw_block(rng, resources)
+        placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
+        signs = rng.random() < C.SIGN_SCENE_PROBABILITY
+        blocks = C.SIGN_BLOCKS if signs else C.BLOCKS
+        for _ in range(rng.integers(blocks[0], blocks[1] + 1)):
+            near, speaker, sizes = None, None, C.SIGN_FONT_SIZE if signs and not drawn else None
+            if drawn and rng.random() < C.NEIGHBOUR_PROBABILITY:
+                near, speaker = drawn[rng.integers(len(drawn))]
+                if rng.random() < C.SAME_STYLE_PROBABILITY:
+                    sizes = np.multiply(C.SAME_STYLE_SIZE, near.style.em)
+                else:
+                    speaker = None
+            same = speaker is not None
+            speaker = speaker or _draw_font(rng, resources)
+            layer, em = _draw_block(rng, *speaker, sizes)
             if layer is None:
                 dropped += 1
                 continue
-            warp = plane_homography(draw_roll(rng), yaw, pitch, focal)
-            drawn = _place_block(rng, image, placement, layer, em, warp)
-            dropped += not drawn
-            words += drawn
-            fonts += [font.name] if drawn else []
+            area = layer.alpha.size / _supersampling(em) ** 2
+            spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
+            block = _place_block(rng, image, spot, layer, em, spot.plane)
+            if not block:
+                dropped += 1
+                continue
+            placement.take(spot)
+            drawn.append((spot, speaker))
+            words += block
+            fonts.append(speaker[1].name)
     extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
     return image, words, extra
 
@@ -174,15 +186,16 @@ def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabula
 
 
 def _draw_block(
-    rng: np.random.Generator, resources: Resources
-) -> tuple[Font, TextLayer | None, float]:
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
+) -> tuple[TextLayer | None, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
-    Returns its font, the layer (None when nothing could be set) and the em in the scene, in px.
+    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
+    could be set) and the em in the scene, in px.
     """
-    vocabulary, font = _draw_font(rng, resources)
-    dense = rng.random() < C.PARAGRAPH_PROBABILITY
-    sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
+    dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
+    if sizes is None:
+        sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
     em = float(np.exp(rng.uniform(*np.log(sizes))))
     line_range, word_range = (
         (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
@@ -200,7 +213,7 @@ def _draw_block(
     layer = typeset(lines, font, style)
     if layer is not None and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
-    return font, layer, em
+    return layer, em
 
 
 def _supersampling(em: float) -> int:
@@ -210,7 +223,7 @@ def _supersampling(em: float) -> int:
 def _place_block(
     rng: np.random.Generator,
     image: np.ndarray,
-    placement: Placement,
+    spot: Spot,
     layer: TextLayer,
     em: float,
     warp: np.ndarray,
@@ -224,7 +237,7 @@ def _place_block(
     if fit < C.SMALLEST_SHRINK:
         return []
     zoom, em = zoom * fit, em * fit
-    style = draw_ink_style(rng, em)
+    style = spot.style = draw_ink_style(rng, em, spot.like)
     pad = style.plate_padding + 3
     to_scene = warp @ scaling(zoom) @ translation(-width / 2, -height / 2)
     grow = pad / zoom
@@ -234,7 +247,7 @@ def _place_block(
     words = map_words(to_scene, layer.words)
     if not all(_legible(word) for word in words):
         return []
-    offset = placement.find(rng, outline, C.BLOCK_MARGIN * em)
+    offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
     if offset is None:
         return []
     outline = outline + np.float32(offset)
@@ -243,11 +256,7 @@ def _place_block(
     to_region = translation(offset[0] - low[0], offset[1] - low[1]) @ to_scene
     w, h = high - low
     alpha = map_pixels(to_region, layer.alpha, w, h)
-    plate = None
-    if style.plate_opacity:
-        plate = np.zeros((h, w), np.uint8)
-        corners = np.round((outline - low) * 16).astype(np.int32)
-        cv2.fillConvexPoly(plate, corners, 255, cv2.LINE_AA, 4)
+    plate = draw_plate(outline - low, (w, h), style)
     region = image[low[1] : high[1], low[0] : high[0]]
     if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
         return []
