@@ -237,7 +237,7 @@ def _place_block(
     if fit < C.SMALLEST_SHRINK:
         return []
     zoom, em = zoom * fit, em * fit
-    style = spot.style = draw_ink_style(rng, em, spot.like)
+    style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
     pad = style.plate_padding + 3
     to_scene = warp @ scaling(zoom) @ translation(-width / 2, -height / 2)
     grow = pad / zoom

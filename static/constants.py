@@ -99,11 +99,13 @@ BLEND_SHARES = {  # how ink mixes with what is under it
     "overlay": 0.03,  # keeps the background's lights and shades
     "poisson": 0.05,  # mixed gradients: the background's texture runs through the letters
 }
+POISSON_AREA = 60_000  # px, larger blocks are drawn normally: it takes 0.2 us a px
 FILL_SHARES = {"flat": 0.86, "gradient": 0.06, "stripes": 0.02, "blotches": 0.06}  # of the letters
 BACKGROUND_LIGHT_PROBABILITY = 0.7  # that ink takes part in the background's light and texture
 INK_SHADING = (0.2, 0.8)  # 0..1, of the background's light and shade
 INK_GRAIN = (0.0, 0.9)  # 0..1, of the background's texture and noise
-INK_BLUR = 0.9  # px of standard deviation, the most that letters are blurred to match a soft photo
+INK_BLUR = 1.2  # px of standard deviation, the most that letters are blurred to match a soft photo
+INK_BLUR_EM = 0.03  # em, nor are they blurred more than this
 PLATE_PROBABILITY = 0.25  # sign or sticker behind the block
 PLATE_OPACITY = (0.8, 1.0)
 PLATE_PADDING = (0.15, 0.6)  # em

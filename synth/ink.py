@@ -19,11 +19,13 @@ SAMPLES = 3000  # pixels that the contrast is measured on
 class InkStyle:
     """What is drawn besides the letters. Lengths in px; zero turns an effect off.
 
-    shading, grain: 0..1, how much of the background's light and texture shows in the ink. colours:
-    RGB by part, set when a block was drawn, so that a block beside it can be drawn alike.
+    blur: standard deviation of the letters' softness. shading, grain: 0..1, how much of the
+    background's light and texture shows in the ink. colours: RGB by part, set when a block was
+    drawn, so that a block beside it can be drawn alike.
     """
 
     em: float = 32.0
+    blur: float = 0.0
     opacity: float = 1.0
     blend: str = "normal"
     fill: str = "flat"
@@ -49,8 +51,11 @@ class Plate:
     border: np.ndarray | None = None
 
 
-def draw_ink_style(rng: np.random.Generator, em: float, like: InkStyle | None = None) -> InkStyle:
-    """em: px. like: a style to repeat at this size, its colours too."""
+def draw_ink_style(
+    rng: np.random.Generator, em: float, like: InkStyle | None = None, softness: float = 0.0
+) -> InkStyle:
+    """em: px. like: a style to repeat at this size, its colours too. softness: px of standard
+    deviation, the background's blur."""
     if like is not None:
         scale = em / like.em
         changed = {name: getattr(like, name) * scale for name in LENGTHS}
@@ -60,6 +65,7 @@ def draw_ink_style(rng: np.random.Generator, em: float, like: InkStyle | None = 
     style.fill = choose(rng, C.FILL_SHARES)
     if rng.random() < C.BACKGROUND_LIGHT_PROBABILITY:
         style.shading, style.grain = rng.uniform(*C.INK_SHADING), rng.uniform(*C.INK_GRAIN)
+        style.blur = softness * rng.uniform(0.5, 1)
     if rng.random() < C.PLATE_PROBABILITY:
         style.plate_padding = rng.uniform(*C.PLATE_PADDING) * em
         style.plate_opacity = rng.uniform(*C.PLATE_OPACITY)
@@ -161,6 +167,9 @@ def apply_ink(
     """
     if not alpha.any():
         return False
+    blur = min(style.blur, C.INK_BLUR_EM * style.em)
+    if blur > 0.3:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
     for attempt in range(C.COLOUR_TRIES):
         colours = dict(style.colours) if attempt == 0 else {}
         base = region if plate is None else _lay_plate(rng, region, plate, style, colours)
@@ -210,7 +219,7 @@ def _lay_letters(rng, base, alpha, style, blend, colours, legibility) -> np.ndar
     ink = _lit(base, colours["ink"], style.shading, style.grain)
     if style.fill != "flat":
         ink = _filled_ink(rng, ink, colours["second"], style)
-    if blend == "poisson":
+    if blend == "poisson" and alpha.size <= C.POISSON_AREA:
         return _poisson(result, _blend(result, ink, alpha, 1.0))
     return _blend(result, BLENDS[blend](result, ink), alpha, style.opacity)
 
@@ -258,26 +267,43 @@ def _poisson(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
     The difference to `base` is zero there, so a sine transform solves it exactly.
     """
-    old, new = base.astype(np.float32), drawn.astype(np.float32)
+    # Channels first: the transforms run along contiguous rows.
+    old, new = (np.ascontiguousarray(p.transpose(2, 0, 1), np.float32) for p in (base, drawn))
     force = np.zeros_like(old)
-    for axis in (0, 1):
+    for axis in (1, 2):
         a, b = np.diff(old, axis=axis), np.diff(new, axis=axis)
-        extra = np.where(np.abs(b) > np.abs(a), b - a, 0)
-        before = [(0, 0)] * 3
-        before[axis] = (0, 1)
-        after = [(0, 0)] * 3
-        after[axis] = (1, 0)
-        force += np.pad(extra, before) - np.pad(extra, after)
-    inner = force[1:-1, 1:-1]
+        extra = np.where(np.abs(b) > np.abs(a), b - a, np.float32(0))
+        lead, trail = [(0, 0)] * 3, [(0, 0)] * 3
+        lead[axis], trail[axis] = (0, 1), (1, 0)
+        force += np.pad(extra, lead) - np.pad(extra, trail)
+    inner = force[:, 1:-1, 1:-1]
     if 0 in inner.shape:
         return drawn
-    h, w = inner.shape[:2]
-    y, x = (2 * np.cos(np.pi * np.arange(1, n + 1) / (n + 1)) - 2 for n in (h, w))
-    change = idstn(
-        dstn(inner, type=1, axes=(0, 1)) / (y[:, None] + x)[..., None], type=1, axes=(0, 1)
+    y, x = (
+        2 * np.cos(np.pi * np.arange(1, n + 1, dtype=np.float32) / (n + 1)) - 2
+        for n in inner.shape[1:]
     )
-    old[1:-1, 1:-1] += change
-    return old.clip(0, 255).astype(np.uint8)
+    waves = dstn(inner, type=1, axes=(1, 2)) / (y[:, None] + x)
+    old[:, 1:-1, 1:-1] += idstn(waves, type=1, axes=(1, 2))
+    return np.ascontiguousarray(old.clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def measure_softness(image: np.ndarray) -> float:
+    """Standard deviation in px, at most INK_BLUR, of the blur of an image (h, w, 3) uint8 RGB,
+    judged by its sharpest edges: those of a step blurred by s have gradient / Laplacian = 1.65 s.
+    """
+    side = image.shape[0]
+    rows = np.flatnonzero(np.arange(side) // 32 % 2 == 0)  # every other strip is enough
+    grey = cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY)
+    first = cv2.Sobel(grey, cv2.CV_16S, 1, 0, scale=1)
+    second = cv2.filter2D(grey, cv2.CV_16S, np.float32([[1, -2, 1], [2, -4, 2], [1, -2, 1]]))
+    edges = np.abs(first) > max(100, 0.5 * int(first.max()))
+    if edges.sum() < 30:
+        return 0.0
+    steep = float(np.abs(first[edges]).mean()) / 2
+    near = cv2.dilate(edges.astype(np.uint8), np.ones((1, 5), np.uint8)) > 0
+    bent = float(np.percentile(np.abs(second[near]), 90))
+    return float(np.clip(1.65 * steep / max(bent, 1.0) - 0.8, 0, C.INK_BLUR))
 
 
 def _lit(base: np.ndarray, colour: np.ndarray, shading: float, grain: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from static import constants as C
-from synth.ink import InkStyle
+from synth.ink import InkStyle, measure_softness
 from synth.warps import draw_roll, plane_homography
 
 CELL = 4  # px, side of a cell of the busyness grid
@@ -113,6 +113,7 @@ class Placement:
         """image: (size, size, 3) uint8 RGB, before any text."""
         self.size = image.shape[0]
         self.focal = rng.uniform(*C.FOCAL_LENGTH) * self.size
+        self.softness = measure_softness(image)  # px
         cells = max(4, self.size // CELL)
         small = cv2.resize(image, (cells, cells), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

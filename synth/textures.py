@@ -202,23 +202,24 @@ def _laid(rng, size, wide, high, offset, varied, rough, brick=False):
     if brick and rng.random() < 0.7:
         colour = np.array((150, 80, 60)) + rng.normal(0, 18, 3)
     joint = max(1, round(high * rng.uniform(0.03, 0.13)))
-    y = np.arange(size)[:, None] + int(rng.integers(0, high))
-    row = y // high
-    x = np.arange(size)[None] + np.int32(row % 2 * offset * wide) + int(rng.integers(0, wide))
-    piece = (row * 37 + x // wide * 11) % 251
-    relief = np.float32(rng.normal(0, varied, 251))[piece]
+    y = np.arange(size) + int(rng.integers(0, high))
+    row, top = np.divmod(y, high)
+    odd = row % 2
+    shifts = np.array([[0], [round(offset * wide)]]) + int(rng.integers(0, wide))
+    column, left = np.divmod(np.arange(size) + shifts, wide)  # for even and odd rows
+    pieces = np.float32(rng.normal(0, varied, (row[-1] + 1, column.max() + 1)))
     if not brick and rng.random() < 0.2:  # a chequered floor
-        relief = relief + np.float32((row + x // wide) % 2 * 70 - 35)
+        pieces += np.float32(np.indices(pieces.shape).sum(0) % 2 * 70 - 35)
+    relief = pieces[row[:, None], column[odd]]
     relief = relief + noise(rng, size, size, 2, 2) * rough + cloud(rng, size, size, 50) * rough / 2
     image = paint(relief, colour.clip(10, 245))
-    left, top = x % wide, y % high
-    lit, dark = (left == joint) | (top == joint), (left == wide - 1) | (top == high - 1)
-    image[lit] = cv2.add(image, (18, 18, 18, 0))[lit]
-    image[dark] = cv2.subtract(image, (25, 25, 25, 0))[dark]
+    shade = 18.0 * (left == joint)[odd] - 25.0 * (left == wide - 1)[odd]
+    shade += (18.0 * (top == joint) - 25.0 * (top == high - 1))[:, None]
+    image = cv2.add(image, cv2.merge([np.float32(shade)] * 3), dtype=cv2.CV_8U)
     mortar = rng.uniform(90, 215) + rng.normal(0, 4, 3)
-    joints = (left < joint) | (top < joint)
-    image[joints] = paint(noise(rng, size, size, 1, 1) * 6, mortar.clip(0, 255))[joints]
-    return image
+    joints = (left < joint)[odd] | (top < joint)[:, None]
+    rough_mortar = paint(noise(rng, size, size, 1, 1) * 6, mortar.clip(0, 255))
+    return np.where(joints[..., None], rough_mortar, image)
 
 
 def siding(rng, size):
