@@ -13,9 +13,10 @@ from synth.augment import BACKGROUND, CAMERA, TEXT_MASK, augment
 from synth.backgrounds import draw_background, draw_paper
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
-from synth.ink import apply_ink, draw_ink_style, draw_plate
+from synth.ink import apply_ink, draw_ink_style
 from synth.pages import draw_page, draw_supported
 from synth.placement import Placement, Spot
+from synth.plates import draw_plate
 from synth.typeset import TextLayer, draw_style, typeset
 from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
 
@@ -83,16 +84,11 @@ def draw_photo_scene(
         placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
         signs = rng.random() < C.SIGN_SCENE_PROBABILITY
         blocks = C.SIGN_BLOCKS if signs else C.BLOCKS
-        for _ in range(rng.integers(blocks[0], blocks[1] + 1)):
-            near, speaker, sizes = None, None, C.SIGN_FONT_SIZE if signs and not drawn else None
-            if drawn and rng.random() < C.NEIGHBOUR_PROBABILITY:
-                near, speaker = drawn[rng.integers(len(drawn))]
-                if rng.random() < C.SAME_STYLE_PROBABILITY:
-                    sizes = np.multiply(C.SAME_STYLE_SIZE, near.style.em)
-                else:
-                    speaker = None
-            same = speaker is not None
-            speaker = speaker or _draw_font(rng, resources)
+        wanted = rng.integers(blocks[0], blocks[1] + 1)
+        for number in range(wanted + C.EXTRA_BLOCKS):
+            if number >= wanted and drawn:
+                break
+            near, speaker, sizes, same = _plan_block(rng, resources, drawn, signs)
             layer, em = _draw_block(rng, *speaker, sizes)
             if layer is None:
                 dropped += 1
@@ -109,6 +105,23 @@ def draw_photo_scene(
             fonts.append(speaker[1].name)
     extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
     return image, words, extra
+
+
+def _plan_block(
+    rng: np.random.Generator, resources: Resources, drawn: list, signs: bool
+) -> tuple[Spot | None, tuple[Vocabulary, Font], tuple | None, bool]:
+    """What the next block of a scene is to be like.
+
+    Returns the earlier block that it stands near (or None), its vocabulary and font, its range of
+    sizes (None for the usual ones) and whether it repeats its neighbour's style.
+    """
+    sizes = C.SIGN_FONT_SIZE if signs else None
+    if not drawn or rng.random() >= C.NEIGHBOUR_PROBABILITY:
+        return None, _draw_font(rng, resources), sizes, False
+    near, speaker = drawn[rng.integers(len(drawn))]
+    if rng.random() >= C.SAME_STYLE_PROBABILITY:
+        return near, _draw_font(rng, resources), sizes, False
+    return near, speaker, tuple(np.multiply(C.SAME_STYLE_SIZE, near.style.em)), True
 
 
 def draw_page_scene(

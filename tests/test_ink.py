@@ -6,7 +6,8 @@ import pytest
 
 from static import constants as C
 from synth import ink, textures
-from synth.ink import InkStyle, apply_ink, draw_ink_style, draw_plate, measure_softness
+from synth.ink import InkStyle, apply_ink, draw_ink_style, measure_softness
+from synth.plates import draw_plate
 
 STYLES = {
     "plain": {},
