@@ -13,7 +13,7 @@ from synth.textures import cloud, noise
 
 LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur")
 OFFSETS = ("shadow", "extrusion")
-SAMPLES = 3000  # pixels that the contrast is measured on
+SAMPLES = 1500  # pixels that the contrast is measured on
 
 
 @dataclass
@@ -100,12 +100,15 @@ def apply_ink(
     blur = min(style.blur, C.INK_BLUR_EM * style.em)
     if blur > 0.3:
         alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
+    base, legibility = region, None
     for attempt in range(C.COLOUR_TRIES):
         colours = dict(style.colours) if attempt == 0 else {}
-        base = region if plate is None else _lay_plate(rng, region, plate, style, colours)
-        legibility = _Legibility(base, alpha, style.em)
+        if plate is not None:
+            base = _lay_plate(rng, region, plate, style, colours)
+        if plate is not None or legibility is None:
+            legibility = _Legibility(base, alpha, style.em)
         # A mode that needs a very dark or light ink gives way before the block does.
-        blend = style.blend if attempt < C.COLOUR_TRIES // 2 else "normal"
+        blend = style.blend if attempt == 0 else "normal"
         result = _lay_letters(rng, base, alpha, style, blend, colours, legibility)
         if legibility.holds(result):
             region[:] = result
