@@ -4,7 +4,6 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dataset_utils import Sample, Word
@@ -17,10 +16,11 @@ from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style
 from synth.pages import draw_page
-from synth.placement import Placement
+from synth.placement import Placement, Spot
+from synth.plates import draw_plate
 from synth.scanner import age_paper, blend, lay_on, scan
 from synth.typeset import TextLayer, draw_style, typeset
-from synth.warps import draw_roll, map_pixels, map_points, plane_homography, scaling, translation
+from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
 from synth.writer import draw_supported, is_typewriter
 
 SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
@@ -85,22 +85,47 @@ def draw_photo_scene(
     image = augment(BACKGROUND, rng, image)
     words, fonts, dropped = [], [], 0
     if rng.random() >= C.EMPTY_PROBABILITY:
-        placement = Placement(image)
-        focal = rng.uniform(*C.FOCAL_LENGTH) * size
-        tilted = rng.random() < C.TILT_PROBABILITY
-        yaw, pitch = np.deg2rad(rng.uniform(*C.TILT, 2)) * (1, 0.5) * tilted
-        for _ in range(rng.integers(C.BLOCKS[0], C.BLOCKS[1] + 1)):
-            font, layer, em = _draw_block(rng, resources)
+        placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
+        signs = rng.random() < C.SIGN_SCENE_PROBABILITY
+        blocks = C.SIGN_BLOCKS if signs else C.BLOCKS
+        wanted = rng.integers(blocks[0], blocks[1] + 1)
+        for number in range(wanted + C.EXTRA_BLOCKS):
+            if number >= wanted and drawn:
+                break
+            near, speaker, sizes, same = _plan_block(rng, resources, drawn, signs)
+            layer, em = _draw_block(rng, *speaker, sizes)
             if layer is None:
                 dropped += 1
                 continue
-            warp = plane_homography(draw_roll(rng), yaw, pitch, focal)
-            drawn = _place_block(rng, image, placement, layer, em, warp)
-            dropped += not drawn
-            words += drawn
-            fonts += [font.name] if drawn else []
+            area = layer.alpha.size / _supersampling(em) ** 2
+            spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
+            block = _place_block(rng, image, spot, layer, em, spot.plane)
+            if not block:
+                dropped += 1
+                continue
+            placement.take(spot)
+            drawn.append((spot, speaker))
+            words += block
+            fonts.append(speaker[1].name)
     extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
     return image, words, extra
+
+
+def _plan_block(
+    rng: np.random.Generator, resources: Resources, drawn: list, signs: bool
+) -> tuple[Spot | None, tuple[Vocabulary, Font], tuple | None, bool]:
+    """What the next block of a scene is to be like.
+
+    Returns the earlier block that it stands near (or None), its vocabulary and font, its range of
+    sizes (None for the usual ones) and whether it repeats its neighbour's style.
+    """
+    sizes = C.SIGN_FONT_SIZE if signs else None
+    if not drawn or rng.random() >= C.NEIGHBOUR_PROBABILITY:
+        return None, _draw_font(rng, resources), sizes, False
+    near, speaker = drawn[rng.integers(len(drawn))]
+    if rng.random() >= C.SAME_STYLE_PROBABILITY:
+        return near, _draw_font(rng, resources), sizes, False
+    return near, speaker, tuple(np.multiply(C.SAME_STYLE_SIZE, near.style.em)), True
 
 
 def draw_page_scene(
@@ -206,15 +231,16 @@ def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabula
 
 @stage("text")
 def _draw_block(
-    rng: np.random.Generator, resources: Resources
-) -> tuple[Font, TextLayer | None, float]:
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
+) -> tuple[TextLayer | None, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
-    Returns its font, the layer (None when nothing could be set) and the em in the scene, in px.
+    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
+    could be set) and the em in the scene, in px.
     """
-    vocabulary, font = _draw_font(rng, resources)
-    dense = rng.random() < C.PARAGRAPH_PROBABILITY
-    sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
+    dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
+    if sizes is None:
+        sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
     em = float(np.exp(rng.uniform(*np.log(sizes))))
     line_range, word_range = (
         (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
@@ -232,7 +258,7 @@ def _draw_block(
     layer = typeset(lines, font, style)
     if layer is not None and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
-    return font, layer, em
+    return layer, em
 
 
 def _supersampling(em: float) -> int:
@@ -242,7 +268,7 @@ def _supersampling(em: float) -> int:
 def _place_block(
     rng: np.random.Generator,
     image: np.ndarray,
-    placement: Placement,
+    spot: Spot,
     layer: TextLayer,
     em: float,
     warp: np.ndarray,
@@ -256,7 +282,7 @@ def _place_block(
     if fit < C.SMALLEST_SHRINK:
         return []
     zoom, em = zoom * fit, em * fit
-    style = draw_ink_style(rng, em)
+    style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
     pad = style.plate_padding + 3
     to_scene = warp @ scaling(zoom) @ translation(-width / 2, -height / 2)
     grow = pad / zoom
@@ -266,7 +292,7 @@ def _place_block(
     words = map_words(to_scene, layer.words)
     if not all(_legible(word) for word in words):
         return []
-    offset = placement.find(rng, outline, C.BLOCK_MARGIN * em)
+    offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
     if offset is None:
         return []
     outline = outline + np.float32(offset)
@@ -275,11 +301,7 @@ def _place_block(
     to_region = translation(offset[0] - low[0], offset[1] - low[1]) @ to_scene
     w, h = high - low
     alpha = map_pixels(to_region, layer.alpha, w, h)
-    plate = None
-    if style.plate_opacity:
-        plate = np.zeros((h, w), np.uint8)
-        corners = np.round((outline - low) * 16).astype(np.int32)
-        cv2.fillConvexPoly(plate, corners, 255, cv2.LINE_AA, 4)
+    plate = draw_plate(outline - low, (w, h), style)
     region = image[low[1] : high[1], low[0] : high[0]]
     if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
         return []

@@ -18,9 +18,25 @@ IMAGE_SIZE = 512  # px, side of the square image
 PAGE_PROBABILITY = 0.3  # share of images that are a sheet of paper instead of a scene
 EMPTY_PROBABILITY = 0.06  # share of images without any text
 BLOCKS = (2, 9)  # blocks of text tried in a scene
+EXTRA_BLOCKS = 5  # more of them tried while a scene that is to hold text has none
+SIGN_SCENE_PROBABILITY = 0.35  # share of scenes that hold a few large signs instead
+SIGN_BLOCKS = (1, 3)  # blocks tried in such a scene
+SIGN_FONT_SIZE = (70, 300)  # px an em, log-uniform, of its blocks; they shrink to fit
 PLACEMENT_TRIES = 24  # random places looked at for a block before it is dropped
-PLACEMENT_TEMPERATURE = 6.0  # grey levels a px; the higher, the more text lands on busy places
+PLACEMENT_TEMPERATURE = 6.0  # grey levels a cell; the higher, the more text lands on busy places
+SURFACE_COST = 40.0  # grey levels, how much a place costs that lies off its surface
+EDGE_LEVEL = 60.0  # grey levels a cell; edges above it count three times
+CLUTTER_PROBABILITY = 0.16  # that a block stands anywhere, however busy the place
 BLOCK_MARGIN = 0.35  # em, empty band around a block that no other block may enter
+NEIGHBOUR_PROBABILITY = 0.4  # that a block stands close beside, over or under an earlier one
+NEIGHBOUR_GAP = (0.25, 1.5)  # times BLOCK_MARGIN, between such neighbours
+SAME_STYLE_PROBABILITY = 0.6  # that it has its neighbour's font, ink and (about) size
+SAME_STYLE_SIZE = (0.7, 1.4)  # times the neighbour's size, log-uniform
+PLANES = (1, 3)  # different tilts in a scene; all text on one surface shares its tilt
+FOLLOW_PROBABILITY = 0.7  # that text runs along the lines of its surface, where it has any
+LINE_COHERENCE = 0.35  # 0..1, how much of a surface's edges run one way before they count as lines
+LARGEST_LEAN = 30.0  # degrees, lines that lean more are not followed
+OWN_ROLL_PROBABILITY = 0.25  # that a block is turned differently from others on its surface
 
 # --- Text ------------------------------------------------------------------------------------
 LANGUAGE_SHARES = {"english": 0.65, "russian": 0.35}  # share of blocks in each language
@@ -73,17 +89,51 @@ RED, GREEN, BLUE = (0, 255), (0, 255), (0, 255)  # levels of an ink's, outline's
 GREY_INK_PROBABILITY = 0.45  # that an ink is one of INK_GREYS instead
 INK_GREYS = (0, 20, 40, 235, 255)  # levels; black and white are the most frequent inks of the world
 OPACITY = (0.6, 1.0)  # of the ink
-MIN_CONTRAST = 20.0  # CIELAB distance (hue counts half) of ink and surroundings, after blending
+MIN_CONTRAST = 24.0  # CIELAB distance (hue counts half) of ink and surroundings, after blending
 CONTRAST_BUSYNESS = 0.7  # times the surroundings' own spread, added to it
 COLOUR_TRIES = 5  # colours tried before a block is dropped
-PLATE_PROBABILITY = 0.2  # flat sign behind the block
-PLATE_OPACITY = (0.75, 1.0)
+LEGIBLE_SHARE = 0.92  # of the ink of a block must stand out from what is next to it
+BLEND_SHARES = {  # how ink mixes with what is under it
+    "normal": 0.84,
+    "multiply": 0.05,  # darkens, like a print or a marker
+    "screen": 0.03,  # lightens, like a projection
+    "overlay": 0.03,  # keeps the background's lights and shades
+    "poisson": 0.05,  # mixed gradients: the background's texture runs through the letters
+}
+POISSON_AREA = 60_000  # px, larger blocks are drawn normally: it takes 0.2 us a px
+FILL_SHARES = {"flat": 0.86, "gradient": 0.06, "stripes": 0.02, "blotches": 0.06}  # of the letters
+BACKGROUND_LIGHT_PROBABILITY = 0.7  # that ink takes part in the background's light and texture
+INK_SHADING = (0.2, 0.8)  # 0..1, of the background's light and shade
+INK_GRAIN = (0.0, 0.9)  # 0..1, of the background's texture and noise
+INK_BLUR = 1.2  # px of standard deviation, the most that letters are blurred to match a soft photo
+INK_BLUR_EM = 0.03  # em, nor are they blurred more than this
+PLATE_PROBABILITY = 0.25  # sign or sticker behind the block
+PLATE_OPACITY = (0.8, 1.0)
 PLATE_PADDING = (0.15, 0.6)  # em
+PLATE_SHAPE_SHARES = {"rectangle": 0.45, "rounded": 0.4, "cut": 0.08, "notched": 0.07}  # corners
+PLATE_BORDER_PROBABILITY = 0.35  # a line along the plate's edge
+PLATE_BORDER = (0.03, 0.1)  # em, its width
+SIGN_COLOUR_PROBABILITY = 0.6  # that a plate is one of SIGN_COLOURS (about) instead of any colour
+SIGN_COLOURS = (  # RGB: white, cream, black, and the blue, green, red, yellow, brown of signs
+    (245, 245, 245),
+    (236, 226, 200),
+    (25, 25, 28),
+    (20, 70, 150),
+    (15, 105, 65),
+    (180, 25, 35),
+    (245, 200, 30),
+    (100, 65, 40),
+)
 STROKE_PROBABILITY = 0.12  # outline in another colour
 STROKE_WIDTH = (0.02, 0.07)  # em
+STICKER_PROBABILITY = 0.25  # share of the outlines that are a sticker's broad rim
+STICKER_RIM = (0.1, 0.2)  # em
 SHADOW_PROBABILITY = 0.15
 SHADOW_OFFSET = (0.03, 0.1)  # em
+SHADOW_BLUR = (0.0, 0.06)  # em, standard deviation
 SHADOW_OPACITY = (0.3, 0.8)
+EXTRUSION_PROBABILITY = 0.06  # letters as solid bodies seen from the side
+EXTRUSION = (0.04, 0.12)  # em, their depth
 WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, thinned, blurred or spotted
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
@@ -136,8 +186,22 @@ STREAK_PROBABILITY = 0.1  # thin lines from top to bottom
 STREAK_STRENGTH = (0.1, 0.5)  # of full contrast
 
 # --- Backgrounds -----------------------------------------------------------------------------
-FLAT_BACKGROUND_PROBABILITY = 0.2  # plain colour or gradient with grain instead of a photograph
+TEXTURE_PROBABILITY = 0.35  # that a scene stands on a drawn texture instead of a photograph
+TEXTURE_SHARES = {  # of each kind among them
+    "gradient": 0.24,
+    "plaster": 0.14,
+    "paper": 0.08,
+    "metal": 0.12,
+    "wood": 0.1,
+    "asphalt": 0.06,
+    "tiles": 0.08,
+    "bricks": 0.1,
+    "siding": 0.08,
+}
+TEXTURE_LIGHT = (0.0, 0.3)  # how uneven its light is, share of its brightness
 BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
+BACKGROUND_SIDE = 896  # px, photographs are kept in memory with at most this longer side
+BACKGROUND_CACHE = 100  # MB of them kept in memory by each worker
 DISTRACTOR_PROBABILITY = 0.5  # that things which are not text are drawn before the text
 DISTRACTORS = (1, 9)  # how many of them
 DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out

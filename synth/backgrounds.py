@@ -1,6 +1,5 @@
-"""What lies under the text: crops of photographs, plain colours with grain, paper."""
+"""What lies under the text: crops of photographs, drawn textures, paper."""
 
-import functools
 from pathlib import Path
 
 import cv2
@@ -10,10 +9,9 @@ from dataset_utils import DataError, read_image
 from stage_times import stage
 from static import constants as C
 from synth.distractors import draw_distractors
+from synth.textures import draw_texture, noise
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-MAX_SIDE = 1024  # px, photographs are kept in memory at this size
-CACHED = 128  # photographs kept in memory by each process (at most 3 MB each)
 
 
 def list_backgrounds(folder: Path) -> list[Path]:
@@ -40,13 +38,29 @@ def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
     return usable, problems
 
 
-@functools.lru_cache(maxsize=CACHED)
-def _photograph(path: Path) -> np.ndarray:
-    image = read_image(path)
-    factor = MAX_SIDE / max(image.shape[:2])
-    if factor < 1:
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return image
+class _Photographs:
+    """Photographs read once a process, as many of them as fit into BACKGROUND_CACHE."""
+
+    def __init__(self):
+        self._kept: dict[Path, np.ndarray] = {}
+        self._bytes = 0
+
+    def get(self, path: Path) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, its longer side at most BACKGROUND_SIDE."""
+        image = self._kept.pop(path, None)
+        if image is None:
+            image = read_image(path)
+            factor = C.BACKGROUND_SIDE / max(image.shape[:2])
+            if factor < 1:
+                image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            self._bytes += image.nbytes
+        self._kept[path] = image  # the last in line to go
+        while self._bytes > C.BACKGROUND_CACHE * 1e6 and len(self._kept) > 1:
+            self._bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+        return image
+
+
+_photographs = _Photographs()
 
 
 @stage("background")
@@ -54,11 +68,11 @@ def draw_background(
     rng: np.random.Generator, paths: list[Path], size: int
 ) -> tuple[np.ndarray, str]:
     """A (size, size, 3) uint8 RGB background, and the name of the photograph or of its kind."""
-    if rng.random() < C.FLAT_BACKGROUND_PROBABILITY:
-        image, name = _flat(rng, size), "flat"
+    if rng.random() < C.TEXTURE_PROBABILITY:
+        image, name = draw_texture(rng, size)
     else:
         path = paths[rng.integers(len(paths))]
-        image, name = _crop(rng, _photograph(path), size), path.name
+        image, name = _crop(rng, _photographs.get(path), size), path.name
     if rng.random() < C.DISTRACTOR_PROBABILITY:
         draw_distractors(rng, image, int(rng.integers(C.DISTRACTORS[0], C.DISTRACTORS[1] + 1)))
     return image, name
@@ -73,13 +87,6 @@ def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
         image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     )
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
-
-
-def _flat(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A gradient between two near colours, with grain."""
-    first = rng.uniform(0, 255, 3)
-    second = np.clip(first + rng.normal(0, 30, 3), 0, 255)
-    return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 10))
 
 
 @stage("background")
@@ -101,8 +108,6 @@ def _gradient(
 
 def _grain(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
     """Add blotchy noise of the given standard deviation (grey levels); float to uint8."""
-    size = image.shape[0]
-    scale = int(rng.integers(1, 5))
-    noise = rng.standard_normal((size // scale + 1, size // scale + 1), np.float32) * strength
-    noise = cv2.resize(noise, (size, size), interpolation=cv2.INTER_LINEAR)
-    return (image + noise[..., None]).clip(0, 255).astype(np.uint8)
+    size, grain = image.shape[0], float(rng.integers(1, 5))
+    specks = noise(rng, size, size, grain, grain) * np.float32(strength)
+    return cv2.add(image, cv2.merge([specks] * 3), dtype=cv2.CV_8U)

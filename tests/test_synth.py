@@ -9,8 +9,6 @@ from static import constants as C
 from synth import typeset as typesetting
 from synth.content import Vocabulary, draw_token, load_vocabularies
 from synth.fonts import load_fonts
-from synth.ink import InkStyle, apply_ink
-from synth.placement import Placement
 from synth.typeset import TextStyle, typeset
 from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
 
@@ -114,45 +112,6 @@ def test_tokens_have_no_spaces_and_all_kinds_occur():
         assert all(token and not any(c.isspace() for c in token) for token in tokens)
         assert any("@" in t for t in tokens) and any(t.isdigit() for t in tokens)
         assert np.mean([any(c.isalpha() for c in t) for t in tokens]) > 0.7
-
-
-def test_ink_stands_out_or_is_not_drawn():
-    rng = np.random.default_rng(1)
-    alpha = np.zeros((40, 120), np.uint8)
-    cv2.putText(alpha, "Text", (5, 30), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 3)
-    drawn = 0
-    for level in range(0, 256, 15):
-        region = np.full((40, 120, 3), level, np.uint8)
-        before = region.copy()
-        if apply_ink(rng, region, alpha, None, InkStyle(opacity=0.8)):
-            drawn += 1
-            lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB).astype(float) * (100 / 255, 1, 1)
-            ink, around = lab[alpha == 255].mean(0), lab[alpha == 0].mean(0)
-            assert np.linalg.norm(ink - around) >= C.MIN_CONTRAST
-        else:
-            assert (region == before).all()
-    assert drawn > 12
-    noise = rng.integers(0, 256, (40, 120, 3), dtype=np.uint8)
-    assert not apply_ink(rng, noise, alpha, None, InkStyle(opacity=0.05))
-
-
-def test_placement_never_overlaps_and_stays_inside():
-    rng = np.random.default_rng(2)
-    for _ in range(10):
-        placement = Placement(np.full((256, 256, 3), 128, np.uint8))
-        taken = np.zeros((256, 256), np.uint8)
-        for _ in range(30):
-            w, h, angle = rng.uniform(10, 90), rng.uniform(8, 40), rng.uniform(0, np.pi)
-            box = cv2.boxPoints(((0, 0), (w, h), np.rad2deg(angle)))
-            offset = placement.find(rng, box, margin=4)
-            if offset is None:
-                continue
-            box = box + np.float32(offset)
-            assert (box >= 0).all() and (box <= 256).all()
-            own = cv2.fillPoly(np.zeros_like(taken), [np.round(box).astype(np.int32)], 1)
-            assert not (own & taken).any()
-            taken |= own
-        assert taken.mean() > 0.1
 
 
 def test_words_at_the_border():

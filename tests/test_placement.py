@@ -1,0 +1,150 @@
+"""Where blocks go: inside, apart, on calm single surfaces, near each other, in one plane."""
+
+import cv2
+import numpy as np
+import pytest
+import shapely
+
+from static import constants as C
+from synth import placement as module
+from synth.placement import Placement, segment
+from synth.warps import map_points
+
+
+def quad(rng, largest=90):
+    w, h, angle = rng.uniform(10, largest), rng.uniform(8, 40), rng.uniform(0, 360)
+    return cv2.boxPoints(((0, 0), (w, h), angle))
+
+
+def place(rng, placement, spot, outline, margin=4.0):
+    offset = spot.find(rng, outline, margin)
+    if offset is not None:
+        placement.take(spot)
+    return offset
+
+
+def two_halves():
+    """Left half calm, right half noise."""
+    rng = np.random.default_rng(0)
+    image = np.full((256, 256, 3), 120, np.uint8)
+    image[:, 128:] = np.kron(rng.integers(0, 256, (32, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    return image
+
+
+def test_blocks_stay_inside_and_apart():
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        placement, blocks, spot = Placement(rng, np.full((256, 256, 3), 128, np.uint8)), [], None
+        for k in range(30):
+            outline = quad(rng)
+            near = spot is not None and spot.outline is not None and k % 2
+            spot = placement.beside(spot, False) if near else placement.draw_spot(rng, 900)
+            offset = place(rng, placement, spot, outline)
+            if offset is None:
+                continue
+            assert (spot.outline >= 0).all() and (spot.outline <= 256).all()
+            assert spot.outline == pytest.approx(outline + np.float32(offset))
+            block = shapely.Polygon(spot.outline)
+            # Neighbours are closer to each other than blocks that were placed freely.
+            assert all(block.distance(other) > 0.2 * 4 - 1e-3 for other in blocks)
+            blocks.append(block)
+        assert sum(block.area for block in blocks) > 0.1 * 256**2
+
+
+def test_the_margin_is_kept():
+    rng = np.random.default_rng(5)
+    placement, blocks = Placement(rng, np.full((200, 200, 3), 128, np.uint8)), []
+    for _ in range(40):
+        spot = placement.draw_spot(rng, 500)
+        if place(rng, placement, spot, quad(rng, 40), margin=9.0) is not None:
+            block = shapely.Polygon(spot.outline)
+            assert all(block.distance(other) >= 9 - 1e-3 for other in blocks)
+            blocks.append(block)
+    assert len(blocks) > 5
+
+
+def test_too_large_finds_no_place():
+    rng = np.random.default_rng(0)
+    placement = Placement(rng, np.zeros((128, 128, 3), np.uint8))
+    spot = placement.draw_spot(rng, 1e6)
+    assert spot.find(rng, np.float32([(0, 0), (200, 0), (200, 20), (0, 20)]), 2.0) is None
+
+
+@pytest.mark.parametrize(("clutter", "low", "high"), [(0.0, 0.9, 1.0), (1.0, 0.2, 0.8)])
+def test_calm_places_are_preferred_unless_turned_off(monkeypatch, clutter, low, high):
+    monkeypatch.setattr(C, "CLUTTER_PROBABILITY", clutter)
+    rng, calm = np.random.default_rng(1), []
+    outline = np.float32([(0, 0), (50, 0), (50, 20), (0, 20)])
+    for _ in range(60):
+        placement = Placement(rng, two_halves())
+        spot = placement.draw_spot(rng, 1000)
+        offset = spot.find(rng, outline, 2.0)
+        calm.append(offset[0] + 50 <= 132)
+    assert low <= np.mean(calm) <= high
+
+
+def test_segments_follow_edges_and_are_bounded():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :20], image[:, 20:44], image[:, 44:] = (200, 0, 0), (0, 180, 0), (10, 10, 250)
+    masks = segment(image)
+    assert len(masks) == 3
+    for mask in masks:
+        assert len(np.unique(image[mask > 0], axis=0)) == 1 and mask.sum() > 500
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert len(segment(noise)) <= module.MOST_SURFACES
+    squares = np.kron(np.random.default_rng(1).integers(0, 256, (5, 5, 3)), np.ones((24, 24, 1)))
+    assert 3 <= len(segment(squares.astype(np.uint8))) <= module.MOST_SURFACES
+    assert segment(np.full((5, 5, 3), 9, np.uint8))[0].all()
+
+
+def test_neighbours_stand_close_in_one_plane():
+    rng = np.random.default_rng(4)
+    rectangle, gaps = np.float32([(0, 0), (60, 0), (60, 20), (0, 20)]), []
+    for _ in range(30):
+        placement = Placement(rng, np.full((256, 256, 3), 128, np.uint8))
+        first = placement.draw_spot(rng, 1200)
+        outline = map_points(first.plane, rectangle)
+        assert place(rng, placement, first, outline) is not None
+        second = placement.beside(first, True)
+        assert (second.plane == first.plane).all() and second.like is first.style
+        if place(rng, placement, second, outline) is not None:
+            blocks = [shapely.Polygon(spot.outline) for spot in (first, second)]
+            gaps.append(blocks[0].distance(blocks[1]))
+    assert len(gaps) > 20 and np.median(gaps) < 4 * C.NEIGHBOUR_GAP[1] + 1
+
+
+def test_text_runs_along_the_lines_of_its_surface(monkeypatch):
+    monkeypatch.setattr(C, "FOLLOW_PROBABILITY", 1)
+    image = np.full((256, 256, 3), 150, np.uint8)
+    for k in range(-200, 300, 64):
+        cv2.line(image, (0, k), (256, k + round(256 * np.tan(np.deg2rad(12)))), (40, 40, 40), 3)
+    placement = Placement(np.random.default_rng(0), image)
+    assert placement.surfaces
+    for surface in placement.surfaces:
+        assert np.rad2deg(surface.roll) == pytest.approx(12, abs=3)
+
+
+def test_one_camera_for_all_planes():
+    """Parallel lines of one plane meet in one vanishing point, whichever surface they are seen on:
+    f tan(yaw) off the image's centre."""
+    focal, yaw = 500.0, 0.5
+    for shift in ((0, 0), (80, -60), (-100, 30)):
+        mask = np.ones((4, 4), np.uint8)
+        surface = module.Surface(mask, yaw, 0.0, np.array(shift, float))
+        plane = surface.plane(0.0, focal)
+        far = map_points(plane, np.array([(0.0, 0.0), (-1e9, 0.0), (-1e9, 40.0)])) + shift
+        assert far[0] == pytest.approx(shift)
+        assert far[1] == pytest.approx((-focal / np.tan(yaw), 0), rel=1e-3, abs=0.5) or far[
+            1
+        ] == pytest.approx((focal / np.tan(yaw), 0), rel=1e-3, abs=0.5)
+        assert far[2] == pytest.approx(far[1], abs=0.5)
+
+
+def test_same_seed_same_places():
+    found = []
+    for _ in range(2):
+        rng = np.random.default_rng(9)
+        placement = Placement(rng, two_halves())
+        spots = [placement.draw_spot(rng, 800) for _ in range(5)]
+        found.append([spot.find(rng, quad(rng), 3.0) for spot in spots])
+    assert found[0] == found[1]
