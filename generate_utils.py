@@ -4,24 +4,21 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dataset_utils import Sample, Word
 from heatmap_utils import draw_heatmaps
 from static import constants as C
-from synth.augment import BACKGROUND, CAMERA, TEXT_MASK, augment
+from synth.augment import BACKGROUND, CAMERA, augment
 from synth.backgrounds import draw_background, draw_paper
+from synth.blocks import clip_words, draw_block, map_words, place_block
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
-from synth.ink import apply_ink, draw_ink_style
-from synth.pages import draw_page, draw_supported
+from synth.pages import draw_page
 from synth.placement import Placement
-from synth.typeset import TextLayer, draw_style, typeset
-from synth.warps import draw_roll, map_pixels, map_points, plane_homography, scaling, translation
+from synth.warps import draw_roll, map_pixels, plane_homography, translation
 
 SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
-SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
 @dataclass
@@ -86,12 +83,13 @@ def draw_photo_scene(
         tilted = rng.random() < C.TILT_PROBABILITY
         yaw, pitch = np.deg2rad(rng.uniform(*C.TILT, 2)) * (1, 0.5) * tilted
         for _ in range(rng.integers(C.BLOCKS[0], C.BLOCKS[1] + 1)):
-            font, layer, em = _draw_block(rng, resources)
+            vocabulary, font = _draw_font(rng, resources)
+            layer, em = draw_block(rng, vocabulary, font)
             if layer is None:
                 dropped += 1
                 continue
             warp = plane_homography(draw_roll(rng), yaw, pitch, focal)
-            drawn = _place_block(rng, image, placement, layer, em, warp)
+            drawn = place_block(rng, image, placement, layer, em, warp)
             dropped += not drawn
             words += drawn
             fonts += [font.name] if drawn else []
@@ -127,40 +125,6 @@ def draw_page_scene(
     return image, words, extra | {"dropped_blocks": 0}
 
 
-def map_words(homography: np.ndarray, words: list[Word]) -> list[Word]:
-    """Words with all their points mapped."""
-    return [
-        Word(
-            word.text,
-            word.characters,
-            map_points(homography, word.quads),
-            map_points(homography, word.polygon),
-        )
-        for word in words
-    ]
-
-
-def clip_words(words: list[Word], size: int) -> list[Word]:
-    """Drop what lies outside the image: characters whose centre does, and words left with none.
-
-    A word cut by the border keeps its inner characters, and the polygon around them.
-    """
-    kept = []
-    for word in words:
-        if ((word.polygon >= 0) & (word.polygon <= size)).all():
-            kept.append(word)
-            continue
-        centres = word.quads.mean(1)
-        inside = ((centres > 0) & (centres < size)).all(1)
-        if not inside.any():
-            continue
-        quads = word.quads[inside]
-        characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
-        polygon = np.array([quads[0, 0], quads[-1, 1], quads[-1, 2], quads[0, 3]]).clip(0, size)
-        kept.append(Word("".join(characters), characters, quads, polygon))
-    return kept
-
-
 def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabulary, Font]:
     shares = {
         v.language: C.LANGUAGE_SHARES.get(v.language, 1.0)
@@ -171,91 +135,3 @@ def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabula
     fonts = resources.speakers[language]
     vocabulary = next(v for v in resources.vocabularies if v.language == language)
     return vocabulary, fonts[rng.integers(len(fonts))]
-
-
-def _draw_block(
-    rng: np.random.Generator, resources: Resources
-) -> tuple[Font, TextLayer | None, float]:
-    """Set a block of a few lines, at the size of the scene or twice that for small text.
-
-    Returns its font, the layer (None when nothing could be set) and the em in the scene, in px.
-    """
-    vocabulary, font = _draw_font(rng, resources)
-    dense = rng.random() < C.PARAGRAPH_PROBABILITY
-    sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
-    em = float(np.exp(rng.uniform(*np.log(sizes))))
-    line_range, word_range = (
-        (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
-    )
-    # Large lettering is short: it would not fit into the image otherwise.
-    longest = max(1, int(word_range[1] * min(1.0, 60 / em)))
-    most_lines = max(1, int(line_range[1] * min(1.0, 80 / em)))
-    case = choose(rng, C.CASE_SHARES)
-    lines = []
-    for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
-        count = rng.integers(min(word_range[0], longest), longest + 1)
-        tokens = [draw_supported(rng, font, vocabulary, case) for _ in range(count)]
-        lines.append([token for token in tokens if token])
-    style = draw_style(rng, em * _supersampling(em))
-    layer = typeset(lines, font, style)
-    if layer is not None and rng.random() < C.WEAR_PROBABILITY:
-        layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
-    return font, layer, em
-
-
-def _supersampling(em: float) -> int:
-    return 2 if em < SHARP_SIZE else 1
-
-
-def _place_block(
-    rng: np.random.Generator,
-    image: np.ndarray,
-    placement: Placement,
-    layer: TextLayer,
-    em: float,
-    warp: np.ndarray,
-) -> list[Word]:
-    """Warp a block, find its place and draw it into `image`; its words, none when dropped."""
-    height, width = layer.alpha.shape
-    zoom = 1 / _supersampling(em)
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - (width / 2, height / 2)
-    extent = np.ptp(map_points(warp @ scaling(zoom), corners), axis=0).max()
-    fit = min(1.0, C.LARGEST_BLOCK * image.shape[0] / extent)
-    if fit < C.SMALLEST_SHRINK:
-        return []
-    zoom, em = zoom * fit, em * fit
-    style = draw_ink_style(rng, em)
-    pad = style.plate_padding + 3
-    to_scene = warp @ scaling(zoom) @ translation(-width / 2, -height / 2)
-    grow = pad / zoom
-    frame = np.array([(-grow, -grow), (width + grow, -grow), (width + grow, height + grow)])
-    frame = np.vstack([frame, (-grow, height + grow)])
-    outline = map_points(to_scene, frame)
-    words = map_words(to_scene, layer.words)
-    if not all(_legible(word) for word in words):
-        return []
-    offset = placement.find(rng, outline, C.BLOCK_MARGIN * em)
-    if offset is None:
-        return []
-    outline = outline + np.float32(offset)
-    low = np.floor(outline.min(0)).astype(int).clip(0)
-    high = np.ceil(outline.max(0)).astype(int).clip(None, image.shape[0])
-    to_region = translation(offset[0] - low[0], offset[1] - low[1]) @ to_scene
-    w, h = high - low
-    alpha = map_pixels(to_region, layer.alpha, w, h)
-    plate = None
-    if style.plate_opacity:
-        plate = np.zeros((h, w), np.uint8)
-        corners = np.round((outline - low) * 16).astype(np.int32)
-        cv2.fillConvexPoly(plate, corners, 255, cv2.LINE_AA, 4)
-    region = image[low[1] : high[1], low[0] : high[0]]
-    if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
-        return []
-    return map_words(translation(*offset), words)
-
-
-def _legible(word: Word) -> bool:
-    """Whether a person could read it: its narrowest character and its height, in px."""
-    sides = np.linalg.norm(np.roll(word.quads, -1, 1) - word.quads, axis=2)
-    narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
-    return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT
