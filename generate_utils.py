@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_utils import Sample, Word
+from dataset_utils import DataError, Sample, Word
 from heatmap_utils import draw_heatmaps
 from static import constants as C
 from synth.augment import BACKGROUND, CAMERA, augment
@@ -49,6 +49,10 @@ def find_speakers(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str
         speakers[vocabulary.language] = [
             font for font in fonts if np.mean([font.supports(word) for word in words]) > 0.9
         ]
+    if not any(speakers.values()):
+        best = max(fonts, key=lambda font: np.mean([font.supports(word) for word in words]))
+        reason = next(filter(None, map(best.lacks, words)), "lacks some letters")
+        raise DataError(f"no font can draw the words; the nearest, {best.path.name}, {reason}")
     return speakers
 
 
