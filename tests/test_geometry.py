@@ -1,14 +1,17 @@
 """Bent text: points and pixels go the same way, labels hold their ink, nothing folds."""
 
+import cv2
 import numpy as np
 import pytest
+from test_synth import ink_share
 
 from heatmap_utils import affinity_quads
 from static import constants as C
 from synth.bends import draw_curve, draw_elastic
-from synth.fonts import load_fonts
+from synth.blocks import map_words
+from synth.fonts import Font, load_fonts
 from synth.scripts import visual_order, visual_runs
-from synth.typeset import TextStyle, typeset, typeset_stack
+from synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
 from synth.warps import Warp, plane_homography, translation
 
 FONTS = {font.name: font for font in load_fonts(C.FONTS)[0]}
@@ -69,3 +72,43 @@ def test_what_a_font_lacks_is_said():
     assert "Devanagari" in FONTS["NotoSans-Regular"].lacks("नमस्ते")
     assert "ink" in FONTS["NotoSans-Regular"].lacks("漢")
     assert FONTS["DejaVuSans-Bold"].lacks("می\u200cخواهم") is None
+
+
+@pytest.mark.parametrize("form", ["turned", "bent", "elastic", "stack"])
+def test_one_glyph_lies_in_its_quad(form, monkeypatch):
+    shares = []
+    for name in ("NotoSans-Regular", "Roboto-Black", "PTN77F", "DejaVuSans-Bold", "Jura-Medium"):
+        font, text, style = FONTS[name], "HxagoЩ", TextStyle(40)
+        for k, seed in enumerate(range(len(text))):
+            rng = np.random.default_rng(seed)
+            wanted = font.shape(text)[k].index if font.set_size(40) is None else 0
+            with monkeypatch.context() as patch:
+                for method in ("bitmap", "turned_bitmap"):
+                    original = getattr(Font, method)
+
+                    def one(self, index, *args, original=original, wanted=wanted):
+                        pixels, left, top = original(self, index, *args)
+                        return (pixels if index == wanted else np.zeros_like(pixels)), left, top
+
+                    patch.setattr(Font, method, one)
+                if form == "turned":
+                    layer = typeset_on_curve(rng, [text], font, style)
+                elif form == "stack":
+                    layer = typeset_stack(text, font, style)
+                else:
+                    layer = typeset([[text]], font, style)
+            height, width = layer.alpha.shape
+            if form == "bent":
+                layer.bends = (draw_curve(rng, (width / 2, height / 2), width, height / 2),)
+            if form == "elastic":
+                layer.bends = (draw_elastic(rng, 40.0),)
+            plane = plane_homography(*rng.uniform(-0.4, 0.4, 3), focal=700)
+            centred = translation(250, 250) @ plane @ translation(-width / 2, -height / 2)
+            warp = Warp(centred, layer.bends)
+            (word,) = map_words(warp, layer.words)
+            alpha = warp.pixels(layer.alpha, 500, 500)
+            shares.append(ink_share(alpha, word.quads[k], 1.0))
+            assert (
+                cv2.pointPolygonTest(word.polygon, tuple(map(float, word.quads[k].mean(0))), 0) > 0
+            )
+    assert np.mean(np.array(shares) >= 0.99) >= 0.9 and min(shares) > 0.95
