@@ -6,25 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_utils import Sample, Word
+from dataset_utils import DataError, Sample, Word
 from heatmap_utils import draw_heatmaps
 from stage_times import stage
 from static import constants as C
-from synth.augment import BACKGROUND, CAMERA, TEXT_MASK, augment
+from synth.augment import BACKGROUND, CAMERA, augment
 from synth.backgrounds import draw_background, draw_paper
+from synth.blocks import clip_words, draw_block, map_words, place_block, scene_area
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
-from synth.ink import apply_ink, draw_ink_style
 from synth.pages import draw_page
 from synth.placement import Placement, Spot
-from synth.plates import draw_plate
 from synth.scanner import age_paper, blend, lay_on, scan
-from synth.typeset import TextLayer, draw_style, typeset
-from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
-from synth.writer import draw_supported, is_typewriter
+from synth.warps import map_pixels, map_points, plane_homography, translation
+from synth.writer import is_typewriter
 
 SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
-SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
 @dataclass
@@ -55,6 +52,10 @@ def find_speakers(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str
         speakers[vocabulary.language] = [
             font for font in fonts if np.mean([font.supports(word) for word in words]) > 0.9
         ]
+    if not any(speakers.values()):
+        best = max(fonts, key=lambda font: np.mean([font.supports(word) for word in words]))
+        reason = next(filter(None, map(best.lacks, words)), "lacks some letters")
+        raise DataError(f"no font can draw the words; the nearest, {best.path.name}, {reason}")
     return speakers
 
 
@@ -93,13 +94,13 @@ def draw_photo_scene(
             if number >= wanted and drawn:
                 break
             near, speaker, sizes, same = _plan_block(rng, resources, drawn, signs)
-            layer, em = _draw_block(rng, *speaker, sizes)
+            layer, em = draw_block(rng, *speaker, sizes)
             if layer is None:
                 dropped += 1
                 continue
-            area = layer.alpha.size / _supersampling(em) ** 2
+            area = scene_area(layer, em)
             spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
-            block = _place_block(rng, image, spot, layer, em, spot.plane)
+            block = place_block(rng, image, spot, layer, em, spot.plane)
             if not block:
                 dropped += 1
                 continue
@@ -183,40 +184,6 @@ def _draw_page_fonts(
     return vocabulary, [font, font if same else speakers[rng.integers(len(speakers))]]
 
 
-def map_words(homography: np.ndarray, words: list[Word]) -> list[Word]:
-    """Words with all their points mapped."""
-    return [
-        Word(
-            word.text,
-            word.characters,
-            map_points(homography, word.quads),
-            map_points(homography, word.polygon),
-        )
-        for word in words
-    ]
-
-
-def clip_words(words: list[Word], size: int) -> list[Word]:
-    """Drop what lies outside the image: characters whose centre does, and words left with none.
-
-    A word cut by the border keeps its inner characters, and the polygon around them.
-    """
-    kept = []
-    for word in words:
-        if ((word.polygon >= 0) & (word.polygon <= size)).all():
-            kept.append(word)
-            continue
-        centres = word.quads.mean(1)
-        inside = ((centres > 0) & (centres < size)).all(1)
-        if not inside.any():
-            continue
-        quads = word.quads[inside]
-        characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
-        polygon = np.array([quads[0, 0], quads[-1, 1], quads[-1, 2], quads[0, 3]]).clip(0, size)
-        kept.append(Word("".join(characters), characters, quads, polygon))
-    return kept
-
-
 def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabulary, Font]:
     shares = {
         v.language: C.LANGUAGE_SHARES.get(v.language, 1.0)
@@ -227,89 +194,3 @@ def _draw_font(rng: np.random.Generator, resources: Resources) -> tuple[Vocabula
     fonts = resources.speakers[language]
     vocabulary = next(v for v in resources.vocabularies if v.language == language)
     return vocabulary, fonts[rng.integers(len(fonts))]
-
-
-@stage("text")
-def _draw_block(
-    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
-) -> tuple[TextLayer | None, float]:
-    """Set a block of a few lines, at the size of the scene or twice that for small text.
-
-    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
-    could be set) and the em in the scene, in px.
-    """
-    dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
-    if sizes is None:
-        sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
-    em = float(np.exp(rng.uniform(*np.log(sizes))))
-    line_range, word_range = (
-        (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
-    )
-    # Large lettering is short: it would not fit into the image otherwise.
-    longest = max(1, int(word_range[1] * min(1.0, 60 / em)))
-    most_lines = max(1, int(line_range[1] * min(1.0, 80 / em)))
-    case = choose(rng, C.CASE_SHARES)
-    lines = []
-    for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
-        count = rng.integers(min(word_range[0], longest), longest + 1)
-        tokens = [draw_supported(rng, font, vocabulary, case) for _ in range(count)]
-        lines.append([token for token in tokens if token])
-    style = draw_style(rng, em * _supersampling(em))
-    layer = typeset(lines, font, style)
-    if layer is not None and rng.random() < C.WEAR_PROBABILITY:
-        layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
-    return layer, em
-
-
-def _supersampling(em: float) -> int:
-    return 2 if em < SHARP_SIZE else 1
-
-
-def _place_block(
-    rng: np.random.Generator,
-    image: np.ndarray,
-    spot: Spot,
-    layer: TextLayer,
-    em: float,
-    warp: np.ndarray,
-) -> list[Word]:
-    """Warp a block, find its place and draw it into `image`; its words, none when dropped."""
-    height, width = layer.alpha.shape
-    zoom = 1 / _supersampling(em)
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - (width / 2, height / 2)
-    extent = np.ptp(map_points(warp @ scaling(zoom), corners), axis=0).max()
-    fit = min(1.0, C.LARGEST_BLOCK * image.shape[0] / extent)
-    if fit < C.SMALLEST_SHRINK:
-        return []
-    zoom, em = zoom * fit, em * fit
-    style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
-    pad = style.plate_padding + 3
-    to_scene = warp @ scaling(zoom) @ translation(-width / 2, -height / 2)
-    grow = pad / zoom
-    frame = np.array([(-grow, -grow), (width + grow, -grow), (width + grow, height + grow)])
-    frame = np.vstack([frame, (-grow, height + grow)])
-    outline = map_points(to_scene, frame)
-    words = map_words(to_scene, layer.words)
-    if not all(_legible(word) for word in words):
-        return []
-    offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
-    if offset is None:
-        return []
-    outline = outline + np.float32(offset)
-    low = np.floor(outline.min(0)).astype(int).clip(0)
-    high = np.ceil(outline.max(0)).astype(int).clip(None, image.shape[0])
-    to_region = translation(offset[0] - low[0], offset[1] - low[1]) @ to_scene
-    w, h = high - low
-    alpha = map_pixels(to_region, layer.alpha, w, h)
-    plate = draw_plate(outline - low, (w, h), style)
-    region = image[low[1] : high[1], low[0] : high[0]]
-    if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
-        return []
-    return map_words(translation(*offset), words)
-
-
-def _legible(word: Word) -> bool:
-    """Whether a person could read it: its narrowest character and its height, in px."""
-    sides = np.linalg.norm(np.roll(word.quads, -1, 1) - word.quads, axis=2)
-    narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
-    return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT

@@ -74,6 +74,23 @@ CELL_PADDING = 0.04  # of the word's ink height, added above and below for the c
 MIN_CELL_HEIGHT = 0.3  # em, so that a dash or a full stop keeps a cell that can be seen
 
 # --- Geometry --------------------------------------------------------------------------------
+CURVE_PROBABILITY = 0.12  # that a block of a scene stands on an arc, a wave or a free curve
+TURNED_LETTERS_PROBABILITY = 0.6  # that its letters are turned one by one, else bent with the curve
+CURVE_LINES = 2  # lines at most that are bent together; letters turned one by one stand on one line
+CURVE_TURN = (
+    25,
+    140,
+)  # degrees between a curve's extreme directions; below 150 none looks upside down
+CURVE_BEND = 0.34  # largest curvature times the text's height above the line; below 0.35
+CURVE_WAVES = (0.5, 1.3)  # periods of a wave
+STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
+STACK_LENGTH = (2, 11)  # letters of such a word, the second one excluded
+STACK_CAPITALS_PROBABILITY = 0.7
+ELASTIC_PROBABILITY = 0.08  # that a block is gently warped as if on cloth
+ELASTIC_WAVES = 3  # plane waves that add up to the displacement
+ELASTIC_AMPLITUDE = (0.02, 0.08)  # em, each wave's
+ELASTIC_WAVELENGTH = (2.0, 7.0)  # em
+ELASTIC_SLOPE = 0.45  # largest slope of the displacement; from 1 on it would fold
 FOCAL_LENGTH = (0.9, 2.5)  # times the image's side, one draw an image
 SMALL_ROTATION = (-6, 6)  # degrees, most blocks
 LARGE_ROTATION_PROBABILITY = 0.18

@@ -4,20 +4,22 @@ import ctypes
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import freetype
 import numpy as np
 import uharfbuzz as hb
 
 from dataset_utils import DataError
+from synth.scripts import JOINERS, SHAPED, visual_runs
 
-# Ligatures would put two characters into one glyph.
+# Ligatures would put two letters into one glyph; scripts that need shaping keep theirs.
 FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}
 LOAD_FLAGS = freetype.FT_LOAD_NO_HINTING | freetype.FT_LOAD_NO_BITMAP
+WORDS_KEPT = 256  # shaped words remembered a font: one is asked for several times in a row
 
 
-@dataclass(frozen=True)
-class Glyph:
+class Glyph(NamedTuple):
     """One shaped glyph. x, y: pen position in px (y down); advance in px; cluster: index of the
     first character that it stands for."""
 
@@ -28,6 +30,25 @@ class Glyph:
     advance: float
 
 
+class Extent(NamedTuple):
+    """The box around a glyph's ink in em, from its pen, y down."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class _Shaped:
+    """A word in font units. joined: whether its letters must not be torn apart; lacks: why the
+    font cannot draw it, None when it can."""
+
+    glyphs: list[Glyph]
+    joined: bool
+    lacks: str | None
+
+
 class Font:
     """One font file at any size."""
 
@@ -36,29 +57,34 @@ class Font:
         self.path = path
         try:
             self._face = freetype.Face(str(path))
-            self._hb_face = hb.Face(hb.Blob.from_file_path(str(path)))
-            if not self._face.is_scalable or not self._hb_face.glyph_count:
+            face = hb.Face(hb.Blob.from_file_path(str(path)))
+            if not self._face.is_scalable or not face.glyph_count:
                 raise ValueError("no outlines in it")
+            self._scripts = {hb.ot_tag_to_script(tag) for tag in face.get_table_script_tags("GSUB")}
         except Exception as error:  # both libraries raise kinds of their own
             raise DataError(f"{path}: not a usable font ({error})") from None
+        self._units = self._face.units_per_EM
+        self._hb_font = hb.Font(face)
+        self._hb_font.scale = (self._units, self._units)
         self._size = None
-        self._ink = {}
+        self._extents = {}
+        self._shaped = functools.lru_cache(WORDS_KEPT)(self._shape)
 
     @property
     def name(self) -> str:
         return self.path.stem
 
     def supports(self, text: str) -> bool:
-        """True when every character has a glyph with ink (a cmap entry is no proof of ink)."""
-        return all(self._has_ink(character) for character in text)
+        """True when every character gets a glyph with ink, and the rules for its script."""
+        return self.lacks(text) is None
 
-    def _has_ink(self, character: str) -> bool:
-        if character not in self._ink:
-            index = self._face.get_char_index(character)
-            if index:
-                self._face.load_glyph(index, freetype.FT_LOAD_NO_SCALE)
-            self._ink[character] = bool(index) and self._face.glyph.outline.n_points > 0
-        return self._ink[character]
+    def lacks(self, text: str) -> str | None:
+        """What the font misses for `text`, in words; None when nothing."""
+        return self._shaped(text).lacks
+
+    def joins(self, text: str) -> bool:
+        """Whether the letters of `text` are joined or built into syllables, as in Arabic."""
+        return self._shaped(text).joined
 
     def set_size(self, size: float) -> None:
         """Set the em's size in px for shape() and bitmap()."""
@@ -67,22 +93,55 @@ class Font:
             return
         self._size = size64
         self._face.set_char_size(size64, size64, 72, 72)
-        self._hb_font = hb.Font(self._hb_face)
-        self._hb_font.scale = (size64, size64)
         self._bitmaps = {}
 
     def shape(self, text: str) -> list[Glyph]:
-        """Shape `text` at the size set: glyphs in visual order with pen positions from 0."""
-        buffer = hb.Buffer()
-        buffer.add_str(text)
-        buffer.guess_segment_properties()
-        hb.shape(self._hb_font, buffer, FEATURES)
-        glyphs, pen = [], 0
-        for info, pos in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
-            x, y = (pen + pos.x_offset) / 64, -pos.y_offset / 64
-            glyphs.append(Glyph(info.codepoint, info.cluster, x, y, pos.x_advance / 64))
-            pen += pos.x_advance
-        return glyphs
+        """Shape `text` at the size set: glyphs from left to right with pen positions from 0."""
+        k = self._size / 64 / self._units
+        return [
+            Glyph(index, cluster, x * k, y * k, advance * k)
+            for index, cluster, x, y, advance in self._shaped(text).glyphs
+        ]
+
+    def _shape(self, text: str) -> _Shaped:
+        glyphs, pen, scripts = [], 0, set()
+        for start, end, backwards in visual_runs(text):
+            buffer = hb.Buffer()
+            buffer.add_str(text[start:end])
+            buffer.guess_segment_properties()
+            buffer.direction = "rtl" if backwards else "ltr"
+            scripts.add(buffer.script)
+            hb.shape(self._hb_font, buffer, {} if buffer.script in SHAPED else FEATURES)
+            for info, pos in zip(buffer.glyph_infos, buffer.glyph_positions or (), strict=True):
+                x, y, cluster = pen + pos.x_offset, -pos.y_offset, start + info.cluster
+                glyphs.append(Glyph(info.codepoint, cluster, x, y, pos.x_advance))
+                pen += pos.x_advance
+        return _Shaped(glyphs, bool(scripts & SHAPED.keys()), self._missing(text, glyphs, scripts))
+
+    def _missing(self, text: str, glyphs: list[Glyph], scripts: set[str]) -> str | None:
+        for script in scripts & SHAPED.keys() - self._scripts:
+            return f"has no shaping rules for {SHAPED[script]}"
+        inked = {glyph.cluster for glyph in glyphs if self.extent(glyph.index)}
+        for glyph in glyphs:
+            character = text[glyph.cluster]
+            if not glyph.index or (glyph.cluster not in inked and character not in JOINERS):
+                return f"has no ink for {character!r}"
+        return None if inked else "is asked for nothing"
+
+    def extent(self, index: int) -> Extent | None:
+        """The box around a glyph's ink; None without ink (a cmap entry is no proof of ink)."""
+        if index not in self._extents:
+            self._extents[index] = None
+            try:
+                self._face.load_glyph(index, freetype.FT_LOAD_NO_SCALE)
+                box, em = self._face.glyph._FT_GlyphSlot.contents.metrics, self._units
+            except freetype.FT_Exception:  # a damaged outline
+                return None
+            if box.width > 0 and box.height > 0:
+                left, top = box.horiBearingX / em, -box.horiBearingY / em
+                extent = Extent(left, top, left + box.width / em, top + box.height / em)
+                self._extents[index] = extent
+        return self._extents[index]
 
     def bitmap(self, index: int) -> tuple[np.ndarray, int, int]:
         """Draw a glyph with its pen at an integer position.
@@ -91,16 +150,35 @@ class Font:
         from the pen, in px, y down. Without ink the bitmap is empty.
         """
         if index not in self._bitmaps:
-            self._face.load_glyph(index, LOAD_FLAGS | freetype.FT_LOAD_RENDER)
-            slot = self._face.glyph
-            # The binding's own `buffer` copies byte by byte, four times slower.
-            raw = slot._FT_GlyphSlot.contents.bitmap
-            pixels = np.zeros((0, 0), np.uint8)
-            if raw.rows and raw.width:
-                flat = ctypes.cast(raw.buffer, ctypes.POINTER(ctypes.c_ubyte))
-                pixels = np.ctypeslib.as_array(flat, (raw.rows, raw.pitch))[:, : raw.width].copy()
-            self._bitmaps[index] = (pixels, slot.bitmap_left, -slot.bitmap_top)
+            self._bitmaps[index] = self._render(index)
         return self._bitmaps[index]
+
+    def turned_bitmap(
+        self, index: int, angle: float, x: float, y: float
+    ) -> tuple[np.ndarray, int, int]:
+        """Draw a glyph turned clockwise by `angle` (radians) about its pen, which is at (x, y) px.
+
+        Returns its coverage and its left column and top row, as bitmap() does.
+        """
+        cos, sin = (round(f(angle) * 0x10000) for f in (np.cos, np.sin))
+        # FreeType's y runs upwards, in 1/64 px.
+        pen = freetype.Vector(round(x * 64), round(-y * 64))
+        self._face.set_transform(freetype.Matrix(cos, sin, -sin, cos), pen)
+        try:
+            return self._render(index)
+        finally:
+            self._face.set_transform(freetype.Matrix(0x10000, 0, 0, 0x10000), freetype.Vector(0, 0))
+
+    def _render(self, index: int) -> tuple[np.ndarray, int, int]:
+        self._face.load_glyph(index, LOAD_FLAGS | freetype.FT_LOAD_RENDER)
+        slot = self._face.glyph._FT_GlyphSlot.contents
+        # The binding's own `buffer` copies byte by byte, four times slower.
+        raw = slot.bitmap
+        pixels = np.zeros((0, 0), np.uint8)
+        if raw.rows and raw.width:
+            flat = ctypes.string_at(raw.buffer, raw.rows * raw.pitch)
+            pixels = np.frombuffer(flat, np.uint8).reshape(raw.rows, raw.pitch)[:, : raw.width]
+        return pixels, slot.bitmap_left, -slot.bitmap_top
 
     @functools.cached_property
     def space(self) -> float:
@@ -109,7 +187,7 @@ class Font:
         if not index:
             return 0.25
         self._face.load_glyph(index, freetype.FT_LOAD_NO_SCALE)
-        return self._face.glyph.advance.x / self._face.units_per_EM or 0.25
+        return self._face.glyph.advance.x / self._units or 0.25
 
 
 def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:

@@ -1,13 +1,55 @@
-"""Geometry: homographies of planes seen by a camera, applied to points and to pixels alike."""
+"""Geometry: where the text's own plane lies in the image, for points and for pixels alike.
+
+A Warp is a chain of bends (curve, elastic) within the plane and one homography of the plane.
+Parameters are drawn once; points go forwards, pixels are fetched backwards through the same map, in
+a single interpolation. Coordinates are continuous, y down (a pixel's centre is at +0.5).
+"""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from stage_times import stage
 from static import constants as C
+from synth.bends import Curve, Elastic
 
 CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres to continuous
 FROM_CENTRE = np.linalg.inv(CENTRE)
+STEP = 4  # px; the backward map of bent text is computed this often, and linear in between
+
+
+@dataclass(frozen=True)
+class Warp:
+    """The map of a layer into the image: the bends, in their order, and then the homography."""
+
+    homography: np.ndarray
+    bends: tuple[Curve | Elastic, ...] = ()
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Map points (..., 2) of the layer into the image; float32 of the same shape."""
+        for bend in self.bends:
+            points = bend.points(points)
+        return map_points(self.homography, points)
+
+    def pixels(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Warp the layer's pixels (H, W) into (height, width); outside is 0."""
+        if not self.bends:
+            return map_pixels(self.homography, pixels, width, height)
+        # One node beyond each border, so that the interpolation needs no extrapolation.
+        columns, rows = -(-width // STEP) + 2, -(-height // STEP) + 2
+        nodes = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1)
+        nodes = map_points(np.linalg.inv(self.homography), (nodes - 0.5) * STEP)
+        for bend in reversed(self.bends):
+            nodes = bend.sources(nodes)
+        nodes = (nodes - 0.5).astype(np.float32)
+        dense = cv2.resize(nodes, (columns * STEP, rows * STEP), interpolation=cv2.INTER_LINEAR)
+        dense = dense[STEP : STEP + height, STEP : STEP + width]
+        return cv2.remap(pixels, dense, None, cv2.INTER_LINEAR)
+
+    def then(self, homography: np.ndarray) -> "Warp":
+        """This map followed by a homography."""
+        return Warp(homography @ self.homography, self.bends)
 
 
 def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.ndarray:

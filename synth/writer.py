@@ -53,7 +53,7 @@ class Writer:
             token = kind or draw_supported(self.rng, font, self.vocabulary, self.case)
             if token is None:
                 break
-            if number == words - 1 and font.supports(end):
+            if end and number == words - 1 and font.supports(end):
                 token += end
             advance = sum(glyph.advance + max(tracking, 0) for glyph in font.shape(token))
             if advance > room:

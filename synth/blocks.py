@@ -1,0 +1,221 @@
+"""Blocks of text: set, bent, mapped into the scene with all their points, and drawn there."""
+
+import numpy as np
+import shapely
+
+from dataset_utils import Word
+from stage_times import stage
+from static import constants as C
+from synth.augment import TEXT_MASK, augment
+from synth.bends import draw_curve, draw_elastic
+from synth.content import Vocabulary, choose
+from synth.fonts import Font
+from synth.ink import apply_ink, draw_ink_style
+from synth.placement import Spot
+from synth.plates import draw_plate
+from synth.typeset import (
+    TextLayer,
+    TextStyle,
+    draw_style,
+    outline_of_cells,
+    typeset,
+    typeset_on_curve,
+    typeset_stack,
+)
+from synth.warps import Warp, scaling, translation
+from synth.writer import draw_supported
+
+SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
+
+
+@stage("text")
+def draw_block(
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
+) -> tuple[TextLayer | None, float]:
+    """Set a block of a few lines, at the size of the scene or twice that for small text.
+
+    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
+    could be set) and the em in the scene, in px.
+    """
+    dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
+    if sizes is None:
+        sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
+    em = float(np.exp(rng.uniform(*np.log(sizes))))
+    lines = _draw_lines(rng, vocabulary, font, em, dense)
+    style = draw_style(rng, em * _supersampling(em))
+    form = "straight" if dense else choose(rng, _form_shares())
+    layer = _SETTERS[form](rng, lines, font, style)
+    if layer is not None and rng.random() < C.ELASTIC_PROBABILITY:
+        layer.bends += (draw_elastic(rng, style.size),)
+    if layer is not None and rng.random() < C.WEAR_PROBABILITY:
+        layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
+    return layer, em
+
+
+def _draw_lines(
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, em: float, dense: bool
+) -> list[list[str]]:
+    line_range, word_range = (
+        (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
+    )
+    # Large lettering is short: it would not fit into the image otherwise.
+    longest = max(1, int(word_range[1] * min(1.0, 60 / em)))
+    most_lines = max(1, int(line_range[1] * min(1.0, 80 / em)))
+    case = choose(rng, C.CASE_SHARES)
+    lines = []
+    for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
+        count = rng.integers(min(word_range[0], longest), longest + 1)
+        tokens = [draw_supported(rng, font, vocabulary, case) for _ in range(count)]
+        lines.append([token for token in tokens if token])
+    return lines
+
+
+def _supersampling(em: float) -> int:
+    return 2 if em < SHARP_SIZE else 1
+
+
+def scene_area(layer: TextLayer, em: float) -> float:
+    """px^2 that a block covers in the scene, before its plane is tilted."""
+    return layer.alpha.size / _supersampling(em) ** 2
+
+
+def _form_shares() -> dict[str, float]:
+    bent = C.CURVE_PROBABILITY + C.STACK_PROBABILITY
+    return {
+        "straight": max(0.0, 1 - bent),
+        "curve": C.CURVE_PROBABILITY,
+        "stack": C.STACK_PROBABILITY,
+    }
+
+
+def _set_curve(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+    """A line on a guide curve with its letters turned, or a few lines bent as a whole."""
+    turned = rng.random() < C.TURNED_LETTERS_PROBABILITY
+    if turned and not any(font.joins(text) for text in lines[0]):
+        return typeset_on_curve(rng, lines[0], font, style)
+    layer = typeset(lines[: C.CURVE_LINES], font, style)
+    if layer is not None:
+        height, width = layer.alpha.shape
+        layer.bends = (draw_curve(rng, (width / 2, height / 2), width, height / 2),)
+    return layer
+
+
+def _set_stack(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+    """The first word that can be read from top to bottom, else the lines as they are."""
+    for word in (word for line in lines for word in line):
+        if len(word) in range(*C.STACK_LENGTH) and word.isalnum() and not font.joins(word):
+            capitals = word.upper() if rng.random() < C.STACK_CAPITALS_PROBABILITY else word
+            return typeset_stack(capitals if font.supports(capitals) else word, font, style)
+    return typeset(lines, font, style)
+
+
+_SETTERS = {
+    "straight": lambda rng, lines, font, style: typeset(lines, font, style),
+    "curve": _set_curve,
+    "stack": _set_stack,
+}
+
+
+def place_block(
+    rng: np.random.Generator,
+    image: np.ndarray,
+    spot: Spot,
+    layer: TextLayer,
+    em: float,
+    plane: np.ndarray,
+) -> list[Word]:
+    """Warp a block, find its place and draw it into `image`; its words, none when dropped.
+
+    em: px in the scene; plane: homography of the plane that it lies on, about the origin.
+    """
+    zoom = 1 / _supersampling(em)
+    to_scene = _layer_to_scene(layer, plane, zoom)
+    extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
+    fit = min(1.0, C.LARGEST_BLOCK * image.shape[0] / extent)
+    if fit < C.SMALLEST_SHRINK:
+        return []
+    if fit < 1:
+        zoom, em = zoom * fit, em * fit
+        to_scene = _layer_to_scene(layer, plane, zoom)
+    words = map_words(to_scene, layer.words)
+    if not _legible(words):
+        return []
+    style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
+    outline = to_scene.points(_grown_frame(layer, (style.plate_padding + 3) / zoom, em / zoom))
+    offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
+    if offset is None:
+        return []
+    outline = outline + np.float32(offset)
+    low = np.floor(outline.min(0)).astype(int).clip(0)
+    high = np.ceil(outline.max(0)).astype(int).clip(None, image.shape[0])
+    w, h = high - low
+    to_region = to_scene.then(translation(offset[0] - low[0], offset[1] - low[1]))
+    alpha = to_region.pixels(layer.alpha, w, h)
+    plate = draw_plate(outline - low, (w, h), style)
+    region = image[low[1] : high[1], low[0] : high[0]]
+    if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
+        return []
+    return map_words(translation(*offset), words)
+
+
+def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
+    height, width = layer.alpha.shape
+    return Warp(plane @ scaling(zoom) @ translation(-width / 2, -height / 2), layer.bends)
+
+
+def _grown_frame(layer: TextLayer, grow: float, size: float) -> np.ndarray:
+    """The block's outline (k, 2) in the layer, grown by `grow` px; with points close enough for its
+    bends. size: px of the layer an em."""
+    shape = shapely.Polygon(layer.frame)
+    if grow:
+        shape = shapely.buffer(shape, grow, join_style="mitre")
+    if layer.bends:
+        shape = shapely.segmentize(shape, size / 2)
+    return shapely.get_coordinates(shape.exterior)[:-1]
+
+
+def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
+    """Words with all their points mapped, by a Warp or by a homography."""
+    warp = warp if isinstance(warp, Warp) else Warp(warp)
+    if not words:
+        return []
+    parts = [points for word in words for points in (word.quads.reshape(-1, 2), word.polygon)]
+    mapped = warp.points(np.concatenate(parts))
+    parts = np.split(mapped, np.cumsum([len(points) for points in parts])[:-1])
+    result = []
+    for word, quads, polygon in zip(words, parts[::2], parts[1::2], strict=True):
+        quads = quads.reshape(-1, 4, 2)
+        if warp.bends:
+            polygon = outline_of_cells(quads)
+        result.append(Word(word.text, word.characters, quads, polygon))
+    return result
+
+
+def clip_words(words: list[Word], size: int) -> list[Word]:
+    """Drop what lies outside the image: characters whose centre does, and words left with none.
+
+    A word cut by the border keeps its inner characters, and what of the polygon around them lies
+    within the image.
+    """
+    kept = []
+    for word in words:
+        if ((word.polygon >= 0) & (word.polygon <= size)).all():
+            kept.append(word)
+            continue
+        centres = word.quads.mean(1)
+        inside = ((centres > 0) & (centres < size)).all(1)
+        if not inside.any():
+            continue
+        quads = word.quads[inside]
+        characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
+        polygon = outline_of_cells(quads).clip(0, size)
+        kept.append(Word("".join(characters), characters, quads, polygon))
+    return kept
+
+
+def _legible(words: list[Word]) -> bool:
+    """Whether a person could read them: their narrowest character and their lowest, in px."""
+    quads = np.concatenate([word.quads for word in words])
+    sides = np.linalg.norm(np.roll(quads, -1, 1) - quads, axis=2)
+    narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
+    return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT
