@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from character_utils import split_characters
 
+from character_utils import FOREGROUND, split_characters
 from dataset_utils import Word
 from static import constants as C
 
@@ -37,6 +37,7 @@ def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
 
     polygon: (k, 2) px, clockwise from the top left corner as one reads.
     """
+    polygon = enclosing_quad(polygon) if len(polygon) % 2 else polygon  # an outline has two sides
     frame = polygon if len(polygon) == 4 else enclosing_quad(polygon)
     sides = np.linalg.norm(np.roll(frame, -1, 0) - frame, axis=1)
     width, height = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
@@ -81,28 +82,44 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
     don't-care when nothing was.
     """
     letters = [letter for letter in word.text if not letter.isspace()]
-    quads = split_characters(textmap.astype(np.float32) / 255, crop.polygon, len(letters) or None)
-    confidence = LOWEST
-    if letters:
-        known, found = len(letters), len(quads)
+    quads = split_characters(textmap, crop.polygon)
+    known, found, confidence = len(letters), len(quads), LOWEST
+    if known:
         confidence = (known - min(known, abs(known - found))) / known
         if confidence <= LOWEST:
             quads, confidence = cut_evenly(crop.polygon, known), LOWEST
-    if not len(quads):
-        return Word(word.text, [], word.quads, word.polygon, True)
-    texts = letters if len(letters) == len(quads) else [""] * len(quads)
-    return Word(word.text, texts, _map(crop.to_image, quads), word.polygon, False, confidence)
+        elif known != found:
+            quads = split_characters(textmap, crop.polygon, known)
+    elif not _has_ink(textmap, crop.polygon):
+        return Word(word.text, [], word.quads[:0], word.polygon, True)
+    texts = letters or [""] * len(quads)
+    quads = _map(crop.to_image, _linked_downwards(quads))
+    return Word(word.text, texts, quads, word.polygon, False, confidence)
+
+
+def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:
+    """Whether the map has a character's peak within the box around a polygon."""
+    (left, top), (right, bottom) = polygon.min(0).astype(int), np.ceil(polygon.max(0)).astype(int)
+    return bool(textmap[top:bottom, left:right].max() >= 255 * FOREGROUND)
+
+
+def _linked_downwards(quads: np.ndarray) -> np.ndarray:
+    """Quads of letters one below the other start at their top right corner, so that
+    heatmap_utils.affinity_quads joins them; others stay."""
+    if len(quads) < 2:
+        return quads
+    step = quads[-1].mean(0) - quads[0].mean(0)
+    right, down = (quads[:, 1] - quads[:, 0]).mean(0), (quads[:, 3] - quads[:, 0]).mean(0)
+    is_stack = abs(step @ down) * np.linalg.norm(right) > abs(step @ right) * np.linalg.norm(down)
+    return np.roll(quads, -1, axis=1) if is_stack else quads
 
 
 def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:
     """Cut a word's outline into equal parts along its reading direction: (parts, 4, 2).
 
     The first half of the polygon's points is its upper side, the second its lower one, backwards;
-    a tall upright outline is cut downwards.
+    a tall upright outline is cut downwards. polygon: (2K, 2).
     """
-    polygon = np.asarray(polygon, np.float32)
-    if len(polygon) % 2:
-        polygon = enclosing_quad(polygon)
     half = len(polygon) // 2
     upper, lower = polygon[:half], polygon[: half - 1 : -1]
     if len(polygon) == 4 and parts > 1 and _is_tall(polygon):

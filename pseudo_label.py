@@ -70,14 +70,14 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    from detection_utils import choose_model, fingerprint
+    from detection_utils import choose_model, hash_model
 
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     settings = {
         "input_dir": str(args.input_dir.resolve()),
-        "model": fingerprint(model_dir),
+        "model": hash_model(model_dir),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,

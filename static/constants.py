@@ -259,7 +259,9 @@ WEAR_DROPOUT = 0.05  # share of a spotted letter's pixels
 # --- Camera: in this order, over the whole image -----------------------------------------------
 SHADOW_PATCH_PROBABILITY = 0.1  # the shadow of something outside the picture
 SHADOW_PATCHES = (1, 2)  # how many
-SHADOW_PATCH_INTENSITY = (0.3, 0.5)  # of the light that is taken away
+SHADOW_PATCH_INTENSITY = (0.25, 0.55)  # of the light that is taken away
+SHADOW_PATCH_WIDTH = (0.15, 0.7)  # of the side, of the band in shadow
+SHADOW_PATCH_SOFTNESS = (0.05, 0.3)  # of the side, of its edges
 FLARE_PROBABILITY = 0.06  # glow of a light, and its rings
 FLARE_STRENGTH = (40, 130)  # grey levels at its centre
 FLARE_RADIUS = (0.1, 0.5)  # of the side
@@ -273,7 +275,7 @@ COLOUR_SHARES = {
     "negative": 0.06,
 }
 BRIGHTNESS, CONTRAST = (-0.3, 0.3), (-0.3, 0.3)  # of the full range; of the image's own contrast
-GAMMA = (60, 150)  # percent; lower is lighter
+GAMMA = (60, 130)  # percent; lower is lighter
 COLOUR_TEMPERATURE = (3000, 15000)  # kelvin, of the light
 COLOUR_CAST = (-20, 20)  # grey levels added to each of red, green and blue
 GREY_PROBABILITY = 0.07

@@ -1,0 +1,199 @@
+"""Weak supervision: characters from words, with a network that sees perfect maps."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import shapely
+from conftest import SIZE, assert_refused, run, run_well
+
+from dataset_utils import Word, read_samples, read_triplet
+from heatmap_utils import affinity_quads, draw_heatmaps
+from label_utils import LOWEST, cut_evenly, label_images
+from piece_utils import cut_pieces
+
+
+def cells(count, width, height):
+    """A straight word's character cells (count, 4, 2) from (0, 0) on, px."""
+    edges = np.arange(count + 1) * width
+    return np.array(
+        [
+            [(a, 0), (b, 0), (b, height), (a, height)]
+            for a, b in zip(edges[:-1], edges[1:], strict=True)
+        ]
+    ).astype(np.float32)
+
+
+def turned(points, degrees, centre):
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return (points @ turn + centre).astype(np.float32)
+
+
+def on_arc(quads, radius, centre):
+    """Cells bent onto a circle, their upper sides outwards."""
+    angle, distance = quads[..., 0] / radius, radius - quads[..., 1]
+    return np.stack([np.sin(angle) * distance, -np.cos(angle) * distance], -1).astype(
+        np.float32
+    ) + np.float32(centre)
+
+
+def word_of(text, quads):
+    outline = np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, [2, 3]].reshape(-1, 2)])
+    return Word(text, list(text), quads, outline)
+
+
+def identity(batch):
+    """A network for images that are their own character map."""
+    return np.stack([batch[..., 0], np.zeros_like(batch[..., 0])], 1)
+
+
+def label(words, size=400):
+    """The words labelled from a picture of their perfect character map, without their cells."""
+    picture = draw_heatmaps([word.quads for word in words], size, size)[0]
+    bare = [Word(w.text, [], w.quads[:0], w.polygon, w.ignore) for w in words]
+    return label_images([np.repeat(picture[..., None], 3, 2)], [bare], identity, 4)[0]
+
+
+def overlap(first, second):
+    a, b = shapely.Polygon(first), shapely.Polygon(second)
+    return a.intersection(b).area / a.union(b).area
+
+
+@pytest.mark.parametrize(
+    "quads",
+    [
+        turned(cells(6, 16, 28), 0, (40, 60)),
+        turned(cells(6, 16, 28), 30, (40, 60)),
+        turned(cells(6, 16, 28), 180, (200, 160)),
+        turned(cells(1, 16, 28), 10, (40, 60)),
+        on_arc(cells(9, 20, 34), 150, (120, 220)),
+    ],
+    ids=["level", "oblique", "upside down", "one letter", "arc"],
+)
+def test_characters_of_perfect_maps(quads):
+    word = word_of("abcdefghi"[: len(quads)], quads)
+    (found,) = label([word])
+    assert found.confidence == 1 and found.characters == word.characters and not found.ignore
+    np.testing.assert_array_equal(found.polygon, word.polygon)
+    shares = [overlap(a, b) for a, b in zip(found.quads, quads, strict=True)]
+    assert min(shares) > 0.6 and np.mean(shares) > 0.75
+
+
+def test_letters_one_below_the_other_are_linked():
+    upright = np.array(
+        [[(60, y), (86, y), (86, y + 30), (60, y + 30)] for y in range(40, 190, 30)], np.float32
+    )
+    true = np.roll(upright, -1, axis=1)  # as the generator has them: from the top right corner
+    word = Word(
+        "abcde", list("abcde"), true, np.float32([(60, 40), (86, 40), (86, 190), (60, 190)])
+    )
+    (found,) = label([word])
+    assert found.confidence == 1
+    assert np.mean([overlap(a, b) for a, b in zip(found.quads, true, strict=True)]) > 0.75
+    links = [shapely.Polygon(quad).area for quad in affinity_quads(found.quads)]
+    assert min(links) > 50
+
+
+def test_confidence_follows_the_count():
+    quads = turned(cells(6, 16, 28), 0, (40, 60))
+    seen = word_of("abcdef", quads)
+    for text, confidence in (
+        ("abcdefgh", 6 / 8),
+        ("abcde", 4 / 5),
+        ("a" * 14, LOWEST),
+        ("a", LOWEST),
+    ):
+        (found,) = label([Word(text, [], quads[:0], seen.polygon), seen])[:1]
+        assert found.confidence == pytest.approx(confidence)
+        assert len(found.quads) == len(text) and found.characters == list(text)
+    evenly = label([Word("a" * 14, [], quads[:0], seen.polygon), seen])[0].quads
+    np.testing.assert_allclose(evenly, cut_evenly(seen.polygon, 14), atol=0.1)
+
+
+def test_words_without_text_and_without_ink():
+    quads = turned(cells(6, 16, 28), 0, (40, 60))
+    seen = word_of("abcdef", quads)
+    unread, ignored = (
+        Word("", [], quads[:0], seen.polygon),
+        Word("abcdef", [], quads[:0], seen.polygon, True),
+    )
+    empty = Word("", [], quads[:0], seen.polygon + 150)
+    flat = Word("ab", [], quads[:0], np.float32([(5, 5), (9, 5), (9, 5.2), (5, 5.2)]))
+    found = label([unread, ignored, empty, flat, seen])
+    assert len(found[0].quads) == 6 and found[0].confidence == LOWEST and not found[0].ignore
+    assert [len(word.quads) for word in found[1:4]] == [0, 0, 0]
+    assert all(word.ignore for word in found[1:4])
+
+
+def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
+    image = np.random.default_rng(0).integers(0, 255, (300, 500, 3)).astype(np.uint8)
+    words = [
+        word_of("abcd", turned(cells(4, 10, 20), 0, (30, 30))),
+        word_of("abcd", turned(cells(4, 10, 20), 0, (180, 130))),
+    ]
+    pieces = cut_pieces(image, words, 200)
+    whole, *tiles = pieces
+    assert whole[0].shape == (120, 200, 3) and len(whole[1]) == 2
+    np.testing.assert_allclose(whole[1][0].quads, words[0].quads * 0.4)
+    assert len(tiles) == 6 and all(tile.shape == (200, 200, 3) for tile, _ in tiles)
+    covered, kept = np.zeros((300, 500), bool), 0
+    for tile, own in tiles:
+        view = np.lib.stride_tricks.sliding_window_view(image[..., 0], (200, 200))
+        (top, left), *_ = np.argwhere((view[:, :, 0, :5] == tile[0, :5, 0]).all(2))
+        np.testing.assert_array_equal(tile, image[top : top + 200, left : left + 200])
+        covered[top : top + 200, left : left + 200] = True
+        for word in own:
+            if word.ignore:
+                assert not len(word.quads)
+                assert (word.polygon >= 0).all() and (word.polygon <= 200).all()
+            else:
+                kept += 1
+                near = [abs(word.quads + (left, top) - known.quads).max() for known in words]
+                assert min(near) < 1e-3
+    assert covered.all() and kept >= 2
+    assert cut_pieces(image, words, 500) == [(image, words)]
+
+
+def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
+    source = shutil.copytree(triplets, tmp_path / "words")
+    samples = read_samples(source)[0]
+    samples[0].image_path.write_bytes(b"damaged")
+    for name in ("character_heatmaps", "affinity_heatmaps"):
+        shutil.rmtree(source / name)
+    command = ("pseudo_label.py", "--input_dir", source, "--model_dir", model_dir)
+    command += ("--piece_size", SIZE, "--chunk_size", 3, "--batch_size", 4, "--device", "cpu")
+    folder = tmp_path / "labelled"
+    result = run_well(*command, "--save_folder", folder)
+    assert samples[0].file in result.stderr and "left out: 1" in result.stdout
+    made, problems = read_samples(folder)
+    assert len(made) == len(samples) - 1 and not problems
+    for sample in made:
+        maps = read_triplet(sample)[1]
+        quads = [word.quads for word in sample.words]
+        # The annotations are rounded to 1/100 px: at its rim a Gaussian falls from 11 to 0.
+        difference = abs(maps.astype(int) - draw_heatmaps(quads, SIZE, SIZE))
+        assert difference.max() <= 12 and (difference > 2).mean() < 1e-3
+        for word in sample.words:
+            assert word.ignore or (len(word.quads) and LOWEST <= word.confidence <= 1)
+    before = {path: path.stat().st_mtime_ns for path in (folder / "images").iterdir()}
+    (folder / "annotations" / "00001.jsonl").unlink()
+    run_well(*command, "--save_folder", folder)
+    touched = [p for p, time in before.items() if p.stat().st_mtime_ns != time]
+    assert len(touched) == 3 and len(read_samples(folder)[0]) == len(made)
+    output = tmp_path / "trained"
+    run_well(
+        *("train.py", "--input_dir", triplets, folder, "--mix", 2, 1, "--output_dir", output),
+        *("--model_name_or_path", model_dir, "--image_size", SIZE, "--max_steps", 1),
+        *("--per_device_train_batch_size", 2, "--dataloader_num_workers", 0, "--use_cpu", True),
+    )
+    assert json.loads((output / "train_results.json").read_text())["train_loss"] > 0
+
+
+def test_bad_input_is_one_line(triplets, model_dir, tmp_path):
+    command = ("pseudo_label.py", "--save_folder", tmp_path / "out", "--input_dir")
+    assert_refused(run(*command, tmp_path / "none", "--model_dir", model_dir), "no such folder")
+    assert_refused(run(*command, triplets, "--model_dir", tmp_path), "train.py")
+    assert_refused(run(*command, tmp_path, "--model_dir", model_dir), "not a data set")
+    assert not (tmp_path / "out").exists()
