@@ -102,9 +102,10 @@ def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
     letters |= set(string.digits + string.punctuation)
     damaged = [font for font in fonts if not draws(font, letters)]
     problems += [f"{font.path}: a damaged font" for font in damaged]
-    speakers = find_speakers(vocabularies, [font for font in fonts if font not in damaged])
-    if not any(speakers.values()):
-        raise DataError(f"no sound font in {args.fonts} has the letters of {args.words}")
+    sound = [font for font in fonts if font not in damaged]
+    if not sound:
+        raise DataError(f"no sound font in {args.fonts}; {problems[0]}")
+    speakers = find_speakers(vocabularies, sound)
     used = [font for font in fonts if any(font in group for group in speakers.values())]
     problems += [
         f"{font.path}: lacks letters of {args.words}"

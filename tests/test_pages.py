@@ -83,11 +83,12 @@ def test_strokes_by_hand_keep_away_from_words(resources, monkeypatch):
 def test_words_in_stamps_are_labelled(resources, monkeypatch):
     monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"letter": 1})
     monkeypatch.setattr(C, "PAGE_FONT_SIZE", (11, 12))
+    force(monkeypatch, ["STAMP"], 1)
     counts = {}
     for probability in (0, 1):
         monkeypatch.setattr(C, "STAMP_TEXT_PROBABILITY", probability)
         found = 0
-        for seed in range(12):
+        for seed in range(40):
             page = lay_out(resources, seed)
             for word in page.words:
                 x, y = word.polygon.mean(0).astype(int)
@@ -98,9 +99,10 @@ def test_words_in_stamps_are_labelled(resources, monkeypatch):
 
 @pytest.mark.parametrize("name", STROKES)
 def test_a_stroke_can_be_turned_off(name, resources, monkeypatch):
-    on = [lay_out(resources, seed) for seed in range(6)]
+    force(monkeypatch, [name], 1)
+    on = [lay_out(resources, seed) for seed in range(20)]
     force(monkeypatch, [name], 0)
-    off = [lay_out(resources, seed) for seed in range(6)]
+    off = [lay_out(resources, seed) for seed in range(20)]
     layers = {"STAMP": "stamps", "NUMBERING": "text", "SCRIBBLE": "rules"}[name]
     before, after = (sum(int(getattr(p, layers).sum()) for p in group) for group in (on, off))
     assert after < before

@@ -30,7 +30,7 @@ def own_data(data, tmp_path):
 
 def word(left, top, right, bottom, **more):
     polygon = np.float32([(left, top), (right, top), (right, bottom), (left, bottom)])
-    return Word("", [], np.zeros((0, 4, 2), np.float32), polygon, **more)
+    return Word("a", ["a"], polygon[None], polygon, **more)
 
 
 # --- Weights ---------------------------------------------------------------------------------
@@ -59,6 +59,9 @@ def test_weights_are_drawn_where_the_annotations_say(tmp_path):
     assert abs(found.astype(int).sum() - expected.astype(int).sum()) < 0.005 * 255 * 200 * 200
     sample.words = words[:1]
     assert draw_weights(sample, 200) is None
+    # The maps lack a word whose characters are not known: it does not count.
+    sample.words = [Word("a", [], words[0].quads[:0], words[0].polygon)]
+    assert (draw_weights(sample, 200)[10:15, 10:35] == 0).all()
 
 
 def test_crops_move_weights_with_the_maps(data):

@@ -28,12 +28,14 @@ HERE = DetectionSettings(long_side=SIZE)
 
 @pytest.fixture
 def scorer(triplets, tmp_path):
-    """Scores of settings on the triplets' own maps, made fainter: too faint for the defaults."""
+    """Scores of settings on the triplets' own maps, each fainter than the next, and all of them too
+    faint for the defaults."""
     samples = read_samples(triplets)[0]
     folder = tune_maps.MapFolder(tmp_path / "maps")
     folder.path.mkdir()
     for number, sample in enumerate(samples):
-        np.save(folder.file(number), read_triplet(sample)[1] // 2)
+        share = 0.3 + 0.35 * number / len(samples)
+        np.save(folder.file(number), (read_triplet(sample)[1] * share).astype(np.uint8))
     return tune_utils.Scorer({SIZE: folder}, list(range(len(samples))), samples)
 
 
