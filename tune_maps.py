@@ -5,6 +5,7 @@ whose name tells the model, the images and the size. Each file appears whole or 
 that was stopped goes on, and several processes that start together share the images.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -107,8 +108,9 @@ def predict_maps(
 def _delete_unused(work: Path, key: str) -> None:
     """Delete other maps that no run has used for a while; another process may need younger ones."""
     for old in work.glob(PREFIX + "*"):
-        if old.name != PREFIX + key and time.time() - old.stat().st_mtime > KEPT:
-            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # that process may just have deleted it
+            if old.name != PREFIX + key and time.time() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _read(sample: Sample) -> np.ndarray:

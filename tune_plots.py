@@ -216,7 +216,7 @@ def draw_before_after(
     From the image that gains most to the one that loses most, evenly spaced between.
     """
     for old in folder.glob("before_after_*.png"):
-        old.unlink()
+        old.unlink(missing_ok=True)  # another process may share the folder
     if default == tuned:
         return
     before, after = scorer.matches(default), scorer.matches(tuned)
