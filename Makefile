@@ -27,7 +27,7 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 	@echo "  $(DEMO)/syntdata/preview.jpg             generated images, their heatmaps and boxes"
 	@echo "  $(DEMO)/checkpoits/predictions.png       what the network sees in unseen images"
 	@echo "  $(DEMO)/checkpoits/training_curves.png   how training went"
-	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds"
+	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds; their plots are in tune/ there"
 	@echo "  $(DEMO)/detections/                      real photographs with the words found"
 
 test: setup  ## style checks and all tests
