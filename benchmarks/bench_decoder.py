@@ -26,6 +26,7 @@ import generate_utils  # noqa: E402
 from box_metrics import match_image, polygon_ious, summarise  # noqa: E402
 from character_utils import split_characters  # noqa: E402
 from craft_utils import DECODERS, detect_words, getDetBoxes  # noqa: E402
+from dataset_utils import Word  # noqa: E402
 from detection_utils import DetectionSettings, decode_maps  # noqa: E402
 from heatmap_utils import draw_heatmaps  # noqa: E402
 from static import constants as C  # noqa: E402
@@ -81,7 +82,7 @@ def print_characters(samples) -> None:
     ious = []
     for maps, words in samples:
         for word in words:
-            quads = split_characters(maps[0], word.polygon)
+            quads = split_characters(maps[0], ribbon(word))
             total += 1
             if len(quads) == len(word.quads):
                 right += 1
@@ -90,6 +91,14 @@ def print_characters(samples) -> None:
         f"  characters: the right number in {right / total:.1%} of the words, there with a mean "
         f"IoU of {np.mean(ious):.3f}"
     )
+
+
+def ribbon(word: Word) -> np.ndarray:
+    """A word's polygon as a decoder would give it: (2K, 2), its upper side, then its lower."""
+    if len(word.polygon) == 4:
+        return word.polygon
+    upper, lower = word.quads[:, :2], word.quads[::-1, 2:]
+    return np.concatenate([upper, lower]).reshape(-1, 2)
 
 
 def print_curved(convert) -> None:
