@@ -83,6 +83,8 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
     add("--long_side", type=count(C.STRIDE, 8192), help="px, longer side the network sees" + tuned)
     add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
+    text = "times; the network sees the image so much smaller as well; 0: only once"
+    add("--second_scale", type=unit_interval, help=text + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)
     for name, text in (
         ("text_threshold", "0..1, a word's highest character value must reach it"),
@@ -162,6 +164,7 @@ def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
         tiles=args.tiles,
         long_side=args.long_side,
         max_enlargement=args.max_enlargement,
+        second_scale=args.second_scale,
         decoder=args.decoder,
         text_threshold=args.text_threshold,
         link_threshold=args.link_threshold,

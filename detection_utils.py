@@ -17,7 +17,7 @@ SETTINGS_FILE = "detection.json"
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """What turns maps into words. Thresholds are 0..1, long_side is px (see constants.py)."""
+    """What turns maps into words. Thresholds and second_scale are 0..1, long_side is px."""
 
     text_threshold: float = C.TEXT_THRESHOLD
     link_threshold: float = C.LINK_THRESHOLD
@@ -25,10 +25,11 @@ class DetectionSettings:
     decoder: str = C.DECODER
     long_side: int = C.LONG_SIDE
     max_enlargement: float = C.MAX_ENLARGEMENT
+    second_scale: float = C.SECOND_SCALE
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be."""
-        for name in ("text_threshold", "link_threshold", "low_text"):
+        for name in ("text_threshold", "link_threshold", "low_text", "second_scale"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
         if self.decoder not in DECODERS:

@@ -69,7 +69,8 @@ class TextDetector:
     An image is shrunk until its longer side is long_side px, or enlarged towards it, at most
     max_enlargement times. With tiles a large image keeps its size: squares of long_side px go
     through the network, and their maps are put together before words are looked for, so that a
-    word on a seam is one word.
+    word on a seam is one word. With a second_scale the network also sees the image so much
+    smaller, unless it is small already, and the mean of both maps counts.
 
     Params:
         model_dir: folder that train.py left; its detection.json is used where there is one.
@@ -123,7 +124,20 @@ class TextDetector:
 
     def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Maps (2, h, w) uint8 of each image (H, W, 3) uint8, at the size the network saw."""
-        images = [self._resized(image) for image in images]
+        images = [resize(image, self.scale(image.shape[1], image.shape[0])) for image in images]
+        maps = self._predict(images)
+        second = self.settings.second_scale
+        large = [i for i, m in enumerate(maps) if max(m.shape) > self.settings.long_side * second]
+        if second and large:
+            smaller = self._predict([resize(images[i], second) for i in large])
+            for i, pair in zip(large, smaller, strict=True):
+                for ours, theirs in zip(maps[i], pair, strict=True):
+                    theirs = cv2.resize(theirs, ours.shape[::-1], interpolation=cv2.INTER_LINEAR)
+                    cv2.addWeighted(ours, 0.5, theirs, 0.5, 0, dst=ours)
+        return maps
+
+    def _predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """Maps (2, h, w) uint8 of each image (h, w, 3) uint8, at its own size."""
         maps = [np.empty((2, *image.shape[:2]), np.uint8) for image in images]
         jobs = defaultdict(list)  # by the network's input size
         for index, image in enumerate(images):
@@ -153,16 +167,6 @@ class TextDetector:
         H and W must be multiples of C.STRIDE. Raises DataError when the memory is too small.
         """
         return self.runtime(batch)
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        """The image at the size at which words are looked for."""
-        height, width = image.shape[:2]
-        scale = self.scale(width, height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        if size == (width, height):
-            return image
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        return cv2.resize(image, size, interpolation=method)
 
     def _tiles(self, image: np.ndarray) -> list["Tile"]:
         side = self.settings.long_side if self.tiles else max(image.shape)
@@ -221,6 +225,15 @@ class Tile:
         """The kept part of the tile's maps (2, h, w)."""
         rows = _within(self.kept_rows, self.rows)
         return maps[:, rows, _within(self.kept_columns, self.columns)]
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """The image (H, W, 3), smaller or larger; its sides are rounded to whole pixels."""
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def tile_spans(length: int, side: int) -> list[tuple[slice, slice]]:

@@ -14,7 +14,6 @@ convert_utils.py: thresholds for photographs are best tuned on photographs.
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, run_main, unit_interval
@@ -71,6 +70,8 @@ def parse_arguments() -> argparse.Namespace:
         help="px, longer side the network sees; the best of several is chosen, with one run of "
         "the network each; default: the model's own",
     )
+    text = "times; the network sees an image so much smaller as well; default: the model's own"
+    add("--second_scale", type=unit_interval, help=text)
     add(
         "--decoder",
         choices=DECODERS,
@@ -96,7 +97,7 @@ def main() -> None:
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
     study, name, key = open_study(args, work, samples, default, sides, decoders)
-    maps, rows = predict_maps(args, work, samples, sides)
+    maps, rows = predict_maps(args, work, samples, sides, default.second_scale)
     searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows))
     print(
         f"study {name}: {len(tuning.finished_trials(study))} of {args.n_trials} trials are there; "
@@ -163,17 +164,21 @@ def find_test_samples(args: argparse.Namespace) -> list:
 
 
 def default_settings(args: argparse.Namespace):
-    """Where the search starts: default thresholds; the model's long_side unless one is given."""
+    """Where the search starts: default thresholds; the model's sizes unless others are given."""
     from dataset_utils import DataError
     from detection_utils import DetectionSettings, load_settings
 
-    default = DetectionSettings(decoder=args.decoder[0])
-    if args.long_side:
-        return replace(default, long_side=args.long_side[0])
     try:
-        return replace(default, long_side=load_settings(args.model_dir).long_side)
+        settings = load_settings(args.model_dir)
     except DataError:  # a damaged detection.json is about to be replaced
-        return default
+        settings = DetectionSettings()
+    second = settings.second_scale if args.second_scale is None else args.second_scale
+    return DetectionSettings(
+        decoder=args.decoder[0],
+        long_side=args.long_side[0] if args.long_side else settings.long_side,
+        max_enlargement=settings.max_enlargement,
+        second_scale=second,
+    )
 
 
 def open_study(args: argparse.Namespace, work: Path, samples: list, default, sides, decoders):
@@ -181,14 +186,17 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, default, sid
     import tune_utils as tuning
     from tune_maps import fingerprint
 
-    key = fingerprint(args.model_dir, samples, sides, decoders, args.objective)
+    sizes = sides, default.second_scale
+    key = fingerprint(args.model_dir, samples, sizes, decoders, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
     study = tuning.open_study(args.storage, journal, name, key, default, args.objective)
     return study, name, key
 
 
-def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list):
+def predict_maps(
+    args: argparse.Namespace, work: Path, samples: list, sides: list, second_scale: float
+):
     """The maps at each long_side, and the numbers of the samples that have them."""
     import tune_maps
 
@@ -199,9 +207,9 @@ def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: lis
             from detector import TextDetector
 
             device = None if args.device == "auto" else args.device
-            return TextDetector(args.model_dir, device, long_side=side)
+            return TextDetector(args.model_dir, device, long_side=side, second_scale=second_scale)
 
-        key = tune_maps.fingerprint(args.model_dir, samples, side)
+        key = tune_maps.fingerprint(args.model_dir, samples, side, second_scale)
         maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
         damaged.update(problems)
     name_left_out(sorted(damaged))

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from box_metrics import Truth
@@ -25,7 +24,6 @@ from cache_utils import SPARE
 from cli_utils import progress_bar
 from dataset_utils import DataError, Sample, read_image, write_atomically
 from detection_utils import hash_model, truth_of
-from static import constants as C
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
@@ -87,7 +85,7 @@ def predict_maps(
         if folder.file(number).exists():
             continue
         try:
-            image = _fit(_read(samples[number]), detector)
+            image = _read(samples[number])
         except DataError as error:
             problems.append(str(error))
             continue
@@ -95,7 +93,9 @@ def predict_maps(
             _run(folder, batch, detector)
             batch = []
         batch.append((number, image))
-        if (len(batch) + 1) * image[..., 0].size > BATCH_PIXELS:
+        height, width = image.shape[:2]
+        pixels = height * width * detector.scale(width, height) ** 2
+        if (len(batch) + 1) * pixels > BATCH_PIXELS:
             _run(folder, batch, detector)
             batch = []
     if batch:
@@ -122,27 +122,15 @@ def _read(sample: Sample) -> np.ndarray:
     return image
 
 
-def _fit(image: np.ndarray, detector) -> np.ndarray:
-    """The image in the size in which detect.py shows it to the network."""
-    height, width = image.shape[:2]
-    scale = detector.scale(width, height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image, size, interpolation=method)
-
-
 def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector) -> None:
     """Write the maps of a batch of equally large images. Raises DataError for a full disk."""
-    height, width = batch[0][1].shape[:2]
-    needed, free = len(batch) * 2 * height * width, shutil.disk_usage(folder.path).free
-    if needed + SPARE > free:
+    detector.batch_size = len(batch)
+    found = detector.predict([image for _, image in batch])
+    if sum(maps.nbytes for maps in found) + SPARE > shutil.disk_usage(folder.path).free:
         raise DataError(
             f"the disk of {folder.path} is full; use a smaller --max_samples or --long_side"
         )
-    size = height + -height % C.STRIDE, width + -width % C.STRIDE
-    pixels = np.zeros((len(batch), *size, 3), np.uint8)
-    pixels[:, :height, :width] = np.stack([image for _, image in batch])
-    for (number, _), maps in zip(batch, detector.run(pixels), strict=True):
+    for (number, _), maps in zip(batch, found, strict=True):
         data = io.BytesIO()
-        np.save(data, maps[:, :height, :width])
+        np.save(data, maps)
         write_atomically(folder.file(number), data.getvalue())

@@ -24,8 +24,8 @@ SUFFIXES = ("jpg", "json", "txt")
 class BrightnessDetector(TextDetector):
     """The picture's brightness stands in for the character map, pixel by pixel."""
 
-    def __init__(self, long_side=640, tiles=False, batch_size=1):
-        self.settings = DetectionSettings(long_side=long_side)
+    def __init__(self, long_side=640, tiles=False, batch_size=1, second_scale=0.0):
+        self.settings = DetectionSettings(long_side=long_side, second_scale=second_scale)
         self.tiles, self.batch_size, self.inputs = tiles, batch_size, []
         self.poly = self.characters = False
 
@@ -63,6 +63,27 @@ def test_words_come_back_where_they_are(width, height, tiles):
         added = side - (x1 - x0, y1 - y0)
         assert (-1.5 / scale <= added).all() and (added <= grown + 1.5 / scale).all()
         assert word.score > 0.95
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_a_second_look_at_a_smaller_image_is_averaged_in(tiles):
+    large = picture(900, 700, (100, 200, 260, 248), (300, 100, 301, 103))
+    small = cv2.resize(large, (100, 75), interpolation=cv2.INTER_AREA)
+    once, twice = (BrightnessDetector(320, tiles, second_scale=second) for second in (0.0, 0.5))
+    for image in (large, small):
+        one, both = once.predict([image])[0], twice.predict([image])[0]
+        height, width = one.shape[1:]
+        assert both.shape == one.shape
+        if max(height, width) <= 160:
+            np.testing.assert_array_equal(both, one)
+            continue
+        half = cv2.resize(
+            one[0], (round(width / 2), round(height / 2)), interpolation=cv2.INTER_AREA
+        )
+        expected = (one[0] + 1.0 * cv2.resize(half, (width, height))) / 2
+        assert np.abs(both[0] - expected).max() <= 1.5
+    (word,) = twice(large).words  # the speck of three pixels is no word
+    np.testing.assert_allclose(word.quad.mean(axis=0), [180, 224], atol=1.5)
 
 
 def test_boxes_stay_within_the_image():
