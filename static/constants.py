@@ -60,6 +60,7 @@ PARAGRAPH_PROBABILITY = 0.12  # that a block is a dense paragraph instead
 PARAGRAPH_LINES = (3, 7)
 PARAGRAPH_WORDS = (3, 6)
 LARGEST_BLOCK = 0.92  # of the image's side; larger blocks are shrunk to it
+SHRINK_STEP = 0.7  # times smaller, each time that there is no room for a block
 SMALLEST_SHRINK = 0.4  # blocks that would have to shrink more are dropped
 FONT_SIZE = (12, 190)  # px an em, drawn log-uniformly; capital letters are about 0.7 em
 PARAGRAPH_FONT_SIZE = (10, 22)  # px an em, log-uniform
