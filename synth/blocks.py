@@ -25,6 +25,7 @@ from synth.typeset import (
 from synth.warps import Warp, scaling, translation
 from synth.writer import draw_supported
 
+CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
@@ -146,8 +147,9 @@ def _fit(
     to_scene = _layer_to_scene(layer, spot.plane, zoom)
     extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
     fit = min(1.0, C.LARGEST_BLOCK * size / extent)
+    smallest = fit * C.SMALLEST_SHRINK
     style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
-    while fit >= C.SMALLEST_SHRINK:
+    while fit >= smallest:
         to_scene = _layer_to_scene(layer, spot.plane, zoom * fit)
         if not _legible(to_scene, layer.words):
             return None
@@ -169,12 +171,18 @@ def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
 def _grown_frame(layer: TextLayer, grow: float, size: float) -> np.ndarray:
     """The block's outline (k, 2) in the layer, grown by `grow` px; with points close enough for its
     bends. size: px of the layer an em."""
-    shape = shapely.Polygon(layer.frame)
-    if grow:
-        shape = shapely.buffer(shape, grow, join_style="mitre")
+    frame = layer.frame
+    if len(frame) == 4:  # the layer's border
+        frame = frame + grow * CORNERS
+    elif grow:
+        frame = _corners(shapely.buffer(shapely.Polygon(frame), grow, join_style="mitre"))
     if layer.bends:
-        shape = shapely.segmentize(shape, size / 2)
-    return shapely.get_coordinates(shape.exterior)[:-1]
+        frame = _corners(shapely.segmentize(shapely.Polygon(frame), size / 2))
+    return frame
+
+
+def _corners(polygon: shapely.Polygon) -> np.ndarray:
+    return shapely.get_coordinates(polygon.exterior)[:-1]
 
 
 def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:

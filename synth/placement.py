@@ -130,15 +130,17 @@ class Placement:
         whole = Surface(np.ones((cells, cells), np.uint8), *planes[0], np.zeros(2))
         self.everywhere = whole
         self.surfaces = []
+        tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
         for mask in segment(small):
-            centre = np.array(np.nonzero(mask)[::-1]).mean(1) / cells - 0.5
+            moments = cv2.moments(mask, True)
+            centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
             plane = planes[rng.integers(len(planes))]
-            surface = Surface(mask, *plane, centre * self.size, _direction(mask, dx, dy))
+            surface = Surface(mask, *plane, centre * self.size, _direction(mask, tensor))
             self.surfaces.append(surface)
         for surface in (whole, *self.surfaces):
             if surface.roll is None or rng.random() >= C.FOLLOW_PROBABILITY:
                 surface.roll = draw_roll(rng)
-        self._blocks = []  # convex hulls (k, 2) of the blocks drawn, px
+        self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
 
     def draw_spot(self, rng: np.random.Generator, area: float) -> Spot:
         """A surface with room for a block of `area` px, at times any place of the image."""
@@ -157,7 +159,7 @@ class Placement:
 
     def take(self, spot: Spot) -> None:
         """Keep later blocks off this one."""
-        self._blocks.append(cv2.convexHull(np.float32(spot.outline))[:, 0].astype(np.float64))
+        self._blocks.append(_hull(spot.outline))
 
     def candidates(self, rng, outline: np.ndarray, surface: Surface) -> np.ndarray:
         """(n, 2) whole offsets that put the outline's middle somewhere on a surface."""
@@ -193,10 +195,10 @@ class Placement:
     def _apart(self, outline: np.ndarray, offsets: np.ndarray, margin: float) -> np.ndarray:
         """(n,) bool: whether the outline at each offset keeps `margin` px from all blocks, seen
         along a side of one of the two convex hulls (the separating axis theorem)."""
-        own = cv2.convexHull(np.float32(outline))[:, 0].astype(np.float64)
+        own, normals = _hull(outline)
         apart = np.ones(len(offsets), bool)
-        for block in self._blocks:
-            axes = np.concatenate([_normals(own), _normals(block)])
+        for block, block_normals in self._blocks:
+            axes = np.concatenate([normals, block_normals])
             mine, other = own @ axes.T, block @ axes.T  # (points, axes)
             moved = offsets @ axes.T
             gaps = np.maximum(
@@ -225,24 +227,27 @@ def segment(small: np.ndarray) -> list[np.ndarray]:
     return [cv2.resize(m, (cells, cells), interpolation=cv2.INTER_NEAREST) for m in masks]
 
 
-def _direction(mask: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> float | None:
-    """Radians from the horizontal of the lines on a surface and at its rim, by the structure
-    tensor; None when they have no common direction or lean too far to read along."""
-    near = cv2.dilate(mask, np.ones((5, 5), np.uint8)).astype(bool)
-    x, y = dx[near], dy[near]
-    xx, yy, xy = (x * x).sum(), (y * y).sum(), (x * y).sum()
-    if np.hypot(xx - yy, 2 * xy) < C.LINE_COHERENCE * (xx + yy + 1):
+def _direction(mask: np.ndarray, tensor: np.ndarray) -> float | None:
+    """Radians from the horizontal of the lines on a surface and at its rim; None when they have no
+    common direction or lean too far to read along.
+
+    tensor: (n, n, 3) float32, the structure tensor: the gradient's dx * dx, dy * dy and dx * dy.
+    """
+    near = cv2.dilate(mask, np.ones((5, 5), np.uint8))
+    xx, yy, xy, _ = cv2.mean(tensor, near)
+    if np.hypot(xx - yy, 2 * xy) < C.LINE_COHERENCE * (xx + yy + 1e-3):
         return None
     across = np.arctan2(2 * xy, xx - yy) / 2
     lean = (across + np.pi / 4) % (np.pi / 2) - np.pi / 4  # lines may run along or across the text
     return float(lean) if abs(lean) <= np.deg2rad(C.LARGEST_LEAN) else None
 
 
-def _normals(hull: np.ndarray) -> np.ndarray:
-    """(k, 2) unit normals of a polygon's sides."""
+def _hull(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An outline's convex hull (k, 2), and the unit normals (k, 2) of its sides."""
+    hull = cv2.convexHull(np.float32(outline))[:, 0].astype(np.float64)
     sides = np.roll(hull, -1, 0) - hull
     lengths = np.linalg.norm(sides, axis=1, keepdims=True)
-    return np.stack([-sides[:, 1], sides[:, 0]], 1) / np.maximum(lengths, 1e-9)
+    return hull, np.stack([-sides[:, 1], sides[:, 0]], 1) / np.maximum(lengths, 1e-9)
 
 
 def _mean(integral: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
