@@ -305,8 +305,9 @@ def _extruded(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
 
 def _blend(base: np.ndarray, paint: np.ndarray, alpha: np.ndarray, opacity: float) -> np.ndarray:
     """Lay paint (h, w, 3) over `base` through a mask; a new (h, w, 3) uint8 array."""
-    weight = alpha.astype(np.float32) * np.float32(opacity / 255)
-    return cv2.blendLinear(paint, base, weight, 1 - weight)
+    weight = cv2.merge([cv2.convertScaleAbs(alpha, None, opacity)] * 3)
+    kept = cv2.multiply(base, 255 - weight, scale=1 / 255)
+    return cv2.add(kept, cv2.multiply(paint, weight, scale=1 / 255))
 
 
 # --- Colours ---------------------------------------------------------------------------------

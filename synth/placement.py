@@ -177,9 +177,9 @@ class Placement:
     ) -> np.ndarray | None:
         """One of the offsets: within the image, off the blocks, by softmax one that is calm."""
         low, high = outline.min(0) + offsets, outline.max(0) + offsets
-        free = (low >= 0).all(1) & (high <= self.size).all(1)
-        free &= self._apart(outline, offsets, margin)
-        if not free.any():
+        free = np.flatnonzero((low >= 0).all(1) & (high <= self.size).all(1))
+        free = free[self._apart(outline, offsets[free], margin)]
+        if not len(free):
             return None
         offsets, low, high = offsets[free], low[free], high[free]
         calm = self.busyness(low, high) + C.SURFACE_COST * (1 - _mean(surface.inside, low, high))
