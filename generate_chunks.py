@@ -58,8 +58,9 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
                 )
                 with stage("encoding"):
                     write_triplet(sample, image, maps, C.JPEG_QUALITY)
-                records.append(sample.to_json())
-            finish_chunk(chunk.path, records, [])
+                    records.append(sample.to_json())
+            with stage("encoding"):
+                finish_chunk(chunk.path, records, [])
         return count_records(records), SECONDS - before
 
 

@@ -138,6 +138,7 @@ def place_block(
     return map_words(to_image, layer.words)
 
 
+@stage("placement")
 def _fit(
     rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: float
 ) -> Warp | None:
@@ -185,6 +186,7 @@ def _corners(polygon: shapely.Polygon) -> np.ndarray:
     return shapely.get_coordinates(polygon.exterior)[:-1]
 
 
+@stage("warping")
 def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     """Words with all their points mapped, by a Warp or by a homography."""
     warp = warp if isinstance(warp, Warp) else Warp(warp)

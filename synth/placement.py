@@ -59,7 +59,6 @@ class Spot:
     def plane(self) -> np.ndarray:
         return self.surface.plane(self.roll, self.placement.focal)
 
-    @stage("placement")
     def find(
         self, rng: np.random.Generator, outline: np.ndarray, margin: float
     ) -> tuple[int, int] | None:
@@ -111,6 +110,7 @@ class Spot:
 class Placement:
     """The surfaces of one image, how busy it is, and the blocks that it holds already."""
 
+    @stage("placement")
     def __init__(self, rng: np.random.Generator, image: np.ndarray):
         """image: (size, size, 3) uint8 RGB, before any text."""
         self.size = image.shape[0]
