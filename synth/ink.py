@@ -139,8 +139,10 @@ def _choose_ink(rng, style: InkStyle, blend: str, colours: dict, legibility) -> 
     if not len(fit) and not style.stroke:  # a line around the letters may help
         return False
     colours["ink"] = inks[fit[0] if len(fit) else foreseen.argmax()]
-    colours["stroke"] = _contrasting(rng, colours["ink"], 2 * C.MIN_CONTRAST)
-    colours["second"] = _near(rng, colours["ink"])
+    if style.stroke:
+        colours["stroke"] = _contrasting(rng, colours["ink"], 2 * C.MIN_CONTRAST)
+    if style.fill != "flat":
+        colours["second"] = _near(rng, colours["ink"])
     return True
 
 

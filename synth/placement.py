@@ -1,5 +1,6 @@
 """Where a block of text goes: calm places on one surface, beside other text, never over it."""
 
+import functools
 from dataclasses import dataclass, field
 
 import cv2
@@ -34,6 +35,11 @@ class Surface:
 
     def __post_init__(self):
         self.inside = cv2.integral(self.mask)
+
+    @functools.cached_property
+    def cells(self) -> np.ndarray:
+        """Indices of the mask's cells, row by row."""
+        return np.flatnonzero(self.mask)
 
     def plane(self, roll: float, focal: float) -> np.ndarray:
         """Homography of the plane about its centre, as one camera for the whole image sees it."""
@@ -163,9 +169,8 @@ class Placement:
 
     def candidates(self, rng, outline: np.ndarray, surface: Surface) -> np.ndarray:
         """(n, 2) whole offsets that put the outline's middle somewhere on a surface."""
-        y, x = np.divmod(
-            rng.choice(np.flatnonzero(surface.mask), C.PLACEMENT_TRIES), len(surface.mask)
-        )
+        chosen = rng.integers(0, len(surface.cells), C.PLACEMENT_TRIES)
+        y, x = np.divmod(surface.cells[chosen], len(surface.mask))
         points = np.stack([x, y], 1) * CELL + rng.integers(0, CELL, (C.PLACEMENT_TRIES, 2))
         middle = (outline.min(0) + outline.max(0)) / 2
         # What would leave the image is moved back to its border.
