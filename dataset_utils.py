@@ -57,11 +57,11 @@ class Word:
     confidence: float = 1.0
 
     def to_json(self) -> dict:
-        cells = zip(self.characters, self.quads, strict=True)
+        cells = zip(self.characters, _rounded(self.quads), strict=True)
         return {
             "text": self.text,
             "polygon": _rounded(self.polygon),
-            "characters": [{"text": text, "quad": _rounded(quad)} for text, quad in cells],
+            "characters": [{"text": text, "quad": quad} for text, quad in cells],
             "ignore": self.ignore,
             "confidence": self.confidence,
         }

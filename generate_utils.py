@@ -1,6 +1,7 @@
 """The recipe of one synthetic image, from its index to its triplet."""
 
 import functools
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def open_resources(
     """Open the files of a job, once a process."""
     vocabularies = load_vocabularies(words)
     speakers = find_speakers(vocabularies, [Font(path) for path in fonts])
+    gc.freeze()  # modules and resources stay; a collection through them takes 0.1 s
     return Resources(list(backgrounds), vocabularies, speakers)
 
 
@@ -100,7 +102,7 @@ def draw_photo_scene(
                 continue
             area = scene_area(layer, em)
             spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
-            block = place_block(rng, image, spot, layer, em, spot.plane)
+            block = place_block(rng, image, spot, layer, em)
             if not block:
                 dropped += 1
                 continue

@@ -1,8 +1,13 @@
-"""Images a second of the generator with one and with two workers, and where the time goes.
+"""Images a second of the generator, where the time goes, two workers against one, and memory.
 
     python benchmarks/bench_generator.py
 
-Makes the same images several times, all files on disk, with warm caches, and prints medians.
+Makes the same images several times, all files on disk, with warm caches, and prints medians: first
+the usual mixture of scenes and pages, then scenes alone, which hold about a dozen words each.
+
+Two workers can only be twice as quick as one where the machine has two idle cores. So a loop that
+does nothing but reckon is run by the same workers: what it gains is the most that the machine gives
+at that moment. CPU time an image says whether the workers stand in each other's way.
 """
 
 import os
@@ -29,6 +34,14 @@ from synth.fonts import load_fonts  # noqa: E402
 from worker_utils import local_executor  # noqa: E402
 
 CHUNKS, CHUNK_SIZE, ROUNDS, SIZE = 12, 10, 5, 512
+LOOP = 4_000_000  # steps of the loop that each of CHUNKS calls runs
+STAGES = {  # the stages' names by what they are for; the others count as drawing
+    "reading": ("reading",),
+    "warping": ("warping",),
+    "heatmaps": ("heatmaps",),
+    "encoding": ("encoding",),
+    "starting": ("starting",),
+}
 
 
 def main() -> None:
@@ -36,7 +49,6 @@ def main() -> None:
     versions = (platform.python_version(), np.__version__, cv2.__version__)
     print("Python {}, NumPy {}, OpenCV {}".format(*versions))
     fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
-    rates, counts, seconds = {1: [], 2: []}, Counter(), Counter()
     with (
         tempfile.TemporaryDirectory() as folder,
         local_executor(1) as one,
@@ -45,34 +57,96 @@ def main() -> None:
         make_folders(Path(folder))
         job = Job(Path(folder), 0, SIZE, tuple(list_backgrounds(C.BACKGROUNDS)), fonts, C.WORDS)
         for pool in (one, two, two):  # fills the caches of fonts and photographs
-            make(pool, job)
-        for _ in range(ROUNDS):  # in turn, so that both meet the same load of the machine
-            for workers, pool in ((1, one), (2, two)):
-                started = time.perf_counter()
-                made, spent = make(pool, job)
-                rates[workers].append(made["images"] / (time.perf_counter() - started))
-                if workers == 1:
-                    counts, seconds = counts + made, seconds + spent
-    median = {workers: statistics.median(values) for workers, values in rates.items()}
-    print(f"{SIZE} px, {counts['words'] / counts['images']:.0f} words an image, {ROUNDS} rounds")
-    for workers, rate in median.items():
-        print(f"  {workers} worker{'s' * (workers > 1):1}  {rate:6.1f} images a second")
-    print(f"  ratio      {median[2] / median[1]:6.2f}")
-    for name, spent in seconds.most_common():
-        share, milliseconds = spent / seconds.total(), 1000 * spent / counts["images"]
-        print(f"  {name:13} {milliseconds:6.2f} ms an image  {share:5.0%}")
+            make(pool, job, C.PAGE_PROBABILITY)
+        before = memory(one)
+        print_alone("scenes and pages", [make(one, job, C.PAGE_PROBABILITY) for _ in range(ROUNDS)])
+        print_alone("scenes alone", [make(one, job, 0.0) for _ in range(ROUNDS)])
+        rounds = []
+        for _ in range(ROUNDS):  # in turn, so that all meet the same load of the machine
+            alone, both = (make(pool, job, C.PAGE_PROBABILITY) for pool in (one, two))
+            rounds.append((alone, both, reckon(one) / reckon(two)))
+        print_together(rounds)
+        made = CHUNKS * CHUNK_SIZE * 3 * ROUNDS
+        print(f"memory of a worker: {before:.0f} MB, {made} images later {memory(one):.0f} MB")
 
 
-def make(pool: ProcessPoolExecutor, job: Job) -> tuple[Counter, Counter]:
-    """Make the images and their files: their counts, and the seconds by stage."""
+def make(pool: ProcessPoolExecutor, job: Job, pages: float) -> Counter:
+    """Make the images and their files: what they hold, seconds by stage, CPU and elapsed seconds.
+
+    pages: the share of pages among them.
+    """
     chunks = [
         Chunk(range(k, k + CHUNK_SIZE), job.folder / ANNOTATIONS / f"{k:05d}.jsonl")
         for k in range(0, CHUNKS * CHUNK_SIZE, CHUNK_SIZE)
     ]
-    counts, seconds = Counter(), Counter()
-    for made, spent in pool.map(run_chunk, [job] * CHUNKS, chunks):
-        counts, seconds = counts + made, seconds + spent
-    return counts, seconds
+    started, total = time.perf_counter(), Counter()
+    for made in pool.map(make_chunk, [job] * CHUNKS, chunks, [pages] * CHUNKS):
+        total.update(made)
+    total["elapsed"] = time.perf_counter() - started
+    return total
+
+
+def make_chunk(job: Job, chunk: Chunk, pages: float) -> Counter:
+    C.PAGE_PROBABILITY = pages
+    started = time.process_time()
+    counts, seconds = run_chunk(job, chunk)
+    found = Counter({"images": counts["images"], "words": counts["words"]})
+    found["cpu"] = time.process_time() - started
+    found.update({f"stage {name}": spent for name, spent in seconds.items()})
+    return found
+
+
+def reckon(pool: ProcessPoolExecutor) -> float:
+    """Elapsed seconds of CHUNKS loops that share nothing."""
+    started = time.perf_counter()
+    list(pool.map(loop, [LOOP] * CHUNKS))
+    return time.perf_counter() - started
+
+
+def loop(steps: int) -> int:
+    return sum(range(steps))
+
+
+def memory(pool: ProcessPoolExecutor) -> float:
+    """MB that a worker of the pool holds at present."""
+    return pool.submit(resident).result()
+
+
+def resident() -> float:
+    path = Path("/proc/self/statm")
+    return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def print_alone(name: str, rounds: list[Counter]) -> None:
+    images, words = rounds[0]["images"], rounds[0]["words"]
+    elapsed, cpu = (statistics.median(r[key] for r in rounds) for key in ("elapsed", "cpu"))
+    print(f"{name}, {SIZE} px, {words / images:.1f} words an image, one worker, {ROUNDS} rounds")
+    print(f"  {images / elapsed:6.1f} images, {words / elapsed:5.0f} words a second")
+    print(
+        f"  {images / cpu:6.1f} images, {words / cpu:5.0f} words a second of CPU; "
+        f"{1000 * cpu / images:.1f} ms CPU an image"
+    )
+    stages = Counter()
+    for made in rounds:
+        stages.update({k.split()[1]: v for k, v in made.items() if k.startswith("stage ")})
+    groups = {name: sum(stages[part] for part in parts) for name, parts in STAGES.items()}
+    groups["drawing"] = stages.total() - sum(groups.values())
+    per_image = 1000 / (images * ROUNDS)
+    for name, spent in sorted(groups.items(), key=lambda item: -item[1]):
+        print(f"  {name:12} {per_image * spent:6.2f} ms an image  {spent / stages.total():4.0%}")
+    known = {part for parts in STAGES.values() for part in parts}
+    parts = [f"{k} {per_image * v:.2f}" for k, v in stages.most_common() if k not in known]
+    print(f"    drawing is {', '.join(parts)} ms")
+
+
+def print_together(rounds: list[tuple[Counter, Counter, float]]) -> None:
+    alone, both, most = (list(column) for column in zip(*rounds, strict=True))
+    gains = [a["elapsed"] / b["elapsed"] for a, b in zip(alone, both, strict=True)]
+    costs = [b["cpu"] / a["cpu"] for a, b in zip(alone, both, strict=True)]
+    gain, limit = statistics.median(gains), statistics.median(most)
+    print(f"two workers against one: {gain:.2f} times the images a second")
+    print(f"  a loop that shares nothing gains {limit:.2f}: {gain / limit:.0%} of what there is")
+    print(f"  CPU time an image: {statistics.median(costs):.2f} times that of one worker")
 
 
 def processor() -> str:

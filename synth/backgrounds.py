@@ -45,6 +45,7 @@ class _Photographs:
         self._kept: dict[Path, np.ndarray] = {}
         self._bytes = 0
 
+    @stage("reading")
     def get(self, path: Path) -> np.ndarray:
         """(H, W, 3) uint8 RGB, its longer side at most BACKGROUND_SIDE."""
         image = self._kept.pop(path, None)

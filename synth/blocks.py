@@ -10,7 +10,7 @@ from synth.augment import TEXT_MASK, augment
 from synth.bends import draw_curve, draw_elastic
 from synth.content import Vocabulary, choose
 from synth.fonts import Font
-from synth.ink import apply_ink, draw_ink_style
+from synth.ink import apply_ink, draw_ink_style, scaled_style
 from synth.placement import Spot
 from synth.plates import draw_plate
 from synth.typeset import (
@@ -25,6 +25,7 @@ from synth.typeset import (
 from synth.warps import Warp, scaling, translation
 from synth.writer import draw_supported
 
+CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
@@ -117,45 +118,50 @@ _SETTERS = {
 
 
 def place_block(
-    rng: np.random.Generator,
-    image: np.ndarray,
-    spot: Spot,
-    layer: TextLayer,
-    em: float,
-    plane: np.ndarray,
+    rng: np.random.Generator, image: np.ndarray, spot: Spot, layer: TextLayer, em: float
 ) -> list[Word]:
     """Warp a block, find its place and draw it into `image`; its words, none when dropped.
 
-    em: px in the scene; plane: homography of the plane that it lies on, about the origin.
+    em: px in the scene, before it is shrunk to fit.
     """
-    zoom = 1 / _supersampling(em)
-    to_scene = _layer_to_scene(layer, plane, zoom)
-    extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
-    fit = min(1.0, C.LARGEST_BLOCK * image.shape[0] / extent)
-    if fit < C.SMALLEST_SHRINK:
+    to_image = _fit(rng, image.shape[0], spot, layer, em)
+    if to_image is None:
         return []
-    if fit < 1:
-        zoom, em = zoom * fit, em * fit
-        to_scene = _layer_to_scene(layer, plane, zoom)
-    words = map_words(to_scene, layer.words)
-    if not _legible(words):
-        return []
-    style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
-    outline = to_scene.points(_grown_frame(layer, (style.plate_padding + 3) / zoom, em / zoom))
-    offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
-    if offset is None:
-        return []
-    outline = outline + np.float32(offset)
-    low = np.floor(outline.min(0)).astype(int).clip(0)
-    high = np.ceil(outline.max(0)).astype(int).clip(None, image.shape[0])
+    low = np.floor(spot.outline.min(0)).astype(int).clip(0)
+    high = np.ceil(spot.outline.max(0)).astype(int).clip(None, image.shape[0])
     w, h = high - low
-    to_region = to_scene.then(translation(offset[0] - low[0], offset[1] - low[1]))
-    alpha = to_region.pixels(layer.alpha, w, h)
-    plate = draw_plate(outline - low, (w, h), style)
+    alpha = to_image.then(translation(*-low)).pixels(layer.alpha, w, h)
+    plate = draw_plate(spot.outline - low, (w, h), spot.style)
     region = image[low[1] : high[1], low[0] : high[0]]
-    if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
+    if not apply_ink(rng, region, alpha, plate, spot.style):
         return []
-    return map_words(translation(*offset), words)
+    return map_words(to_image, layer.words)
+
+
+@stage("placement")
+def _fit(
+    rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: float
+) -> Warp | None:
+    """Find a place for a block, shrunk as far as it needs and SMALLEST_SHRINK allows: its map into
+    the image, None when there is no place for it. Sets the spot's style and outline."""
+    zoom = 1 / _supersampling(em)
+    to_scene = _layer_to_scene(layer, spot.plane, zoom)
+    extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
+    fit = min(1.0, C.LARGEST_BLOCK * size / extent)
+    smallest = fit * C.SMALLEST_SHRINK
+    style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
+    while fit >= smallest:
+        to_scene = _layer_to_scene(layer, spot.plane, zoom * fit)
+        if not _legible(to_scene, layer.words):
+            return None
+        spot.style = scaled_style(style, em * fit)
+        grow = (spot.style.plate_padding + 3) / (zoom * fit)
+        outline = to_scene.points(_grown_frame(layer, grow, em / zoom))
+        offset = spot.find(rng, outline, C.BLOCK_MARGIN * em * fit)
+        if offset is not None:
+            return to_scene.then(translation(*offset))
+        fit *= C.SHRINK_STEP
+    return None
 
 
 def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
@@ -166,14 +172,21 @@ def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
 def _grown_frame(layer: TextLayer, grow: float, size: float) -> np.ndarray:
     """The block's outline (k, 2) in the layer, grown by `grow` px; with points close enough for its
     bends. size: px of the layer an em."""
-    shape = shapely.Polygon(layer.frame)
-    if grow:
-        shape = shapely.buffer(shape, grow, join_style="mitre")
+    frame = layer.frame
+    if len(frame) == 4:  # the layer's border
+        frame = frame + grow * CORNERS
+    elif grow:
+        frame = _corners(shapely.buffer(shapely.Polygon(frame), grow, join_style="mitre"))
     if layer.bends:
-        shape = shapely.segmentize(shape, size / 2)
-    return shapely.get_coordinates(shape.exterior)[:-1]
+        frame = _corners(shapely.segmentize(shapely.Polygon(frame), size / 2))
+    return frame
 
 
+def _corners(polygon: shapely.Polygon) -> np.ndarray:
+    return shapely.get_coordinates(polygon.exterior)[:-1]
+
+
+@stage("warping")
 def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     """Words with all their points mapped, by a Warp or by a homography."""
     warp = warp if isinstance(warp, Warp) else Warp(warp)
@@ -213,9 +226,9 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     return kept
 
 
-def _legible(words: list[Word]) -> bool:
-    """Whether a person could read them: their narrowest character and their lowest, in px."""
-    quads = np.concatenate([word.quads for word in words])
+def _legible(warp: Warp, words: list[Word]) -> bool:
+    """Whether a person could read them once mapped: the narrowest character, and the lowest."""
+    quads = warp.points(np.concatenate([word.quads for word in words]))
     sides = np.linalg.norm(np.roll(quads, -1, 1) - quads, axis=2)
     narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
     return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT

@@ -1,5 +1,6 @@
 """How text meets its background: checked contrast, blending, plates, outlines, shadows, light."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -15,6 +16,7 @@ from synth.textures import cloud, noise
 LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur")
 OFFSETS = ("shadow", "extrusion")
 SAMPLES = 1500  # pixels that the contrast is measured on
+INK_DRAWS = 8  # colours to choose from
 
 
 @dataclass
@@ -51,10 +53,7 @@ def draw_ink_style(
     """em: px. like: a style to repeat at this size, its colours too. softness: px of standard
     deviation, the background's blur."""
     if like is not None:
-        scale = em / like.em
-        changed = {name: getattr(like, name) * scale for name in LENGTHS}
-        changed |= {k: tuple(v * scale for v in getattr(like, k)) for k in OFFSETS}
-        return replace(like, em=em, colours=dict(like.colours), **changed)
+        return scaled_style(like, em)
     style = InkStyle(em=em, opacity=rng.uniform(*C.OPACITY), blend=choose(rng, C.BLEND_SHARES))
     style.fill = choose(rng, C.FILL_SHARES)
     if rng.random() < C.BACKGROUND_LIGHT_PROBABILITY:
@@ -78,6 +77,14 @@ def draw_ink_style(
         angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(*C.EXTRUSION) * em
         style.extrusion = (float(depth * np.cos(angle)), float(depth * np.sin(angle)))
     return style
+
+
+def scaled_style(style: InkStyle, em: float) -> InkStyle:
+    """The same style, its colours too, for letters of `em` px."""
+    scale = em / style.em
+    changed = {name: getattr(style, name) * scale for name in LENGTHS}
+    changed |= {k: tuple(v * scale for v in getattr(style, k)) for k in OFFSETS}
+    return replace(style, em=em, colours=dict(style.colours), **changed)
 
 
 # --- Drawing ---------------------------------------------------------------------------------
@@ -111,12 +118,32 @@ def apply_ink(
             legibility = _Legibility(base, alpha, style.em)
         # A mode that needs a very dark or light ink gives way before the block does.
         blend = style.blend if attempt == 0 else "normal"
-        result = _lay_letters(rng, base, alpha, style, blend, colours, legibility)
+        if "ink" not in colours and not _choose_ink(rng, style, blend, colours, legibility):
+            continue
+        result = _lay_letters(rng, base, alpha, style, blend, colours)
         if legibility.holds(result):
             region[:] = result
             style.colours = colours
             return True
     return False
+
+
+def _choose_ink(rng, style: InkStyle, blend: str, colours: dict, legibility) -> bool:
+    """Set colours that should be legible, the first of INK_DRAWS draws; False when none is.
+
+    It costs little to foresee, and much to draw a block that is then seen to fail.
+    """
+    inks = _ink_colours(rng, INK_DRAWS)
+    foreseen = legibility.foresee(inks, BLENDS[blend], style.opacity)
+    fit = np.flatnonzero(foreseen >= C.LEGIBLE_SHARE)
+    if not len(fit) and not style.stroke:  # a line around the letters may help
+        return False
+    colours["ink"] = inks[fit[0] if len(fit) else foreseen.argmax()]
+    if style.stroke:
+        colours["stroke"] = _contrasting(rng, colours["ink"], 2 * C.MIN_CONTRAST)
+    if style.fill != "flat":
+        colours["second"] = _near(rng, colours["ink"])
+    return True
 
 
 def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.ndarray:
@@ -130,13 +157,8 @@ def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.
     return result
 
 
-def _lay_letters(rng, base, alpha, style, blend, colours, legibility) -> np.ndarray:
+def _lay_letters(rng, base, alpha, style, blend, colours) -> np.ndarray:
     """Shadow, extrusion, outline, then the letters; a new (h, w, 3) uint8 array."""
-    if "ink" not in colours:
-        needed = legibility.needed / max(style.opacity, 0.1)
-        colours["ink"] = _contrasting(rng, legibility.around, needed, blend)
-        colours["stroke"] = _contrasting(rng, colours["ink"], 2 * C.MIN_CONTRAST)
-        colours["second"] = _near(rng, colours["ink"])
     result = base
     if style.shadow_opacity:
         shade = _moved(alpha, style.shadow)
@@ -264,7 +286,8 @@ def _lit(base: np.ndarray, colour: np.ndarray, shading: float, grain: float) -> 
 
 def _flat(base: np.ndarray, colour: np.ndarray) -> np.ndarray:
     paint = np.empty_like(base)
-    paint[:] = np.asarray(colour, np.uint8)
+    paint[0] = np.asarray(colour, np.uint8)
+    paint[1:] = paint[0]  # whole rows are copied forty times faster than single colours
     return paint
 
 
@@ -284,8 +307,9 @@ def _extruded(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
 
 def _blend(base: np.ndarray, paint: np.ndarray, alpha: np.ndarray, opacity: float) -> np.ndarray:
     """Lay paint (h, w, 3) over `base` through a mask; a new (h, w, 3) uint8 array."""
-    weight = alpha.astype(np.float32) * np.float32(opacity / 255)
-    return cv2.blendLinear(paint, base, weight, 1 - weight)
+    weight = cv2.merge([cv2.convertScaleAbs(alpha, None, opacity)] * 3)
+    kept = cv2.multiply(base, 255 - weight, scale=1 / 255)
+    return cv2.add(kept, cv2.multiply(paint, weight, scale=1 / 255))
 
 
 # --- Colours ---------------------------------------------------------------------------------
@@ -298,20 +322,22 @@ def _sign_colour(rng: np.random.Generator) -> np.ndarray:
     return _random_colours(rng, 1)[0]
 
 
-def _contrasting(
-    rng: np.random.Generator, around: np.ndarray, needed: float, blend: str = "normal"
-) -> np.ndarray:
-    """A random RGB colour; of a few draws the first that, blended with the RGB colour `around`, is
-    `needed` (CIELAB) away from it."""
-    colours = _random_colours(rng, 8)
-    greys = rng.choice(C.INK_GREYS, 8).astype(np.uint8)
-    grey = rng.random(8) < C.GREY_INK_PROBABILITY
-    colours[grey] = greys[grey, None]
-    around = np.asarray(around).clip(0, 255).astype(np.uint8)
-    seen = BLENDS[blend](np.repeat(around[None], 8, 0)[None], colours[None])[0]
-    distance = np.linalg.norm(_lab(seen) - _lab(around[None]), axis=1)
+def _contrasting(rng: np.random.Generator, around: np.ndarray, needed: float) -> np.ndarray:
+    """A random RGB colour; of a few draws the first that is `needed` (CIELAB) away from the RGB
+    colour `around`."""
+    colours = _ink_colours(rng, INK_DRAWS)
+    distance = np.linalg.norm(_lab(colours) - _lab(np.uint8(around)[None]), axis=1)
     fit = np.flatnonzero(distance >= needed)
     return colours[fit[0] if len(fit) else distance.argmax()]
+
+
+def _ink_colours(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(count, 3) uint8 RGB, many of them grey."""
+    colours = _random_colours(rng, count)
+    greys = rng.choice(C.INK_GREYS, count).astype(np.uint8)
+    grey = rng.random(count) < C.GREY_INK_PROBABILITY
+    colours[grey] = greys[grey, None]
+    return colours
 
 
 def _near(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
@@ -326,9 +352,9 @@ def _random_colours(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _lab(colours: np.ndarray) -> np.ndarray:
-    """(n, 3) uint8 RGB to CIELAB with the colour axes halved: letters that differ from their
+    """(..., 3) uint8 RGB to CIELAB with the colour axes halved: letters that differ from their
     surroundings in hue alone are hard to read."""
-    lab = cv2.cvtColor(np.ascontiguousarray(colours)[None], cv2.COLOR_RGB2LAB)[0]
+    lab = cv2.cvtColor(colours.reshape(1, -1, 3), cv2.COLOR_RGB2LAB).reshape(colours.shape)
     return lab * np.float32([100 / 255, 0.5, 0.5])
 
 
@@ -357,19 +383,34 @@ class _Legibility:
         squared = _means(lab * lab, *self._at[1], counts[1]) - self._mean(lab, 1) ** 2
         spread = np.sqrt(squared.clip(0).sum(1))
         self._needed = C.MIN_CONTRAST + C.CONTRAST_BUSYNESS * spread
-        self.around = colours.mean(0)  # RGB
-        self.needed = float(np.average(self._needed, weights=counts[1]))
+        self._needed_overall = float(np.average(self._needed, weights=counts[1]))
+        self._weights = np.where(self._known, counts[0], 0)
+        self._around = self._mean(colours, 1)  # RGB, square by square
+
+    def foresee(self, inks: np.ndarray, blend: Callable, opacity: float) -> np.ndarray:
+        """(n,) share of the letters that will stand out when drawn in each of the RGB inks (n, 3);
+        0 where they do not on average."""
+        known = np.flatnonzero(self._known)
+        if not len(known):
+            return np.ones(len(inks))
+        around = np.repeat(self._around[None, known].astype(np.uint8), len(inks), 0)
+        seen = blend(around, np.repeat(inks[:, None], len(known), 1))
+        seen = cv2.addWeighted(seen, opacity, around, 1 - opacity, 0)
+        apart = _lab(seen) - _lab(around)
+        weights = self._weights[known] / self._weights[known].sum()
+        good = (np.linalg.norm(apart, axis=2) >= self._needed[known]) @ weights
+        overall = np.linalg.norm(weights @ apart, axis=1)
+        return np.where(overall >= self._needed_overall, good, 0)
 
     def holds(self, result: np.ndarray) -> bool:
         """Whether LEGIBLE_SHARE of the ink stands out in `result`, and all of it on average."""
         pixels = result.reshape(-1, 3)
         lab = [_lab(pixels[p]) for p in (self._letters, self._ring)]
-        if np.linalg.norm(lab[0].mean(0) - lab[1].mean(0)) < self.needed:
+        if np.linalg.norm(lab[0].mean(0) - lab[1].mean(0)) < self._needed_overall:
             return False
         distance = np.linalg.norm(self._mean(lab[0], 0) - self._mean(lab[1], 1), axis=1)
-        weights = self._counts[0] * self._known
-        good = weights @ (distance >= self._needed)
-        return bool(good >= C.LEGIBLE_SHARE * weights.sum())
+        good = self._weights @ (distance >= self._needed)
+        return bool(good >= C.LEGIBLE_SHARE * self._weights.sum())
 
     def _mean(self, lab: np.ndarray, which: int) -> np.ndarray:
         return _means(lab, *self._at[which], self._counts[which])

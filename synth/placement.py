@@ -1,5 +1,6 @@
 """Where a block of text goes: calm places on one surface, beside other text, never over it."""
 
+import functools
 from dataclasses import dataclass, field
 
 import cv2
@@ -35,6 +36,11 @@ class Surface:
     def __post_init__(self):
         self.inside = cv2.integral(self.mask)
 
+    @functools.cached_property
+    def cells(self) -> np.ndarray:
+        """Indices of the mask's cells, row by row."""
+        return np.flatnonzero(self.mask)
+
     def plane(self, roll: float, focal: float) -> np.ndarray:
         """Homography of the plane about its centre, as one camera for the whole image sees it."""
         plane = plane_homography(roll, self.yaw, self.pitch, focal)
@@ -59,7 +65,6 @@ class Spot:
     def plane(self) -> np.ndarray:
         return self.surface.plane(self.roll, self.placement.focal)
 
-    @stage("placement")
     def find(
         self, rng: np.random.Generator, outline: np.ndarray, margin: float
     ) -> tuple[int, int] | None:
@@ -111,6 +116,7 @@ class Spot:
 class Placement:
     """The surfaces of one image, how busy it is, and the blocks that it holds already."""
 
+    @stage("placement")
     def __init__(self, rng: np.random.Generator, image: np.ndarray):
         """image: (size, size, 3) uint8 RGB, before any text."""
         self.size = image.shape[0]
@@ -130,15 +136,17 @@ class Placement:
         whole = Surface(np.ones((cells, cells), np.uint8), *planes[0], np.zeros(2))
         self.everywhere = whole
         self.surfaces = []
+        tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
         for mask in segment(small):
-            centre = np.array(np.nonzero(mask)[::-1]).mean(1) / cells - 0.5
+            moments = cv2.moments(mask, True)
+            centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
             plane = planes[rng.integers(len(planes))]
-            surface = Surface(mask, *plane, centre * self.size, _direction(mask, dx, dy))
+            surface = Surface(mask, *plane, centre * self.size, _direction(mask, tensor))
             self.surfaces.append(surface)
         for surface in (whole, *self.surfaces):
             if surface.roll is None or rng.random() >= C.FOLLOW_PROBABILITY:
                 surface.roll = draw_roll(rng)
-        self._blocks = []  # convex hulls (k, 2) of the blocks drawn, px
+        self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
 
     def draw_spot(self, rng: np.random.Generator, area: float) -> Spot:
         """A surface with room for a block of `area` px, at times any place of the image."""
@@ -157,13 +165,12 @@ class Placement:
 
     def take(self, spot: Spot) -> None:
         """Keep later blocks off this one."""
-        self._blocks.append(cv2.convexHull(np.float32(spot.outline))[:, 0].astype(np.float64))
+        self._blocks.append(_hull(spot.outline))
 
     def candidates(self, rng, outline: np.ndarray, surface: Surface) -> np.ndarray:
         """(n, 2) whole offsets that put the outline's middle somewhere on a surface."""
-        y, x = np.divmod(
-            rng.choice(np.flatnonzero(surface.mask), C.PLACEMENT_TRIES), len(surface.mask)
-        )
+        chosen = rng.integers(0, len(surface.cells), C.PLACEMENT_TRIES)
+        y, x = np.divmod(surface.cells[chosen], len(surface.mask))
         points = np.stack([x, y], 1) * CELL + rng.integers(0, CELL, (C.PLACEMENT_TRIES, 2))
         middle = (outline.min(0) + outline.max(0)) / 2
         # What would leave the image is moved back to its border.
@@ -175,9 +182,9 @@ class Placement:
     ) -> np.ndarray | None:
         """One of the offsets: within the image, off the blocks, by softmax one that is calm."""
         low, high = outline.min(0) + offsets, outline.max(0) + offsets
-        free = (low >= 0).all(1) & (high <= self.size).all(1)
-        free &= self._apart(outline, offsets, margin)
-        if not free.any():
+        free = np.flatnonzero((low >= 0).all(1) & (high <= self.size).all(1))
+        free = free[self._apart(outline, offsets[free], margin)]
+        if not len(free):
             return None
         offsets, low, high = offsets[free], low[free], high[free]
         calm = self.busyness(low, high) + C.SURFACE_COST * (1 - _mean(surface.inside, low, high))
@@ -193,10 +200,10 @@ class Placement:
     def _apart(self, outline: np.ndarray, offsets: np.ndarray, margin: float) -> np.ndarray:
         """(n,) bool: whether the outline at each offset keeps `margin` px from all blocks, seen
         along a side of one of the two convex hulls (the separating axis theorem)."""
-        own = cv2.convexHull(np.float32(outline))[:, 0].astype(np.float64)
+        own, normals = _hull(outline)
         apart = np.ones(len(offsets), bool)
-        for block in self._blocks:
-            axes = np.concatenate([_normals(own), _normals(block)])
+        for block, block_normals in self._blocks:
+            axes = np.concatenate([normals, block_normals])
             mine, other = own @ axes.T, block @ axes.T  # (points, axes)
             moved = offsets @ axes.T
             gaps = np.maximum(
@@ -225,24 +232,27 @@ def segment(small: np.ndarray) -> list[np.ndarray]:
     return [cv2.resize(m, (cells, cells), interpolation=cv2.INTER_NEAREST) for m in masks]
 
 
-def _direction(mask: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> float | None:
-    """Radians from the horizontal of the lines on a surface and at its rim, by the structure
-    tensor; None when they have no common direction or lean too far to read along."""
-    near = cv2.dilate(mask, np.ones((5, 5), np.uint8)).astype(bool)
-    x, y = dx[near], dy[near]
-    xx, yy, xy = (x * x).sum(), (y * y).sum(), (x * y).sum()
-    if np.hypot(xx - yy, 2 * xy) < C.LINE_COHERENCE * (xx + yy + 1):
+def _direction(mask: np.ndarray, tensor: np.ndarray) -> float | None:
+    """Radians from the horizontal of the lines on a surface and at its rim; None when they have no
+    common direction or lean too far to read along.
+
+    tensor: (n, n, 3) float32, the structure tensor: the gradient's dx * dx, dy * dy and dx * dy.
+    """
+    near = cv2.dilate(mask, np.ones((5, 5), np.uint8))
+    xx, yy, xy, _ = cv2.mean(tensor, near)
+    if np.hypot(xx - yy, 2 * xy) < C.LINE_COHERENCE * (xx + yy + 1e-3):
         return None
     across = np.arctan2(2 * xy, xx - yy) / 2
     lean = (across + np.pi / 4) % (np.pi / 2) - np.pi / 4  # lines may run along or across the text
     return float(lean) if abs(lean) <= np.deg2rad(C.LARGEST_LEAN) else None
 
 
-def _normals(hull: np.ndarray) -> np.ndarray:
-    """(k, 2) unit normals of a polygon's sides."""
+def _hull(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An outline's convex hull (k, 2), and the unit normals (k, 2) of its sides."""
+    hull = cv2.convexHull(np.float32(outline))[:, 0].astype(np.float64)
     sides = np.roll(hull, -1, 0) - hull
     lengths = np.linalg.norm(sides, axis=1, keepdims=True)
-    return np.stack([-sides[:, 1], sides[:, 0]], 1) / np.maximum(lengths, 1e-9)
+    return hull, np.stack([-sides[:, 1], sides[:, 0]], 1) / np.maximum(lengths, 1e-9)
 
 
 def _mean(integral: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

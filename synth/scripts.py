@@ -26,6 +26,7 @@ SHAPED = {
     "Mymr": "Myanmar",
     "Tibt": "Tibetan",
 }
+FIRST_RIGHT_TO_LEFT = "\u0590"  # no character before it runs from right to left
 JOINERS = "\u200c\u200d"  # steer the shapes of their neighbours, and have none of their own
 
 
@@ -41,6 +42,8 @@ def base_level(text: str) -> int | None:
 def visual_runs(text: str) -> list[tuple[int, int, bool]]:
     """The parts of a word that run in one direction, as (start, end, whether right to left), from
     the left to the right of the picture."""
+    if max(text, default="") < FIRST_RIGHT_TO_LEFT:
+        return [(0, len(text), False)]
     kinds = [_KINDS.get(unicodedata.bidirectional(c), unicodedata.bidirectional(c)) for c in text]
     if "R" not in kinds:
         return [(0, len(text), False)]

@@ -211,15 +211,15 @@ def _laid(rng, size, wide, high, offset, varied, rough, brick=False):
     if not brick and rng.random() < 0.2:  # a chequered floor
         pieces += np.float32(np.indices(pieces.shape).sum(0) % 2 * 70 - 35)
     relief = pieces[row[:, None], column[odd]]
-    relief = relief + noise(rng, size, size, 2, 2) * rough + cloud(rng, size, size, 50) * rough / 2
+    relief += noise(rng, size, size, 2, 2) * rough
+    relief += cloud(rng, size, size, 50) * (rough / 2)
+    relief += np.float32(18 * (left == joint) - 25 * (left == wide - 1))[odd]
+    relief += np.float32(18 * (top == joint) - 25 * (top == high - 1))[:, None]
     image = paint(relief, colour.clip(10, 245))
-    shade = 18.0 * (left == joint)[odd] - 25.0 * (left == wide - 1)[odd]
-    shade += (18.0 * (top == joint) - 25.0 * (top == high - 1))[:, None]
-    image = cv2.add(image, cv2.merge([np.float32(shade)] * 3), dtype=cv2.CV_8U)
     mortar = rng.uniform(90, 215) + rng.normal(0, 4, 3)
-    joints = (left < joint)[odd] | (top < joint)[:, None]
     rough_mortar = paint(noise(rng, size, size, 1, 1) * 6, mortar.clip(0, 255))
-    return np.where(joints[..., None], rough_mortar, image)
+    joints = (left < joint)[odd] | (top < joint)[:, None]
+    return cv2.copyTo(rough_mortar, joints.astype(np.uint8), image)
 
 
 def siding(rng, size):

@@ -32,6 +32,7 @@ class Warp:
             points = bend.points(points)
         return map_points(self.homography, points)
 
+    @stage("warping")
     def pixels(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
         """Warp the layer's pixels (H, W) into (height, width); outside is 0."""
         if not self.bends:

@@ -1,0 +1,42 @@
+"""Chunks as a worker makes them: its memory and its imports stay small."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+WORKER = """
+import json, os, sys
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+from dataset_utils import ANNOTATIONS, make_folders
+from generate_chunks import Chunk, Job, run_chunk
+from static import constants as C
+from synth.backgrounds import list_backgrounds
+from synth.fonts import load_fonts
+
+folder, size = Path(sys.argv[1]), 96
+make_folders(folder)
+fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
+job = Job(folder, 0, size, tuple(list_backgrounds(C.BACKGROUNDS)[:4]), fonts, C.WORDS)
+resident = []
+for _ in range(3):  # the same images, so that all caches are full from the second time on
+    run_chunk(job, Chunk(range(150), folder / ANNOTATIONS / "00000.jsonl"))
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+print(json.dumps({"resident": resident, "torch": "torch" in sys.modules}))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_worker_does_not_grow_and_leaves_torch_alone(tmp_path):
+    args = [sys.executable, "-c", WORKER, str(tmp_path / "data")]
+    result = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert not found["torch"]
+    _, second, third = found["resident"]
+    assert third < second + 3, found  # MB; the images and their maps alone are 7 MB
