@@ -20,7 +20,7 @@ from two_processes import evaluate, gradients
 
 import train
 from cache_utils import open_source
-from dataset_utils import DataError, read_samples
+from dataset_utils import DataError, read_samples, split_samples
 from loss_utils import HeatmapLoss
 from model_utils import Normalise, load_model, new_model, to_maps
 from presets import make_preset
@@ -99,6 +99,8 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
     assert record["data"]["input_dir"] == [str(data)] and record["versions"]["torch"]
     assert record["training"]["learning_rate"] == 6e-4 and len(record["data_fingerprint"]) == 16
     assert sum(record["images"].values()) == 16
+    test = split_samples(read_samples(data)[0], 0.25)[1]
+    assert record["held_back"] == {data.name: sorted(sample.file for sample in test)}
 
     scalars, pictures = set(), 0
     for path in (folder / "runs").rglob("events.*"):
