@@ -233,14 +233,21 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(data, tmp_path
             if state.global_step == 3 and poison == "gradients":
                 bias.register_hook(lambda gradient: gradient * float("inf"))
 
-    settings = {"max_steps": 8, "save_strategy": "steps", "save_steps": 1}
-    trainer = make_trainer(data, tmp_path, [Poison()], **settings | {"save_steps": 2})
-    with pytest.raises(DataError, match="at step 3: the last checkpoint is sound"):
+    settings = {"max_steps": 8, "save_strategy": "steps", "save_steps": 2}
+    trainer = make_trainer(data, tmp_path, [Poison()], **settings)
+    with pytest.raises(DataError, match="at step 3: .*checkpoint-2 is sound; start again"):
         trainer.train()
     checkpoint = last_checkpoint(tmp_path)
     assert checkpoint.endswith("checkpoint-2")
     weights = load_file(Path(checkpoint) / "model.safetensors")
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_loss_that_is_not_finite_from_the_start(data, tmp_path):
+    trainer = make_trainer(data, tmp_path, max_steps=2)
+    trainer.model.decode_head.classifier.bias.data.fill_(float("nan"))
+    with pytest.raises(DataError, match="at step 0: there is no checkpoint yet; start again"):
+        trainer.train()
 
 
 def test_early_stopping_looks_at_the_whole_history():
