@@ -23,7 +23,7 @@ from cache_utils import open_source
 from cli_utils import run_main
 from dataset_utils import DataError, read_samples, split_samples
 from loss_utils import HeatmapLoss
-from model_utils import Normalise, load_model, new_model, to_maps
+from model_utils import Normalise, load_model, load_trained, new_model, to_maps
 from presets import make_preset
 from static import constants as C
 from train_arguments import DetectorTrainingArguments
@@ -348,6 +348,15 @@ def test_flags_that_cannot_be(flags, message):
 
     with pytest.raises(DataError, match=message):
         train.check(model_args, data_args, Arguments())
+
+
+def test_weights_that_are_no_safetensors_are_refused(whole, tmp_path):
+    """A pickle can run any code when it is loaded."""
+    shutil.copy(whole[0] / "config.json", tmp_path)
+    torch.save(load_file(whole[0] / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    for load in (load_model, load_trained):
+        with pytest.raises(DataError, match="cannot be loaded.*safetensors"):
+            load(str(tmp_path))
 
 
 def test_folders_that_cannot_be(data, tmp_path):
