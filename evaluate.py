@@ -2,10 +2,10 @@
 
     python evaluate.py --input_dir syntdata --model_dir checkpoits --output results.csv
 
-Reads triplet folders (all their images, also those that a model was trained on) and the layouts of
-ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in --output (at IoU
-0.5) and the totals with the settings in a .json of the same name; prints the totals at IoU 0.5, the
-protocol's, and at higher ones, which show how well the boxes fit.
+Reads triplet folders (of those that the model was trained on, only the images it was tested on) and
+the layouts of ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in
+--output (at IoU 0.5) and the totals with the settings in a .json of the same name; prints the
+totals at IoU 0.5, the protocol's, and at higher ones, which show how well the boxes fit.
 """
 
 import argparse
@@ -32,6 +32,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--input_dir", type=Path, required=True, help="folder with images and their words")
     add("--format", choices=("auto", *FORMATS), default="auto", help="of that folder")
     add("--output", type=Path, default=Path("results.csv"), help="table with a line an image")
+    add(
+        "--split",
+        choices=("test", "all"),
+        default="test",
+        help="of a folder that the model was trained on: the images held back, or all",
+    )
     add("--max_samples", type=count(1), help="judge only the first so many images")
     add("--worst", type=count(0), default=0, help="draw so many images with the lowest F1")
     add_detection_flags(parser)
@@ -62,6 +68,7 @@ def main() -> None:
         raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
     samples, problems = read_dataset(args.input_dir, args.format)
     detector = open_detector(args)
+    samples = choose_samples(args, detector.model_dir, samples)
     judged, damaged = judge(detector, samples[: args.max_samples])
     name_left_out(problems + damaged)
     if not judged:
@@ -78,6 +85,20 @@ def main() -> None:
     write_tables(args, judged, totals, detector)
     draw_worst(args, judged)
     print_totals(args, totals, detector)
+
+
+def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> list:
+    """The images that the model was not trained on, or all with --split all."""
+    from split_utils import find_held_back
+
+    held_back = find_held_back(model_dir, samples) if args.split == "test" else None
+    if held_back is None:
+        return samples
+    print(
+        f"{args.input_dir}: the model was trained on it; judged by the {len(held_back)} of its "
+        f"{len(samples)} images that were held back (--split all for all)"
+    )
+    return held_back
 
 
 def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[str]]:
@@ -126,6 +147,7 @@ def write_tables(
     write_atomically(args.output, table.getvalue())
     record = {
         "data": str(args.input_dir),
+        "split": args.split,
         "model": str(detector.model_dir),
         "settings": asdict(detector.settings),
         "poly": args.poly,

@@ -112,9 +112,10 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
         (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),
     ):
         for name in names:
-            points = [(entry["step"], entry[name]) for entry in history if name in entry]
+            # The best model is tested once more after the last step: not a point of the curve.
+            points = {entry["step"]: entry[name] for entry in reversed(history) if name in entry}
             if points:
-                axes.plot(*zip(*points, strict=True), marker=".", label=name)
+                axes.plot(*zip(*sorted(points.items()), strict=True), marker=".", label=name)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         if axes.lines:

@@ -100,14 +100,14 @@ def main() -> None:
     check(model_args, data_args, args)
     if args.process_index:  # one of several processes speaks
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    samples = find_samples(data_args)
+    train, test, problems, held_back = find_samples(data_args)
 
     from train_utils import last_checkpoint
 
     output = Path(args.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     with args.main_process_first(desc="the cache"):
-        train_source, test_source, problems = open_sources(data_args, *samples)
+        train_source, test_source, problems = open_sources(data_args, train, test, problems)
     if args.should_log:
         name_left_out(problems)
     train_set, sampler = make_training_data(data_args, train_source, args.seed)
@@ -115,7 +115,7 @@ def main() -> None:
         show_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
         return
     if args.should_save:
-        save_settings(output, model_args, data_args, args, train_source, test_source)
+        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
     trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
 
     checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
@@ -200,17 +200,20 @@ def save_settings(
     args,
     train_source,
     test_source,
+    held_back: dict[str, list[str]],
 ) -> None:
-    """Write what is needed to train this model again."""
+    """Write what is needed to train this model again, and to judge it on images it has not seen."""
+    from split_utils import RECORD
     from train_report import data_fingerprint, save_record
 
     save_record(
-        output / "training.json",
+        output / RECORD,
         data_fingerprint=data_fingerprint(train_source.samples + test_source.samples),
         images={"train": len(train_source), "test": len(test_source)},
         model=asdict(model_args),
         data=asdict(data_args),
         training=args.to_dict(),
+        held_back=held_back,
     )
 
 
@@ -265,9 +268,11 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
             raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
 
 
-def find_samples(data_args: DataArguments) -> tuple[list, list, list[str]]:
-    """The train and the test split over all --input_dir, and a line for each damaged annotation."""
+def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[str, list[str]]]:
+    """The train and the test split over all --input_dir, a line for each damaged annotation, and
+    the names of all images held back."""
     from dataset_utils import CHARACTERS, read_folders, split_samples
+    from split_utils import list_held_back
 
     samples, problems = read_folders(data_args.input_dir)
     for folder in map(Path, data_args.input_dir):
@@ -284,6 +289,7 @@ def find_samples(data_args: DataArguments) -> tuple[list, list, list[str]]:
         at_most(data_args.max_train_samples, train),
         at_most(data_args.max_eval_samples, test),
         problems,
+        list_held_back(train, test),
     )
 
 

@@ -67,9 +67,11 @@ class HeatmapTrainer(Trainer):
 
     def _check_finite(self, value: torch.Tensor, name: str) -> None:
         if not torch.isfinite(value):
+            kept = last_checkpoint(self.args.output_dir)
             raise DataError(
-                f"the {name} is {value.item()} at step {self.state.global_step}: the last "
-                "checkpoint is sound; start again with a lower --learning_rate"
+                f"the {name} is {value.item()} at step {self.state.global_step}: "
+                + (f"{kept} is sound" if kept else "there is no checkpoint yet")
+                + "; start again with a lower --learning_rate"
             )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

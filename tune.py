@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         default=["syntdata"],
         help="folders with images and their words; the model's own training data among them is "
-        "split as train.py does, real images without heatmaps all count",
+        "split as train.py did, real images without heatmaps all count",
     )
     add("--model_dir", type=Path, default=Path("checkpoits"), help="folder that train.py left")
     add("--n_trials", type=count(1), default=100, help="finished trials in the study when done")
@@ -60,7 +60,8 @@ def parse_arguments() -> argparse.Namespace:
         "--test_size",
         type=unit_interval,
         default=0.1,
-        help="0..1, share tested on, as train.py's; 1 for data that the model has not seen",
+        help="0..1, share tested on where the model's training.json does not name the images; "
+        "1 for data that the model has not seen",
     )
     add("--max_samples", type=count(1), default=500, help="use at most so many test images")
     add(
@@ -140,14 +141,16 @@ def main() -> None:
 def find_test_samples(args: argparse.Namespace) -> list:
     """The images to tune on, at most --max_samples, spread evenly over all of them.
 
-    Of folders that can be trained on, those that train.py tests on; of others all. Raises DataError
-    for flags that cannot be, and for a folder without a model or without data.
+    Of folders that the model was trained on, those that it was tested on; of others that can be
+    trained on, those that train.py would test on; of the rest all. Raises DataError for flags that
+    cannot be, and for a folder without a model or without data.
     """
     import numpy as np
 
     from convert_utils import read_dataset
     from dataset_utils import CHARACTERS, DataError, split_samples
     from detection_utils import choose_model
+    from split_utils import find_held_back
 
     choose_model(args.model_dir)
     if args.test_size == 0:
@@ -156,8 +159,11 @@ def find_test_samples(args: argparse.Namespace) -> list:
     for folder in args.input_dir:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
-        can_train = (Path(folder) / CHARACTERS).is_dir() and args.test_size < 1
-        (trained if can_train else unseen).extend(samples)
+        held_back = find_held_back(args.model_dir, samples) if args.test_size < 1 else samples
+        if held_back is None and (Path(folder) / CHARACTERS).is_dir():
+            trained += samples
+        else:
+            unseen += held_back or samples
     test = (split_samples(trained, args.test_size)[1] if trained else []) + unseen
     number = min(args.max_samples, len(test))
     return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]

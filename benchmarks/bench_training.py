@@ -89,11 +89,18 @@ def compare_with_memory(args: argparse.Namespace, device: torch.device) -> None:
         ("one batch in memory", (batch for _ in range(args.steps + 2))),
         (f"data with {args.num_workers} loader processes", loader),
     ):
-        steps = [wall for wall, _ in train(model, batches, bf16)][2:]
-        rates.append(len(steps) / sum(steps))
-        print(f"  {name:35s}: {rates[-1]:.3f} steps a second")
+        walls, cpus = zip(*list(train(model, batches, bf16))[2:], strict=True)
+        rates.append(1 / statistics.median(walls))
+        print(
+            f"  {name:35s}: {rates[-1]:.3f} steps a second, "
+            f"{statistics.median(cpus):.3f} s of CPU time a step in the network's process"
+        )
     print(f"  the second is {rates[1] / rates[0]:.2f} of the first")
     print(f"  making a crop takes {crop * 1e3:.1f} ms of CPU time in a loader process")
+    if device.type == "cpu":  # the loaders take from the cores that the network computes on
+        step = statistics.median(cpus)
+        share = step / (step + args.batch * crop)
+        print(f"  with all cores busy at all times, the second would be {share:.2f} of the first")
 
 
 def train(model, batches, bf16: bool) -> Iterator[tuple[float, float]]:

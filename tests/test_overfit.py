@@ -12,14 +12,14 @@ from train_callbacks import SetEpoch
 from train_data import EvalDataset, MixSampler, TrainDataset
 from train_utils import HeatmapTrainer
 
-STEPS = 100
+STEPS = 60
 
 
 def test_learns_eight_images_by_heart(tmp_path):
     source, _ = open_source(write_images(tmp_path, 8), SIDE, caching=False, workers=1)
     sampler, test_set = MixSampler([8], None, seed=0), EvalDataset(source)
     args = DetectorTrainingArguments(
-        output_dir=str(tmp_path / "out"), use_cpu=True, max_steps=STEPS, learning_rate=1e-3,
+        output_dir=str(tmp_path / "out"), use_cpu=True, max_steps=STEPS, learning_rate=2e-3,
         per_device_train_batch_size=8, dataloader_num_workers=0, save_strategy="no",
         eval_strategy="no", load_best_model_at_end=False, report_to="none", disable_tqdm=True,
         seed=0,

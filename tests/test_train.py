@@ -16,13 +16,14 @@ from easy_images import SIDE, write_images
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoImageProcessor, SegformerForSemanticSegmentation, TrainerCallback
-from two_processes import evaluate, gradients
+from two_processes import evaluate, gradients, train_with_fixed_statistics
 
 import train
 from cache_utils import open_source
-from dataset_utils import DataError, read_samples
+from cli_utils import run_main
+from dataset_utils import DataError, read_samples, split_samples
 from loss_utils import HeatmapLoss
-from model_utils import Normalise, load_model, new_model, to_maps
+from model_utils import Normalise, load_model, load_trained, new_model, to_maps
 from presets import make_preset
 from static import constants as C
 from train_arguments import DetectorTrainingArguments
@@ -99,6 +100,8 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
     assert record["data"]["input_dir"] == [str(data)] and record["versions"]["torch"]
     assert record["training"]["learning_rate"] == 6e-4 and len(record["data_fingerprint"]) == 16
     assert sum(record["images"].values()) == 16
+    test = split_samples(read_samples(data)[0], 0.25)[1]
+    assert record["held_back"] == {data.name: sorted(sample.file for sample in test)}
 
     scalars, pictures = set(), 0
     for path in (folder / "runs").rglob("events.*"):
@@ -142,30 +145,49 @@ def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path):
     assert history(tmp_path, "eval_f1") == pytest.approx(history(whole[0], "eval_f1"), abs=0.1)
 
 
-def test_two_processes_train_like_one(whole, data, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300}
-    args = [*RUN, "--per_device_train_batch_size", 2, "--max_steps", 2, "--image_size", 96]
-    args += ["--dataloader_num_workers", 0, "--input_dir", data, "--output_dir", tmp_path / "out"]
-    result = subprocess.run([*command, "train.py", *map(str, args)], **options)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count("caching takes") == 1 and "using the cached" not in result.stdout
-    assert (tmp_path / "out" / "model.safetensors").exists()
+SHARED = (*TINY, "--num_train_epochs", 3, "--bf16", "False", "--dataloader_num_workers", 0)
+SHARED += ("--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "False")
 
 
-def test_gradients_and_metrics_of_two_processes_are_those_of_one(data, tmp_path):
+@pytest.fixture(scope="module")
+def two(data, tmp_path_factory):
+    """What two processes do together, see two_processes.py: the output folder of train.py, the
+    other results, what was said."""
+    root = tmp_path_factory.mktemp("two")
+    own = shutil.copytree(data, root / "data", ignore=shutil.ignore_patterns("cache"))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    command += [ROOT / "tests" / "two_processes.py", data, tmp_path / "result.pt"]
+    command += [ROOT / "tests" / "two_processes.py", own, root / "result.pt"]
+    command += [*SHARED, "--per_device_train_batch_size", 2, "--caching", "True"]
+    command += ["--input_dir", own, "--output_dir", root / "out"]
     result = subprocess.run(
         [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
-    found = torch.load(tmp_path / "result.pt", weights_only=True)
+    return root / "out", torch.load(root / "result.pt", weights_only=True), result
+
+
+def test_two_processes_train_like_one(two, data, tmp_path):
+    """Step by step, each process with half of the batch."""
+    folder, _, result = two
+    assert result.stdout.count("caching takes") == 1 and "using the cached" not in result.stdout
+    args = (*SHARED, "--per_device_train_batch_size", 4, "--input_dir", data)
+    train_with_fixed_statistics(*args, "--output_dir", tmp_path)
+    together, alone = history(folder, "loss"), history(tmp_path, "loss")
+    assert len(together) == 9 and together == pytest.approx(alone, rel=1e-3)
+    weights = [load_file(place / "model.safetensors") for place in (folder, tmp_path)]
+    for name, tensor in weights[0].items():
+        assert torch.allclose(tensor, weights[1][name], atol=1e-3), name
+
+
+def test_gradients_of_two_processes_are_those_of_one(two):
     expected = gradients(0, 1)
-    assert torch.allclose(found["gradients"], expected, atol=1e-6 * expected.abs().max().item())
+    assert torch.allclose(two[1]["gradients"], expected, atol=1e-6 * expected.abs().max().item())
+
+
+def test_metrics_of_two_processes_are_those_of_one(two, data, tmp_path):
     alone = evaluate(data, tmp_path)
     for name in ("eval_precision", "eval_recall", "eval_f1", "eval_iou", "eval_heatmap_error"):
-        assert found["metrics"][name] == pytest.approx(alone[name], abs=1e-4), name
+        assert two[1]["metrics"][name] == pytest.approx(alone[name], abs=1e-4), name
 
 
 # --- Parts of a run --------------------------------------------------------------------------
@@ -211,14 +233,21 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(data, tmp_path
             if state.global_step == 3 and poison == "gradients":
                 bias.register_hook(lambda gradient: gradient * float("inf"))
 
-    settings = {"max_steps": 8, "save_strategy": "steps", "save_steps": 1}
-    trainer = make_trainer(data, tmp_path, [Poison()], **settings | {"save_steps": 2})
-    with pytest.raises(DataError, match="at step 3: the last checkpoint is sound"):
+    settings = {"max_steps": 8, "save_strategy": "steps", "save_steps": 2}
+    trainer = make_trainer(data, tmp_path, [Poison()], **settings)
+    with pytest.raises(DataError, match="at step 3: .*checkpoint-2 is sound; start again"):
         trainer.train()
     checkpoint = last_checkpoint(tmp_path)
     assert checkpoint.endswith("checkpoint-2")
     weights = load_file(Path(checkpoint) / "model.safetensors")
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_a_loss_that_is_not_finite_from_the_start(data, tmp_path):
+    trainer = make_trainer(data, tmp_path, max_steps=2)
+    trainer.model.decode_head.classifier.bias.data.fill_(float("nan"))
+    with pytest.raises(DataError, match="at step 0: there is no checkpoint yet; start again"):
+        trainer.train()
 
 
 def test_early_stopping_looks_at_the_whole_history():
@@ -235,23 +264,27 @@ def test_early_stopping_looks_at_the_whole_history():
         assert control.should_training_stop == stops, scores
 
 
-def test_show_samples_draws_the_mix_and_stops(data, tmp_path):
+def here(monkeypatch, *args):
+    """train.py's main in this process, which has its libraries already."""
+    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, args)])
+    run_main(train.main)
+
+
+def test_show_samples_draws_the_mix_and_stops(data, tmp_path, monkeypatch):
     weak = shutil.copytree(data, tmp_path / "weak", ignore=shutil.ignore_patterns("cache"))
     lines = [json.loads(line) for line in (weak / "annotations/00000.jsonl").open()]
     for line in lines:
         line["words"][0]["ignore"] = True
     (weak / "annotations/00000.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    run_well(
-        *("train.py", "--input_dir", data, weak, "--mix", 5, 1, *TINY, "--show_samples", 6),
-        *("--output_dir", tmp_path / "out"),
-    )
+    args = ("--input_dir", data, weak, "--mix", 5, 1, *TINY, "--output_dir", tmp_path / "out")
+    here(monkeypatch, *args, "--show_samples", 6)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["samples.png"]
 
 
 # --- Bad input -------------------------------------------------------------------------------
 
 
-def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch):
+def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch, capsys):
     """The start falls back within seconds; damaged files are named, the rest is trained on."""
     folder = tmp_path / "data"
     shutil.copytree(data, folder, ignore=shutil.ignore_patterns("cache"))
@@ -268,22 +301,25 @@ def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monk
     assert "2 of 16 images are damaged" in result.stdout
     bundled = (C.MODEL / "config.json").exists()
     assert ("static/model" if bundled else "random weights") in result.stderr
-    assert_refused(run(*args), "2 of 16 images are damaged, more than --max_damaged 0.1 allows")
+    with pytest.raises(SystemExit, match="2"):
+        here(monkeypatch, *args[1:])
+    said = capsys.readouterr().err
+    assert "2 of 16 images are damaged, more than --max_damaged 0.1 allows" in said
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (("--learning_rate", "fast"), "invalid float value"),
-        (("--shoe_size", "43"), "unrecognized arguments"),
-        (("--model_name_or_path", "EMPTY"), "neither a folder with a model"),
-    ],
-)
-def test_bad_command(args, message, data, tmp_path):
+def test_bad_command(data, tmp_path, monkeypatch, capsys):
+    """One line and exit code 2, from outside and, which saves the imports, from here."""
+    args = ("--input_dir", data, "--output_dir", tmp_path / "out", "--use_cpu", "True")
+    assert_refused(run("train.py", *args, "--shoe_size", 43), "unrecognized arguments")
     (tmp_path / "empty").mkdir()
-    args = [str(tmp_path / "empty") if arg == "EMPTY" else arg for arg in args]
-    args += ["--input_dir", data, "--output_dir", tmp_path / "out", "--use_cpu", "True"]
-    assert_refused(run("train.py", *args), message)
+    for flags, message in (
+        (("--learning_rate", "fast"), "invalid float value"),
+        (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            here(monkeypatch, *args, *flags)
+        *_, last = capsys.readouterr().err.strip().splitlines()
+        assert last.startswith("train.py: error: ") and message in last
 
 
 @pytest.mark.parametrize(
@@ -312,6 +348,15 @@ def test_flags_that_cannot_be(flags, message):
 
     with pytest.raises(DataError, match=message):
         train.check(model_args, data_args, Arguments())
+
+
+def test_weights_that_are_no_safetensors_are_refused(whole, tmp_path):
+    """A pickle can run any code when it is loaded."""
+    shutil.copy(whole[0] / "config.json", tmp_path)
+    torch.save(load_file(whole[0] / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    for load in (load_model, load_trained):
+        with pytest.raises(DataError, match="cannot be loaded.*safetensors"):
+            load(str(tmp_path))
 
 
 def test_folders_that_cannot_be(data, tmp_path):

@@ -1,16 +1,18 @@
-"""What a process of several does in test_train.py: the gradients of its part of a batch, and a test
-over all images. Run by torchrun; the first process writes the result to a file.
+"""What a process of several does in test_train.py: train.py's work, a test over all images, and the
+gradients of its part of a batch. Run by torchrun; the first process writes the result to a file.
 
-    torchrun --nproc_per_node=2 tests/two_processes.py FOLDER RESULT
+    torchrun --nproc_per_node=2 tests/two_processes.py FOLDER RESULT [train.py's flags]
 """
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
 
+import train  # noqa: E402
 from cache_utils import open_source  # noqa: E402
 from dataset_utils import read_samples  # noqa: E402
 from loss_utils import HeatmapLoss, gather_batch  # noqa: E402
@@ -18,6 +20,21 @@ from model_utils import new_model  # noqa: E402
 from train_arguments import DetectorTrainingArguments  # noqa: E402
 from train_data import EvalDataset  # noqa: E402
 from train_utils import HeatmapTrainer  # noqa: E402
+
+
+def train_with_fixed_statistics(*args) -> None:
+    """train.py's main, but BatchNorm does not take the batch's statistics: these are each process's
+    own, of its own part."""
+
+    def fixed_model():
+        model = new_model()
+        norm = model.decode_head.batch_norm.eval()
+        norm.train = lambda mode=True: norm
+        return model
+
+    argv = ["train.py", *map(str, args)]
+    with patch("model_utils.new_model", fixed_model), patch.object(sys, "argv", argv):
+        train.main()
 
 
 def gradients(rank: int, count: int) -> torch.Tensor:
@@ -55,8 +72,9 @@ def evaluate(folder: Path, output: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    folder, result = map(Path, sys.argv[1:])
-    metrics = evaluate(folder, result.parent)  # TrainingArguments joins the processes
+    folder, result = map(Path, sys.argv[1:3])
+    train_with_fixed_statistics(*sys.argv[3:])  # TrainingArguments joins the processes
+    metrics = evaluate(folder, result.parent)
     rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     found = gradients(rank, count)
     if rank == 0:

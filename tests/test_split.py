@@ -1,0 +1,91 @@
+"""Images that a model was tested on are those that tune.py and evaluate.py judge it by."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from easy_images import write_images
+
+import train
+from dataset_utils import DataError, Sample, read_samples
+from evaluate import choose_samples
+from split_utils import find_held_back, list_held_back
+from tune import find_test_samples
+
+
+@pytest.fixture(scope="module")
+def fonts(tmp_path_factory):
+    """Images whose annotations name one of eight fonts each."""
+    folder = tmp_path_factory.mktemp("split") / "fonts"
+    write_images(folder, 24)
+    path = folder / "annotations/00000.jsonl"
+    lines = [json.loads(line) for line in path.open()]
+    lines = [line | {"fonts": [f"font{i % 8}"]} for i, line in enumerate(lines)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return folder
+
+
+@pytest.fixture
+def model(fonts, tmp_path):
+    """A model's folder as train.py --unseen fonts leaves it, and the files that it tested on."""
+    data_args = train.DataArguments(input_dir=[str(fonts)], unseen=["fonts"], max_eval_samples=2)
+    _, test, _, held_back = train.find_samples(data_args)
+    assert len(test) == 2  # more than these are held back
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "training.json").write_text(json.dumps({"held_back": held_back}))
+    return folder, held_back[fonts.name]
+
+
+def tuned_on(folders, model, **flags):
+    args = argparse.Namespace(
+        **{"input_dir": folders, "model_dir": model, "test_size": 0.1, "max_samples": 500} | flags
+    )
+    return [sample.file for sample in find_test_samples(args)]
+
+
+def judged_by(folder, model, split="test"):
+    args = argparse.Namespace(input_dir=folder, split=split)
+    return [s.file for s in choose_samples(args, model, read_samples(folder)[0])]
+
+
+def test_the_split_of_the_training_is_kept(fonts, model, tmp_path, capsys):
+    folder, files = model
+    samples = read_samples(fonts)[0]
+    names = {s.file: s.extra["fonts"][0] for s in samples}
+    held = {names[file] for file in files}
+    assert len(held) == 1 and sorted(files) == sorted(f for f in names if names[f] in held)
+    moved = Path(shutil.copytree(fonts, tmp_path / "elsewhere" / fonts.name))
+    for place in (fonts, moved):
+        assert set(tuned_on([place], folder)) == set(judged_by(place, folder)) == set(files)
+    assert "judged by the 3 of its 24 images" in capsys.readouterr().out
+    assert len(tuned_on([fonts], folder, test_size=1)) == len(judged_by(fonts, folder, "all")) == 24
+
+
+def test_other_folders_are_not_touched_by_it(fonts, model, tmp_path):
+    """They are split by the images' names as before, or judged as a whole."""
+    folder, _ = model
+    other = Path(shutil.copytree(fonts, tmp_path / "other"))
+    assert len(judged_by(other, folder)) == 24
+    files = tuned_on([other], folder)
+    (folder / "training.json").unlink()
+    assert tuned_on([other], folder) == files and 0 < len(files) < 12
+    assert len(judged_by(fonts, folder)) == 24
+
+
+def test_of_two_folders_with_one_name_no_trained_image_is_held_back(tmp_path):
+    a, b = (
+        [Sample(tmp_path / side / "synt", f"{i}.jpg", 64, 64, []) for i in range(4)]
+        for side in "ab"
+    )
+    assert list_held_back([*a[:2], *b[1:3]], [*a[2:], b[0], b[3]]) == {"synt": ["3.jpg"]}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"held_back": 3}', '{"held_back": {"fonts": 3}}'])
+def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
+    (tmp_path / "training.json").write_text(content)
+    with pytest.raises(DataError, match="training.json: damaged"):
+        find_held_back(tmp_path, read_samples(fonts)[0])
