@@ -84,7 +84,8 @@ def hull(quads: np.ndarray) -> np.ndarray:
 def text_lines(path: Path) -> list[tuple[int, str]]:
     """A text file's lines with their numbers, without a byte order mark and blank lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines(): a transcription may hold a line separator of another kind.
+    return [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def find_images(source: Path) -> dict[str, Path]:

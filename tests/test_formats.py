@@ -232,6 +232,29 @@ def test_mlt_with_and_without_mark(tmp_path):
     assert len(items) == 2
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_icdar_lines(tmp_path, ending, mark):
+    """Both competitions' layouts, with commas, quotes and odd separators in the text."""
+    for name in ("icdar2013", "icdar2015"):
+        picture(tmp_path / name / "img_1.jpg")
+    rows = ['10, 10, 40, 20, "a, "b""', '10 10 40 20 "c\u2028d"', "10, 10, 40, 20, e"]
+    path = tmp_path / "icdar2013" / "gt_img_1.txt"
+    path.write_bytes(mark + ending.join(rows).encode())
+    (item,), _ = read("icdar2013", tmp_path / "icdar2013")
+    assert [word.text for word in item.words] == ['a, "b"', "c\u2028d"]
+    assert len(item.problems) == 1 and "gt_img_1.txt:3" in item.problems[0]
+    quad = "10,10,40,12,40,22,10,20"
+    rows = [f"{quad},a, b", f"{quad},###", f'{quad},"c"', quad, "10,10,10,10,10,10,10,10,d"]
+    path = tmp_path / "icdar2015" / "gt_img_1.txt"
+    path.write_bytes(mark + ending.join(rows).encode())
+    (item,), _ = read("icdar2015", tmp_path / "icdar2015")
+    found = [(word.text, word.ignore) for word in item.words]
+    assert found == [("a, b", False), ("###", True), ('"c"', False), ("", False)]
+    np.testing.assert_array_equal(item.words[0].polygon, [[10, 10], [40, 12], [40, 22], [10, 20]])
+    assert len(item.problems) == 1 and "gt_img_1.txt:5" in item.problems[0]
+
+
 def test_sroie_lines_become_words(tmp_path):
     picture(tmp_path / "X001.jpg")
     (tmp_path / "X001.txt").write_text("0,10,110,10,110,20,0,20,TOTAL, RM 5\n\nbroken\n")
