@@ -42,6 +42,7 @@ bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_caching.py --input_dir $(DEMO)/bench
 	$(BIN)/python benchmarks/bench_training.py --input_dir $(DEMO)/bench --steps 20
 	$(BIN)/python benchmarks/bench_decoder.py
+	$(BIN)/python benchmarks/bench_pseudo_labels.py --input_dir $(DEMO)/bench --max_samples 60
 	$(BIN)/python benchmarks/bench_tuning.py
 	$(BIN)/python benchmarks/bench_detection.py
 

@@ -17,11 +17,9 @@ from pathlib import Path
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_items
 from dataset_utils import (
-    IMAGES,
     DataError,
     Sample,
     read_image,
-    read_samples,
     write_json,
     write_triplet,
 )
@@ -31,6 +29,7 @@ from folder_utils import (
     RECORD,
     chunk_path,
     finish_chunk,
+    iterate_samples,
     read_left_out,
     start_folder,
 )
@@ -149,20 +148,17 @@ def convert_chunk(path: Path, start: int, entries: list[Item | str], characters:
 
 
 def summarise(folder: Path) -> dict[str, int]:
-    """Counts over the whole folder. Raises DataError when it holds no image."""
+    """Counts over the whole folder, a chunk at a time. Raises DataError when it holds no image."""
     left_out = read_left_out(folder)
-    try:
-        words = [word for sample in read_samples(folder)[0] for word in sample.words]
-        images = sum(1 for _ in (folder / IMAGES).iterdir())
-    except DataError:
-        raise DataError(f"{folder}: not one image could be read; {left_out[:1]}") from None
-    return {
-        "images": images,
-        "words": len(words),
-        "don't-care words": sum(word.ignore for word in words),
-        "characters": sum(len(word.characters) for word in words),
-        "left out": len(left_out),
-    }
+    counts = dict.fromkeys(("images", "words", "don't-care words", "characters"), 0)
+    for sample in iterate_samples(folder):
+        counts["images"] += 1
+        counts["words"] += len(sample.words)
+        counts["don't-care words"] += sum(word.ignore for word in sample.words)
+        counts["characters"] += sum(len(word.characters) for word in sample.words)
+    if not counts["images"]:
+        raise DataError(f"{folder}: not one image could be read; {left_out[:1]}")
+    return {**counts, "left out": len(left_out)}
 
 
 def report(args: argparse.Namespace, counts: dict[str, int]) -> None:

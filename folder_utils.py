@@ -111,7 +111,8 @@ def read_left_out(folder: Path) -> list[str]:
 def read_records(path: Path) -> list[dict]:
     """A finished chunk's annotations. Raises DataError when they are damaged."""
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        # Not splitlines(): a text may hold a line separator of another kind.
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from None
 

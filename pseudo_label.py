@@ -20,11 +20,9 @@ import numpy as np
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_dataset
 from dataset_utils import (
-    IMAGES,
     DataError,
     Sample,
     read_image,
-    read_samples,
     write_json,
     write_triplet,
 )
@@ -34,6 +32,7 @@ from folder_utils import (
     RECORD,
     chunk_path,
     finish_chunk,
+    iterate_samples,
     read_left_out,
     start_folder,
 )
@@ -156,18 +155,25 @@ def write_piece(sample: Sample, image: np.ndarray) -> None:
 
 
 def summarise(folder: Path) -> dict[str, int | float]:
-    """Counts over the whole folder, and how far its words are trusted."""
-    words = [word for sample in read_samples(folder)[0] for word in sample.words]
-    counted = [word for word in words if not word.ignore]
-    trust = [word.confidence for word in counted]
+    """Counts over the whole folder, a chunk at a time, and how far its words are trusted."""
+    images, ignored, characters, trust = 0, 0, 0, []
+    for sample in iterate_samples(folder):
+        images += 1
+        counted = [word for word in sample.words if not word.ignore]
+        ignored += len(sample.words) - len(counted)
+        characters += sum(len(word.characters) for word in counted)
+        trust += [word.confidence for word in counted]
+    left_out = read_left_out(folder)
+    if not images:
+        raise DataError(f"{folder}: not one image could be labelled; {left_out[:1]}")
     return {
-        "images": sum(1 for _ in (folder / IMAGES).iterdir()),
-        "words": len(counted),
-        "don't-care words": len(words) - len(counted),
-        "characters": sum(len(word.characters) for word in counted),
+        "images": images,
+        "words": len(trust),
+        "don't-care words": ignored,
+        "characters": characters,
         "words with as many characters as letters": sum(value == 1 for value in trust),
         "mean confidence": round(float(np.mean(trust)), 3) if trust else 0.0,
-        "left out": len(read_left_out(folder)),
+        "left out": len(left_out),
     }
 
 

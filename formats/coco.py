@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_utils import DataError, Word
-from formats.common import Item, Items, find_images, find_one, make_word, rectangle
+from formats.common import Item, Items, choose_image, find_images, find_one, make_word, rectangle
 
 
 def read_coco(source: Path) -> Items:
@@ -54,8 +54,10 @@ def read_hiertext(source: Path) -> Items:
     for path in find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz"):
         for entry in _load(path).get("annotations", []):
             name = str(entry.get("image_id"))
-            if name not in images:
-                yield f"{path}: there is no image {name}.* for it"
+            try:
+                image = choose_image(images, name, path)
+            except ValueError as error:
+                yield f"{path}: {error}"
                 continue
             records = [
                 word
@@ -64,7 +66,7 @@ def read_hiertext(source: Path) -> Items:
                 for word in line.get("words", [])
             ]
             words, problems = _words(records, f"{path}: {name}", _parse_hiertext)
-            yield Item(images[name], words, path.name.split(".")[0], problems)
+            yield Item(image, words, path.name.split(".")[0], problems)
 
 
 def _parse_hiertext(record: dict) -> Word:
@@ -80,13 +82,15 @@ def _read(source: Path, patterns: tuple[str, ...], parse) -> Items:
         for record in _values(data, "anns", "annotations", path):
             by_image[str(record.get("image_id"))].append(record)
         for picture in pictures:
-            name = Path(str(picture.get("file_name"))).stem
-            if name not in images:
-                yield f"{path}: there is no image {picture.get('file_name')} for it"
+            name = str(picture.get("file_name"))
+            try:
+                image = choose_image(images, name, path)
+            except ValueError as error:
+                yield f"{path}: {error}"
                 continue
             records = by_image.get(str(picture.get("id")), [])
             words, problems = _words(records, f"{path}: {name}", parse)
-            yield Item(images[name], words, str(picture.get("set", "")), problems)
+            yield Item(image, words, str(picture.get("set", "")), problems)
 
 
 def _load(path: Path) -> dict:

@@ -1,5 +1,6 @@
 """What the readers share: the item that they yield, polygons, texts, folders."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,16 +85,35 @@ def hull(quads: np.ndarray) -> np.ndarray:
 def text_lines(path: Path) -> list[tuple[int, str]]:
     """A text file's lines with their numbers, without a byte order mark and blank lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines(): a transcription may hold a line separator of another kind.
+    return [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def find_images(source: Path) -> dict[str, Path]:
-    """Every image below a folder by its name without the suffix; the first of equal names."""
+def find_images(source: Path) -> dict[str, list[Path]]:
+    """Every image below a folder by its name without the suffix."""
     found = {}
     for path in sorted(source.rglob("*")):
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            found.setdefault(path.stem, path)
+            found.setdefault(path.stem, []).append(path)
     return found
+
+
+def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
+    """The image that an annotation file means by `name`, a path or a name without a suffix.
+
+    Of equal names in several folders (img_1 of the training and of the test set) it is the one
+    whose path ends like `name`, then the one whose path begins most like that of `truth`.
+    Raises ValueError when there is none, or when that does not decide.
+    """
+    found = images.get(name) or images.get(Path(name).stem, [])
+    found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
+    if not found:
+        raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
+    alike = [len(os.path.commonprefix([str(path), str(truth)])) for path in found]
+    best = [path for path, like in zip(found, alike, strict=True) if like == max(alike)]
+    if len({path.parent for path in best}) > 1:
+        raise ValueError(f"{best[0]} or {best[1]}? convert the folders of one part at a time")
+    return best[0]
 
 
 def find_one(source: Path, *patterns: str) -> list[Path]:
@@ -122,9 +142,10 @@ def pair(source: Path, truth: list[Path], name_of, read_words, split_of=lambda p
     if not images:
         raise DataError(f"{source}: there are annotations in it, but no images")
     for path in truth:
-        image = images.get(name_of(path))
-        if image is None:
-            yield f"{path}: there is no image {name_of(path)}.* for it"
+        try:
+            image = choose_image(images, name_of(path), path)
+        except ValueError as error:
+            yield f"{path}: {error}"
             continue
         try:
             words, problems = read_words(path)
@@ -134,4 +155,4 @@ def pair(source: Path, truth: list[Path], name_of, read_words, split_of=lambda p
         yield Item(image, words, split_of(path), problems)
     known = {name_of(path) for path in truth}
     for name in sorted(images.keys() - known):
-        yield f"{images[name]}: there is no annotation for it"
+        yield f"{images[name][0]}: there is no annotation for it"

@@ -102,7 +102,7 @@ def _fields(pattern: re.Pattern, line: str) -> tuple[str, ...]:
 def _read_characters(path: Path) -> tuple[list[Word], list[str]]:
     """A leading # marks a character that does not count; its word becomes don't-care."""
     words, problems, group = [], [], []
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
     for number, line in enumerate([*lines, ""], 1):
         if line.strip():
             try:

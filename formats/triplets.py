@@ -11,10 +11,11 @@ ignore may be left out. Such a folder needs no heatmaps: convert_dataset.py draw
 from pathlib import Path
 
 from dataset_utils import read_samples
-from formats.common import Item, Items
+from formats.common import Item, Items, find_one
 
 
 def read_triplets(source: Path) -> Items:
+    find_one(source, "annotations/*.jsonl")
     samples, problems = read_samples(source)
     yield from problems
     for sample in samples:

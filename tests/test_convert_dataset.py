@@ -94,6 +94,16 @@ def test_own_annotations_without_heatmaps(triplets, tmp_path):
         assert difference.max() <= 12 and (difference > 2).mean() < 1e-3
 
 
+def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):
+    data = json.loads((coco / "words.json").read_text())
+    for record in data["annotations"]:
+        record["text"] = "a\u2028b"
+    (coco / "words.json").write_text(json.dumps(data))
+    command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--num_workers", 1)
+    result = run_well(*command, "--save_folder", tmp_path / "out")
+    assert f"{IMAGES - 1} images, {IMAGES - 1} words" in result.stdout
+
+
 def test_bad_input_is_one_line(coco, tmp_path):
     command = ("convert_dataset.py", "--source", coco, "--save_folder", tmp_path / "out")
     assert_refused(run(*command, "--format", "xml"), "--format")

@@ -232,6 +232,54 @@ def test_mlt_with_and_without_mark(tmp_path):
     assert len(items) == 2
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_icdar_lines(tmp_path, ending, mark):
+    """Both competitions' layouts, with commas, quotes and odd separators in the text."""
+    for name in ("icdar2013", "icdar2015"):
+        picture(tmp_path / name / "img_1.jpg")
+    rows = ['10, 10, 40, 20, "a, "b""', '10 10 40 20 "c\u2028d"', "10, 10, 40, 20, e"]
+    path = tmp_path / "icdar2013" / "gt_img_1.txt"
+    path.write_bytes(mark + ending.join(rows).encode())
+    (item,), _ = read("icdar2013", tmp_path / "icdar2013")
+    assert [word.text for word in item.words] == ['a, "b"', "c\u2028d"]
+    assert len(item.problems) == 1 and "gt_img_1.txt:3" in item.problems[0]
+    quad = "10,10,40,12,40,22,10,20"
+    rows = [f"{quad},a, b", f"{quad},###", f'{quad},"c"', quad, "10,10,10,10,10,10,10,10,d"]
+    path = tmp_path / "icdar2015" / "gt_img_1.txt"
+    path.write_bytes(mark + ending.join(rows).encode())
+    (item,), _ = read("icdar2015", tmp_path / "icdar2015")
+    found = [(word.text, word.ignore) for word in item.words]
+    assert found == [("a, b", False), ("###", True), ('"c"', False), ("", False)]
+    np.testing.assert_array_equal(item.words[0].polygon, [[10, 10], [40, 12], [40, 22], [10, 20]])
+    assert len(item.problems) == 1 and "gt_img_1.txt:5" in item.problems[0]
+
+
+def test_equal_names_of_two_parts_are_not_mixed(tmp_path):
+    """ICDAR 2015 and MLT count from img_1 in each part; COCO's file names have folders."""
+    for part in ("test", "training"):
+        picture(tmp_path / f"ch4_{part}_images" / "img_1.jpg")
+        folder = tmp_path / f"ch4_{part}_localization_gt"
+        folder.mkdir()
+        (folder / "gt_img_1.txt").write_text(f"10,10,40,10,40,20,10,20,{part}")
+    items, lines = read("icdar2015", tmp_path)
+    found = {item.image_path.parent.name: item.words[0].text for item in items}
+    assert found == {"ch4_test_images": "test", "ch4_training_images": "training"} and not lines
+    names = [{"id": i, "file_name": f"{folder}/img_1.jpg"} for i, folder in enumerate(found)]
+    words = [
+        {"image_id": i, "bbox": [1, 1, 9, 9], "text": folder} for i, folder in enumerate(found)
+    ]
+    (tmp_path / "all.json").write_text(json.dumps({"images": names, "annotations": words}))
+    items, _ = read("coco", tmp_path)
+    assert all(item.image_path.parent.name == item.words[0].text for item in items)
+    (tmp_path / "gt_img_1.txt").write_text("10,10,40,10,40,20,10,20,which")
+    for part in ("test", "training"):
+        (tmp_path / f"ch4_{part}_localization_gt" / "gt_img_1.txt").unlink()
+    picture(tmp_path / "other" / "img_1.jpg")
+    _, lines = read("icdar2015", tmp_path)
+    assert "one part at a time" in lines[0]
+
+
 def test_sroie_lines_become_words(tmp_path):
     picture(tmp_path / "X001.jpg")
     (tmp_path / "X001.txt").write_text("0,10,110,10,110,20,0,20,TOTAL, RM 5\n\nbroken\n")
@@ -244,7 +292,7 @@ def test_sroie_lines_become_words(tmp_path):
 def test_wrong_folders_are_told_what_was_looked_for(tmp_path):
     (tmp_path / "notes.doc").write_text("")
     for name in FORMATS:
-        with pytest.raises(DataError, match=r"notes\.doc|no annotations"):
+        with pytest.raises(DataError, match=r"looked for .* found notes\.doc"):
             list(read_items(name, tmp_path))
     (tmp_path / "TextOCR.json").write_text("{")
     with pytest.raises(DataError, match="not readable as JSON"):
