@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from dataset_utils import DataError, Sample, Word
@@ -15,6 +16,7 @@ from synth.backgrounds import draw_background, draw_paper
 from synth.blocks import clip_words, draw_block, map_words, place_block, scene_area
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
+from synth.legibility import mark_illegible
 from synth.pages import draw_page
 from synth.placement import Placement, Spot
 from synth.scanner import age_paper, blend, lay_on, scan
@@ -69,24 +71,28 @@ def generate_triplet(
     """
     rng = np.random.default_rng([seed, index])
     if rng.random() < C.PAGE_PROBABILITY:
-        image, words, extra = draw_page_scene(rng, resources, size)
+        image, ink, words, extra = draw_page_scene(rng, resources, size)
     else:
-        image, words, extra = draw_photo_scene(rng, resources, size)
+        image, ink, words, extra = draw_photo_scene(rng, resources, size)
     image = augment(CAMERA, rng, image)
+    words = mark_illegible(image, ink, words)
     with stage("heatmaps"):
-        maps = draw_heatmaps([word.quads for word in words], size, size)
+        maps = draw_heatmaps([word.quads for word in words if not word.ignore], size, size)
     return Sample(folder, f"{index:08d}.jpg", size, size, words, extra), image, maps
 
 
 def draw_photo_scene(
     rng: np.random.Generator, resources: Resources, size: int
-) -> tuple[np.ndarray, list[Word], dict]:
-    """Blocks of text on a background: the image, its words, and what the annotation notes."""
+) -> tuple[np.ndarray, np.ndarray, list[Word], dict]:
+    """Blocks of text on a background: the image, its letters' coverage (size, size) uint8, its
+    words, and what the annotation notes."""
     image, name = draw_background(rng, resources.backgrounds, size)
     image = augment(BACKGROUND, rng, image)
     words, fonts, dropped = [], [], 0
+    ink = np.zeros((size, size), np.uint8)
     if rng.random() >= C.EMPTY_PROBABILITY:
         placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
+        ink = placement.ink
         signs = rng.random() < C.SIGN_SCENE_PROBABILITY
         blocks = C.SIGN_BLOCKS if signs else C.BLOCKS
         wanted = rng.integers(blocks[0], blocks[1] + 1)
@@ -109,7 +115,7 @@ def draw_photo_scene(
             words += block
             fonts.append(speaker[1].name)
     extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
-    return image, words, extra
+    return image, ink, words, extra
 
 
 def _plan_block(
@@ -131,8 +137,8 @@ def _plan_block(
 
 def draw_page_scene(
     rng: np.random.Generator, resources: Resources, size: int
-) -> tuple[np.ndarray, list[Word], dict]:
-    """A sheet of paper, slightly turned: the image, its words, and what the annotation notes."""
+) -> tuple[np.ndarray, np.ndarray, list[Word], dict]:
+    """A sheet of paper, slightly turned; returns what draw_photo_scene does."""
     vocabulary, fonts = _draw_page_fonts(rng, resources)
     on_desk = rng.random() < C.DESK_PROBABILITY
     page = draw_page(rng, size, fonts, vocabulary, size * rng.uniform(*C.DESK_INSET) * on_desk)
@@ -168,7 +174,7 @@ def draw_page_scene(
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
     extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
-    return image, words, extra | {"dropped_blocks": 0}
+    return image, cv2.max(text, stamps), words, extra | {"dropped_blocks": 0}
 
 
 def _draw_page_fonts(

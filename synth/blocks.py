@@ -25,6 +25,7 @@ from synth.typeset import (
 from synth.warps import Warp, scaling, translation
 from synth.writer import draw_supported
 
+SHORT_TRIES = 6  # lines drawn until one is short enough for its size
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
@@ -47,7 +48,7 @@ def draw_block(
     layer = _SETTERS[form](rng, lines, font, style)
     if layer is not None and rng.random() < C.ELASTIC_PROBABILITY:
         layer.bends += (draw_elastic(rng, style.size),)
-    if layer is not None and rng.random() < C.WEAR_PROBABILITY:
+    if layer is not None and em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
     return layer, em
 
@@ -65,9 +66,26 @@ def _draw_lines(
     lines = []
     for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
         count = rng.integers(min(word_range[0], longest), longest + 1)
-        tokens = [draw_supported(rng, font, vocabulary, case) for _ in range(count)]
-        lines.append([token for token in tokens if token])
+        lines.append(_draw_line(rng, vocabulary, font, case, count, em))
     return lines
+
+
+def _draw_line(
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, case: str, count: int, em: float
+) -> list[str]:
+    """Up to `count` words; large lettering is a short word, else it would not stay large."""
+    best = []
+    for _ in range(SHORT_TRIES):
+        line = []
+        while len(line) < count and (phrase := draw_supported(rng, font, vocabulary, case)):
+            line += phrase
+        line = line[:count]
+        length = sum(map(len, line))
+        if not best or 0 < length < sum(map(len, best)):
+            best = line
+        if length <= max(2, C.LINE_LENGTH / em):
+            break
+    return best
 
 
 def _supersampling(em: float) -> int:
@@ -138,7 +156,7 @@ def place_block(
         zoom, em = zoom * fit, em * fit
         to_scene = _layer_to_scene(layer, plane, zoom)
     words = map_words(to_scene, layer.words)
-    if not _legible(words):
+    if not _legible(layer.words, words, em / zoom):
         return []
     style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
     outline = to_scene.points(_grown_frame(layer, (style.plate_padding + 3) / zoom, em / zoom))
@@ -155,6 +173,8 @@ def place_block(
     region = image[low[1] : high[1], low[0] : high[0]]
     if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
         return []
+    ink = spot.placement.ink[low[1] : high[1], low[0] : high[0]]
+    np.maximum(ink, alpha, out=ink)
     return map_words(translation(*offset), words)
 
 
@@ -213,9 +233,11 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     return kept
 
 
-def _legible(words: list[Word]) -> bool:
-    """Whether a person could read them: their narrowest character and their lowest, in px."""
-    quads = np.concatenate([word.quads for word in words])
-    sides = np.linalg.norm(np.roll(quads, -1, 1) - quads, axis=2)
-    narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
-    return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT
+def _legible(flat: list[Word], words: list[Word], size: float) -> bool:
+    """Whether a person could read words, `flat` in their layer and mapped: the narrowest
+    character and the smallest letters. size: px of the layer an em."""
+    before, after = (np.concatenate([word.quads for word in group]) for group in (flat, words))
+    before, after = (np.linalg.norm(np.roll(q, -1, 1) - q, axis=2) for q in (before, after))
+    narrow = np.minimum(after[:, 0], after[:, 2]).min() < C.MIN_CHARACTER_SIDE
+    scale = np.minimum(after[:, 1] / before[:, 1], after[:, 3] / before[:, 3]).min()
+    return not narrow and scale * size >= C.MIN_FONT_SIZE
