@@ -1,6 +1,7 @@
 """The recipe of one synthetic image, from its index to its triplet."""
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from stage_times import stage
 from static import constants as C
 from synth.augment import BACKGROUND, CAMERA, augment
 from synth.backgrounds import draw_background, draw_paper
-from synth.blocks import clip_words, draw_block, map_words, place_block, scene_area
+from synth.blocks import Dropped, clip_words, draw_block, map_words, place_block, scene_area
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
 from synth.legibility import mark_illegible
@@ -88,7 +89,7 @@ def draw_photo_scene(
     words, and what the annotation notes."""
     image, name = draw_background(rng, resources.backgrounds, size)
     image = augment(BACKGROUND, rng, image)
-    words, fonts, dropped = [], [], 0
+    words, fonts, dropped = [], [], Counter()
     ink = np.zeros((size, size), np.uint8)
     if rng.random() >= C.EMPTY_PROBABILITY:
         placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
@@ -100,21 +101,18 @@ def draw_photo_scene(
             if number >= wanted and drawn:
                 break
             near, speaker, sizes, same = _plan_block(rng, resources, drawn, signs)
-            layer, em = draw_block(rng, *speaker, sizes)
-            if layer is None:
-                dropped += 1
-                continue
-            area = scene_area(layer, em)
-            spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
-            block = place_block(rng, image, spot, layer, em, spot.plane)
-            if not block:
-                dropped += 1
+            try:
+                layer, em = draw_block(rng, *speaker, sizes)
+                area = scene_area(layer, em)
+                spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
+                words += place_block(rng, image, spot, layer, em, spot.plane)
+            except Dropped as reason:
+                dropped[str(reason)] += 1
                 continue
             placement.take(spot)
             drawn.append((spot, speaker))
-            words += block
             fonts.append(speaker[1].name)
-    extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
+    extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped": dropped}
     return image, ink, words, extra
 
 
@@ -174,7 +172,7 @@ def draw_page_scene(
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
     extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
-    return image, cv2.max(text, stamps), words, extra | {"dropped_blocks": 0}
+    return image, cv2.max(text, stamps), words, extra
 
 
 def _draw_page_fonts(

@@ -29,14 +29,18 @@ SHORT_TRIES = 6  # lines drawn until one is short enough for its size
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
+class Dropped(Exception):
+    """A block that is left out of its image; the message says why, for the run's summary."""
+
+
 @stage("text")
 def draw_block(
     rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
-) -> tuple[TextLayer | None, float]:
+) -> tuple[TextLayer, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
-    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
-    could be set) and the em in the scene, in px.
+    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer and the em in the
+    scene, in px. Raises Dropped when nothing could be set.
     """
     dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
     if sizes is None:
@@ -46,9 +50,11 @@ def draw_block(
     style = draw_style(rng, em * _supersampling(em))
     form = "straight" if dense else choose(rng, _form_shares())
     layer = _SETTERS[form](rng, lines, font, style)
-    if layer is not None and rng.random() < C.ELASTIC_PROBABILITY:
+    if layer is None:
+        raise Dropped("nothing that the font can draw")
+    if rng.random() < C.ELASTIC_PROBABILITY:
         layer.bends += (draw_elastic(rng, style.size),)
-    if layer is not None and em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
+    if em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
     return layer, em
 
@@ -142,7 +148,7 @@ def place_block(
     em: float,
     plane: np.ndarray,
 ) -> list[Word]:
-    """Warp a block, find its place and draw it into `image`; its words, none when dropped.
+    """Warp a block, find its place and draw it into `image`; its words. Raises Dropped.
 
     em: px in the scene; plane: homography of the plane that it lies on, about the origin.
     """
@@ -151,18 +157,18 @@ def place_block(
     extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
     fit = min(1.0, C.LARGEST_BLOCK * image.shape[0] / extent)
     if fit < C.SMALLEST_SHRINK:
-        return []
+        raise Dropped("too large for the image")
     if fit < 1:
         zoom, em = zoom * fit, em * fit
         to_scene = _layer_to_scene(layer, plane, zoom)
     words = map_words(to_scene, layer.words)
     if not _legible(layer.words, words, em / zoom):
-        return []
+        raise Dropped("letters too small to read")
     style = spot.style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
     outline = to_scene.points(_grown_frame(layer, (style.plate_padding + 3) / zoom, em / zoom))
     offset = spot.find(rng, outline, C.BLOCK_MARGIN * em)
     if offset is None:
-        return []
+        raise Dropped("no room")
     outline = outline + np.float32(offset)
     low = np.floor(outline.min(0)).astype(int).clip(0)
     high = np.ceil(outline.max(0)).astype(int).clip(None, image.shape[0])
@@ -172,7 +178,7 @@ def place_block(
     plate = draw_plate(outline - low, (w, h), style)
     region = image[low[1] : high[1], low[0] : high[0]]
     if not alpha.any() or not apply_ink(rng, region, alpha, plate, style):
-        return []
+        raise Dropped("no ink that can be read")
     ink = spot.placement.ink[low[1] : high[1], low[0] : high[0]]
     np.maximum(ink, alpha, out=ink)
     return map_words(translation(*offset), words)
