@@ -93,6 +93,7 @@ CURVE_TURN = (
     140,
 )  # degrees between a curve's extreme directions; below 150 none looks upside down
 CURVE_BEND = 0.34  # largest curvature times the text's height above the line; below 0.35
+CURVE_SAG = 0.04  # em, the most that the side of a bent letter leaves its straight quadrilateral
 CURVE_WAVES = (0.5, 1.3)  # periods of a wave
 STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
 STACK_LENGTH = (2, 11)  # letters of such a word, the second one excluded

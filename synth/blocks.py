@@ -7,7 +7,7 @@ from dataset_utils import Word
 from stage_times import stage
 from static import constants as C
 from synth.augment import TEXT_MASK, augment
-from synth.bends import draw_curve, draw_elastic
+from synth.bends import Curve, draw_curve, draw_elastic
 from synth.content import Vocabulary, choose
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style
@@ -119,9 +119,20 @@ def _set_curve(rng, lines: list[list[str]], font: Font, style: TextStyle) -> Tex
         return typeset_on_curve(rng, lines[0], font, style)
     layer = typeset(lines[: C.CURVE_LINES], font, style)
     if layer is not None:
-        height, width = layer.alpha.shape
-        layer.bends = (draw_curve(rng, (width / 2, height / 2), width, height / 2),)
+        layer.bends = (bend(rng, layer, style.size),)
     return layer
+
+
+def bend(rng: np.random.Generator, layer: TextLayer, size: float) -> Curve:
+    """A guide curve for a layer as a whole, so gentle that its letters' sides stay nearly straight.
+
+    size: px an em.
+    """
+    height, width = layer.alpha.shape
+    widest = max(np.ptp(word.quads[..., 0], axis=1).max() for word in layer.words)
+    # A side of w px on a curve rises by curvature * w^2 / 8 above the straight one.
+    reach = max(height / 2, C.CURVE_BEND * widest**2 / (8 * C.CURVE_SAG * size))
+    return draw_curve(rng, (width / 2, height / 2), width, reach)
 
 
 def _set_stack(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:

@@ -100,7 +100,20 @@ def _cased(token: str, case: str) -> str:
 def _punctuate(rng: np.random.Generator, token: str) -> str:
     if rng.random() >= C.PUNCTUATION_PROBABILITY:
         return token
-    marks = ("{},", "{}.", "{}:", "{}!", "{}?", "{};", '"{}"', "({})", "«{}»", "{}…", "{}-", "*{}")
+    marks = (
+        "{},",
+        "{}.",
+        "{}:",
+        "{}!",
+        "{}?",
+        "{};",
+        '"{}"',
+        "({})",
+        "«{}»",
+        "{}...",
+        "{}-",
+        "*{}",
+    )
     return marks[rng.integers(len(marks))].format(token)
 
 
