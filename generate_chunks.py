@@ -76,13 +76,18 @@ def keep_memory() -> None:
 
 
 def count_records(records: list[dict]) -> Counter:
-    """Images, words, characters, dropped blocks, and words by height bin (its first px)."""
+    """Images, words, characters, words by height bin (its first px), don't-care words, and dropped
+    blocks by reason, as ("dropped", reason)."""
     counts = Counter(images=len(records))
     for record in records:
-        counts["dropped blocks"] += record.get("dropped_blocks", 0)
-        counts["words"] += len(record["words"])
+        for reason, number in record.get("dropped", {}).items():
+            counts["dropped", reason] += number
         for word in record["words"]:
+            if word["ignore"]:
+                counts["unreadable words"] += 1
+                continue
             cells = word["characters"]
+            counts["words"] += 1
             counts["characters"] += len(cells)
             height = math.dist(cells[0]["quad"][3], cells[0]["quad"][0])
             counts[max(low for low in HEIGHTS if low <= height)] += 1

@@ -206,9 +206,11 @@ def name_counts(counts: Counter) -> dict:
     """The counts as they stand in dataset.json."""
     ends = [f"-{high} px" for high in HEIGHTS[1:]] + ["+ px"]
     heights = {f"{low}{end}": counts[low] for low, end in zip(HEIGHTS, ends, strict=True)}
+    dropped = {key[1]: counts[key] for key in counts if isinstance(key, tuple)}
     return {
-        **{name: counts[name] for name in ("images", "words", "characters", "dropped blocks")},
+        **{name: counts[name] for name in ("images", "words", "characters", "unreadable words")},
         "words by height": {name: value for name, value in heights.items() if value},
+        "dropped blocks": dict(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
     }
 
 
@@ -216,11 +218,15 @@ def print_summary(
     args: argparse.Namespace, made: int, elapsed: float, counts: Counter, seconds: Counter
 ) -> None:
     named = name_counts(counts)
-    heights = named.pop("words by height")
+    heights, dropped = named.pop("words by height"), named.pop("dropped blocks")
     speed = f" in {elapsed:.0f} s ({made / elapsed:.1f} a second)" if made else ""
     print(f"{args.save_folder}: {made} images made{speed}, {args.num_images} there")
     for name, value in named.items():
-        print(f"  {name}: {value}")
+        more = " (don't-care: lost in blur, noise or shade)" if name == "unreadable words" else ""
+        print(f"  {name}: {value}{more}")
+    print(f"  blocks of text dropped: {sum(dropped.values())}")
+    for reason, value in dropped.items():
+        print(f"  {value:8d} {reason}")
     for name, value in heights.items():
         print(f"  {name:>10} high: {value:6d} {'#' * round(40 * value / counts['words'])}")
     total = seconds.total()

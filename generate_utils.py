@@ -2,9 +2,11 @@
 
 import functools
 import gc
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from dataset_utils import DataError, Sample, Word
@@ -13,9 +15,10 @@ from stage_times import stage
 from static import constants as C
 from synth.augment import BACKGROUND, CAMERA, augment
 from synth.backgrounds import draw_background, draw_paper
-from synth.blocks import clip_words, draw_block, map_words, place_block, scene_area
+from synth.blocks import Dropped, clip_words, draw_block, map_words, place_block, scene_area
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
+from synth.legibility import mark_illegible
 from synth.pages import draw_page
 from synth.placement import Placement, Spot
 from synth.scanner import age_paper, blend, lay_on, scan
@@ -71,24 +74,28 @@ def generate_triplet(
     """
     rng = np.random.default_rng([seed, index])
     if rng.random() < C.PAGE_PROBABILITY:
-        image, words, extra = draw_page_scene(rng, resources, size)
+        image, ink, words, extra = draw_page_scene(rng, resources, size)
     else:
-        image, words, extra = draw_photo_scene(rng, resources, size)
+        image, ink, words, extra = draw_photo_scene(rng, resources, size)
     image = augment(CAMERA, rng, image)
+    words = mark_illegible(image, ink, words)
     with stage("heatmaps"):
-        maps = draw_heatmaps([word.quads for word in words], size, size)
+        maps = draw_heatmaps([word.quads for word in words if not word.ignore], size, size)
     return Sample(folder, f"{index:08d}.jpg", size, size, words, extra), image, maps
 
 
 def draw_photo_scene(
     rng: np.random.Generator, resources: Resources, size: int
-) -> tuple[np.ndarray, list[Word], dict]:
-    """Blocks of text on a background: the image, its words, and what the annotation notes."""
+) -> tuple[np.ndarray, np.ndarray, list[Word], dict]:
+    """Blocks of text on a background: the image, its letters' coverage (size, size) uint8, its
+    words, and what the annotation notes."""
     image, name = draw_background(rng, resources.backgrounds, size)
     image = augment(BACKGROUND, rng, image)
-    words, fonts, dropped = [], [], 0
+    words, fonts, dropped = [], [], Counter()
+    ink = np.zeros((size, size), np.uint8)
     if rng.random() >= C.EMPTY_PROBABILITY:
         placement, drawn = Placement(rng, image), []  # drawn: (spot, its font and vocabulary)
+        ink = placement.ink
         signs = rng.random() < C.SIGN_SCENE_PROBABILITY
         blocks = C.SIGN_BLOCKS if signs else C.BLOCKS
         wanted = rng.integers(blocks[0], blocks[1] + 1)
@@ -96,22 +103,19 @@ def draw_photo_scene(
             if number >= wanted and drawn:
                 break
             near, speaker, sizes, same = _plan_block(rng, resources, drawn, signs)
-            layer, em = draw_block(rng, *speaker, sizes)
-            if layer is None:
-                dropped += 1
-                continue
-            area = scene_area(layer, em)
-            spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
-            block = place_block(rng, image, spot, layer, em)
-            if not block:
-                dropped += 1
+            try:
+                layer, em = draw_block(rng, *speaker, sizes)
+                area = scene_area(layer, em)
+                spot = placement.beside(near, same) if near else placement.draw_spot(rng, area)
+                words += place_block(rng, image, spot, layer, em)
+            except Dropped as reason:
+                dropped[str(reason)] += 1
                 continue
             placement.take(spot)
             drawn.append((spot, speaker))
-            words += block
             fonts.append(speaker[1].name)
-    extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped_blocks": dropped}
-    return image, words, extra
+    extra = {"kind": "scene", "background": name, "fonts": fonts, "dropped": dropped}
+    return image, ink, words, extra
 
 
 def _plan_block(
@@ -133,8 +137,8 @@ def _plan_block(
 
 def draw_page_scene(
     rng: np.random.Generator, resources: Resources, size: int
-) -> tuple[np.ndarray, list[Word], dict]:
-    """A sheet of paper, slightly turned: the image, its words, and what the annotation notes."""
+) -> tuple[np.ndarray, np.ndarray, list[Word], dict]:
+    """A sheet of paper, slightly turned; returns what draw_photo_scene does."""
     vocabulary, fonts = _draw_page_fonts(rng, resources)
     on_desk = rng.random() < C.DESK_PROBABILITY
     page = draw_page(rng, size, fonts, vocabulary, size * rng.uniform(*C.DESK_INSET) * on_desk)
@@ -170,7 +174,7 @@ def draw_page_scene(
     if rng.random() < C.INVERT_PAGE_PROBABILITY:
         image = 255 - image
     extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
-    return image, words, extra | {"dropped_blocks": 0}
+    return image, cv2.max(text, stamps), words, extra
 
 
 def _draw_page_fonts(

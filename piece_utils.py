@@ -14,7 +14,7 @@ def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
 
     An image that fits is returned as it is. Others come once shrunk, for their large words, and
     in overlapping tiles for their small ones; what a border cuts, and what shrinks below
-    MIN_WORD_HEIGHT, is don't-care there.
+    MIN_PIECE_WORD, is don't-care there.
     Returns (image (h, w, 3) uint8, words in its coordinates) pairs.
     """
     height, width = image.shape[:2]
@@ -53,7 +53,7 @@ def _cut(word: Word, shape: tuple) -> Word:
     limits = np.array([shape[1], shape[0]])
     whole = (word.polygon >= -1).all() and (word.polygon <= limits + 1).all()
     low = cv2.minAreaRect(word.polygon)[1]
-    if whole and min(low) >= C.MIN_WORD_HEIGHT:
+    if whole and min(low) >= C.MIN_PIECE_WORD:
         return word
     polygon = word.polygon.clip(0, limits).astype(np.float32)
     return replace(word, characters=[], quads=word.quads[:0], polygon=polygon, ignore=True)

@@ -21,7 +21,7 @@ BLOCKS = (2, 7)  # blocks of text tried in a scene
 EXTRA_BLOCKS = 5  # more of them tried while a scene that is to hold text has none
 SIGN_SCENE_PROBABILITY = 0.4  # share of scenes that hold a few large signs instead
 SIGN_BLOCKS = (1, 3)  # blocks tried in such a scene
-SIGN_FONT_SIZE = (70, 300)  # px an em, log-uniform, of its blocks; they shrink to fit
+SIGN_FONT_SIZE = (70, 420)  # px an em, log-uniform, of its blocks; they shrink to fit
 PLACEMENT_TRIES = 24  # random places looked at for a block before it is dropped
 PLACEMENT_TEMPERATURE = 6.0  # grey levels a cell; the higher, the more text lands on busy places
 SURFACE_COST = 40.0  # grey levels, how much a place costs that lies off its surface
@@ -40,16 +40,19 @@ OWN_ROLL_PROBABILITY = 0.25  # that a block is turned differently from others on
 
 # --- Text ------------------------------------------------------------------------------------
 LANGUAGE_SHARES = {"english": 0.65, "russian": 0.35}  # share of blocks in each language
-KIND_SHARES = {  # share of each kind of token
-    "word": 0.45,  # from the language's list
+KIND_SHARES = {  # share of each kind of text
+    "word": 0.44,  # from the language's list
     "common": 0.30,  # from the short list of its most frequent words
-    "number": 0.09,
-    "price": 0.03,
-    "date": 0.03,
+    "name": 0.05,  # of people; these and the next are up to five words long
+    "number": 0.06,
+    "price": 0.025,
+    "date": 0.025,
     "time": 0.02,
-    "phone": 0.02,
-    "web": 0.02,
-    "code": 0.03,
+    "phone": 0.01,
+    "web": 0.015,
+    "code": 0.025,
+    "address": 0.015,
+    "unit": 0.015,  # 5 kg, 20°C, 15 %
     "letter": 0.01,
 }
 CASE_SHARES = {"lower": 0.42, "title": 0.28, "upper": 0.30}  # one draw a block
@@ -65,12 +68,20 @@ SMALLEST_SHRINK = 0.4  # blocks that would have to shrink more to find room are 
 FONT_SIZE = (12, 190)  # px an em, drawn log-uniformly; capital letters are about 0.7 em
 PARAGRAPH_FONT_SIZE = (10, 22)  # px an em, log-uniform
 MIN_CHARACTER_SIDE = 2.0  # px, words with a character cell narrower than this are dropped
-MIN_WORD_HEIGHT = 5.0  # px, words lower than this are dropped
+MIN_FONT_SIZE = (
+    9.0  # px an em, blocks with a word smaller than this are dropped: nobody can read it
+)
+LINE_LENGTH = (
+    1400  # px, letters times em; longer lines are drawn anew, so that large ones stay large
+)
 LINE_SPACING = (1.0, 1.5)  # em, baseline to baseline
 TRACKING = (-0.02, 0.12)  # em added between letters
 WIDE_TRACKING_PROBABILITY = 0.06
 WIDE_TRACKING = (0.15, 0.5)  # em, spaced-out lettering
-WORD_SPACE = (0.6, 1.6)  # times the font's own space
+WORD_SPACE = (0.7, 1.6)  # times the font's own space
+NARROW_SPACE_PROBABILITY = 0.3  # that words of a scene stand closer, as on crowded signs
+NARROW_SPACE = (0.5, 0.8)  # times the font's own space
+SMALLEST_SPACE = 0.15  # em, no space is narrower
 CELL_PADDING = 0.04  # of the word's ink height, added above and below for the character cells
 MIN_CELL_HEIGHT = 0.3  # em, so that a dash or a full stop keeps a cell that can be seen
 
@@ -83,6 +94,7 @@ CURVE_TURN = (
     140,
 )  # degrees between a curve's extreme directions; below 150 none looks upside down
 CURVE_BEND = 0.34  # largest curvature times the text's height above the line; below 0.35
+CURVE_SAG = 0.04  # em, the most that the side of a bent letter leaves its straight quadrilateral
 CURVE_WAVES = (0.5, 1.3)  # periods of a wave
 STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
 STACK_LENGTH = (2, 11)  # letters of such a word, the second one excluded
@@ -111,6 +123,8 @@ MIN_CONTRAST = 24.0  # CIELAB distance (hue counts half) of ink and surroundings
 CONTRAST_BUSYNESS = 0.7  # times the surroundings' own spread, added to it
 COLOUR_TRIES = 5  # colours tried before a block is dropped
 LEGIBLE_SHARE = 0.92  # of the ink of a block must stand out from what is next to it
+LEGIBLE_DISTANCE = 5.0  # CIELAB, of a word's letters from the ground in the finished picture, and
+LEGIBLE_RATIO = 0.7  # times the noise of both; words below either are don't-care
 BLEND_SHARES = {  # how ink mixes with what is under it
     "normal": 0.84,
     "multiply": 0.05,  # darkens, like a print or a marker
@@ -152,6 +166,7 @@ SHADOW_BLUR = (0.0, 0.06)  # em, standard deviation
 SHADOW_OPACITY = (0.3, 0.8)
 EXTRUSION_PROBABILITY = 0.06  # letters as solid bodies seen from the side
 EXTRUSION = (0.04, 0.12)  # em, their depth
+WEAR_FONT_SIZE = 20  # px an em, smaller letters are not worn or outlined: they would run together
 WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, thinned, blurred or spotted
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
@@ -168,13 +183,13 @@ DENSE_FONT_SIZE = (9, 12)  # px an em, log-uniform, the body text of dense pages
 PAGE_TITLE_SCALE = (1.2, 2.4)  # times the body text
 PAGE_TYPEWRITER_PROBABILITY = 0.4  # that the body's font has letters of equal width
 PAGE_ONE_FONT_PROBABILITY = 0.6  # that headings and values are set in the body's font
-PAGE_WORD_SPACE = (0.7, 1.2)  # times the font's own space
+PAGE_WORD_SPACE = (0.6, 1.2)  # times the font's own space
 PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
 PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width
 PAGE_COLUMNS = (1, 1, 1, 2)  # one of them is drawn; receipts and letters always have one
 PAGE_RULE_PROBABILITY = 0.75  # that a page has ruled lines, boxes or table lines
 RULE_LEVEL = (120, 255)  # ink of a rule: 0 none, 255 as dark as its page's rules get
-RULE_STYLE_SHARES = {"solid": 0.55, "dashed": 0.15, "dotted": 0.3}  # of fill-in rules and leaders
+RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in rules and leaders
 UNDERLINE_PROBABILITY = 0.25  # that a heading is underlined
 PAGE_PAPER_LEVEL = (190, 255)  # grey level of the paper
 PAGE_INK_LEVEL = (0, 90)  # grey level of the letters
@@ -184,6 +199,7 @@ STAMP_INKS = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))  # red,
 STAMP_TEXT_PROBABILITY = 0.6  # that a stamp has words in it, which are labelled
 STAMP_ROTATION = (-30, 30)  # degrees
 NUMBERING_PROBABILITY = 0.2  # a long number near the border, upright or lying on its side
+PUNCH_PROBABILITY = 0.12  # holes for a binder, as a copier shows them
 SCRIBBLE_PROBABILITY = 0.2  # a stroke or tick by hand in an empty place, besides signatures
 DESK_PROBABILITY = 0.15  # that the sheet's edges are seen on a background
 DESK_INSET = (0.02, 0.1)  # of the side, from the image's border to the sheet
@@ -221,7 +237,7 @@ BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
 BACKGROUND_SIDE = 896  # px, photographs are kept in memory with at most this longer side
 BACKGROUND_CACHE = 100  # MB of them kept in memory by each worker
 DISTRACTOR_PROBABILITY = 0.5  # that things which are not text are drawn before the text
-DISTRACTORS = (1, 9)  # how many of them
+DISTRACTORS = (1, 7)  # how many of them
 DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
     "lines": 1,
     "box": 1,
@@ -229,15 +245,18 @@ DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
     "fence": 1,
     "windows": 1,
     "bricks": 1,
-    "foliage": 2,
+    "foliage": 1,
+    "canopy": 1.2,
     "arrow": 1,
     "row": 1,
     "hatching": 1,
     "bar_code": 1,
     "qr_code": 1,
-    "icon": 2,
+    "icon": 1.5,
     "grid": 1,
     "lamps": 2,
+    "reflections": 1.2,
+    "shelves": 1,
     "glints": 1,
     "leaves": 1,
     "railing": 1,
@@ -308,6 +327,7 @@ LABELS = ("character", "affinity")  # the channels, in this order
 SUPERVISED = 2  # the maps are supervised at 1 / SUPERVISED of the input's resolution
 TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
 TEXT_TRIES = 3  # crops tried until one has text in it
+MIN_PIECE_WORD = 5.0  # px, words of real images that are lower once shrunk are don't-care
 FOCAL_GAMMA = 2.0  # how much the focal part of the loss looks at the worst pixels
 FOCAL_WEIGHT = 1.0  # of the focal part of the loss against its Dice part
 

@@ -7,7 +7,7 @@ from dataset_utils import Word
 from stage_times import stage
 from static import constants as C
 from synth.augment import TEXT_MASK, augment
-from synth.bends import draw_curve, draw_elastic
+from synth.bends import Curve, draw_curve, draw_elastic
 from synth.content import Vocabulary, choose
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style, scaled_style
@@ -26,17 +26,22 @@ from synth.warps import Warp, scaling, translation
 from synth.writer import draw_supported
 
 CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
+SHORT_TRIES = 6  # lines drawn until one is short enough for its size
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
+
+
+class Dropped(Exception):
+    """A block that is left out of its image; the message says why, for the run's summary."""
 
 
 @stage("text")
 def draw_block(
     rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
-) -> tuple[TextLayer | None, float]:
+) -> tuple[TextLayer, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
-    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer (None when nothing
-    could be set) and the em in the scene, in px.
+    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer and the em in the
+    scene, in px. Raises Dropped when nothing could be set.
     """
     dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
     if sizes is None:
@@ -46,9 +51,11 @@ def draw_block(
     style = draw_style(rng, em * _supersampling(em))
     form = "straight" if dense else choose(rng, _form_shares())
     layer = _SETTERS[form](rng, lines, font, style)
-    if layer is not None and rng.random() < C.ELASTIC_PROBABILITY:
+    if layer is None:
+        raise Dropped("nothing that the font can draw")
+    if rng.random() < C.ELASTIC_PROBABILITY:
         layer.bends += (draw_elastic(rng, style.size),)
-    if layer is not None and rng.random() < C.WEAR_PROBABILITY:
+    if em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
     return layer, em
 
@@ -66,9 +73,26 @@ def _draw_lines(
     lines = []
     for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
         count = rng.integers(min(word_range[0], longest), longest + 1)
-        tokens = [draw_supported(rng, font, vocabulary, case) for _ in range(count)]
-        lines.append([token for token in tokens if token])
+        lines.append(_draw_line(rng, vocabulary, font, case, count, em))
     return lines
+
+
+def _draw_line(
+    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, case: str, count: int, em: float
+) -> list[str]:
+    """Up to `count` words; large lettering is a short word, else it would not stay large."""
+    best = []
+    for _ in range(SHORT_TRIES):
+        line = []
+        while len(line) < count and (phrase := draw_supported(rng, font, vocabulary, case)):
+            line += phrase
+        line = line[:count]
+        length = sum(map(len, line))
+        if not best or 0 < length < sum(map(len, best)):
+            best = line
+        if length <= max(2, C.LINE_LENGTH / em):
+            break
+    return best
 
 
 def _supersampling(em: float) -> int:
@@ -96,9 +120,20 @@ def _set_curve(rng, lines: list[list[str]], font: Font, style: TextStyle) -> Tex
         return typeset_on_curve(rng, lines[0], font, style)
     layer = typeset(lines[: C.CURVE_LINES], font, style)
     if layer is not None:
-        height, width = layer.alpha.shape
-        layer.bends = (draw_curve(rng, (width / 2, height / 2), width, height / 2),)
+        layer.bends = (bend(rng, layer, style.size),)
     return layer
+
+
+def bend(rng: np.random.Generator, layer: TextLayer, size: float) -> Curve:
+    """A guide curve for a layer as a whole, so gentle that its letters' sides stay nearly straight.
+
+    size: px an em.
+    """
+    height, width = layer.alpha.shape
+    widest = max(np.ptp(word.quads[..., 0], axis=1).max() for word in layer.words)
+    # A side of w px on a curve rises by curvature * w^2 / 8 above the straight one.
+    reach = max(height / 2, C.CURVE_BEND * widest**2 / (8 * C.CURVE_SAG * size))
+    return draw_curve(rng, (width / 2, height / 2), width, reach)
 
 
 def _set_stack(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
@@ -120,48 +155,47 @@ _SETTERS = {
 def place_block(
     rng: np.random.Generator, image: np.ndarray, spot: Spot, layer: TextLayer, em: float
 ) -> list[Word]:
-    """Warp a block, find its place and draw it into `image`; its words, none when dropped.
+    """Warp a block, find its place and draw it into `image`; its words. Raises Dropped.
 
     em: px in the scene, before it is shrunk to fit.
     """
     to_image = _fit(rng, image.shape[0], spot, layer, em)
-    if to_image is None:
-        return []
     low = np.floor(spot.outline.min(0)).astype(int).clip(0)
     high = np.ceil(spot.outline.max(0)).astype(int).clip(None, image.shape[0])
     w, h = high - low
     alpha = to_image.then(translation(*-low)).pixels(layer.alpha, w, h)
     plate = draw_plate(spot.outline - low, (w, h), spot.style)
     region = image[low[1] : high[1], low[0] : high[0]]
-    if not apply_ink(rng, region, alpha, plate, spot.style):
-        return []
+    if not alpha.any() or not apply_ink(rng, region, alpha, plate, spot.style):
+        raise Dropped("no ink that can be read")
+    ink = spot.placement.ink[low[1] : high[1], low[0] : high[0]]
+    np.maximum(ink, alpha, out=ink)
     return map_words(to_image, layer.words)
 
 
 @stage("placement")
-def _fit(
-    rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: float
-) -> Warp | None:
+def _fit(rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: float) -> Warp:
     """Find a place for a block, shrunk as far as it needs and SMALLEST_SHRINK allows: its map into
-    the image, None when there is no place for it. Sets the spot's style and outline."""
+    the image. Sets the spot's style and outline. Raises Dropped when there is no place for it."""
     zoom = 1 / _supersampling(em)
     to_scene = _layer_to_scene(layer, spot.plane, zoom)
     extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
     fit = min(1.0, C.LARGEST_BLOCK * size / extent)
     smallest = fit * C.SMALLEST_SHRINK
+    reason = "letters too small to read" if fit == 1 else "too large for the image"
     style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
     while fit >= smallest:
         to_scene = _layer_to_scene(layer, spot.plane, zoom * fit)
-        if not _legible(to_scene, layer.words):
-            return None
+        if not _legible(to_scene, layer.words, em / zoom):
+            raise Dropped(reason)
         spot.style = scaled_style(style, em * fit)
         grow = (spot.style.plate_padding + 3) / (zoom * fit)
         outline = to_scene.points(_grown_frame(layer, grow, em / zoom))
         offset = spot.find(rng, outline, C.BLOCK_MARGIN * em * fit)
         if offset is not None:
             return to_scene.then(translation(*offset))
-        fit *= C.SHRINK_STEP
-    return None
+        fit, reason = fit * C.SHRINK_STEP, "no room"
+    raise Dropped(reason)
 
 
 def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
@@ -226,9 +260,13 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     return kept
 
 
-def _legible(warp: Warp, words: list[Word]) -> bool:
-    """Whether a person could read them once mapped: the narrowest character, and the lowest."""
-    quads = warp.points(np.concatenate([word.quads for word in words]))
-    sides = np.linalg.norm(np.roll(quads, -1, 1) - quads, axis=2)
-    narrow = np.minimum(sides[:, 0], sides[:, 2]).min() < C.MIN_CHARACTER_SIDE
-    return not narrow and np.minimum(sides[:, 1], sides[:, 3]).min() >= C.MIN_WORD_HEIGHT
+def _legible(warp: Warp, words: list[Word], size: float) -> bool:
+    """Whether a person could read words of a layer once mapped: the narrowest character and the
+    smallest letters. size: px of the layer an em."""
+    flat = np.concatenate([word.quads for word in words])
+    before, after = (
+        np.linalg.norm(np.roll(q, -1, 1) - q, axis=2) for q in (flat, warp.points(flat))
+    )
+    narrow = np.minimum(after[:, 0], after[:, 2]).min() < C.MIN_CHARACTER_SIDE
+    scale = np.minimum(after[:, 1] / before[:, 1], after[:, 3] / before[:, 3]).min()
+    return not narrow and scale * size >= C.MIN_FONT_SIZE

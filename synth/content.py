@@ -1,7 +1,8 @@
-"""What the text says: words of the lists, numbers, prices, dates, web addresses, codes."""
+"""What the text says: words of the lists, names, prices, dates, addresses, codes."""
 
+import re
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
@@ -9,22 +10,24 @@ import numpy as np
 
 from dataset_utils import DataError
 from static import constants as C
+from synth import forms
 
 LETTERS = {
     "english": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
-    "own": "",
 }
-CURRENCIES = "$€£₽"
+FIELD = re.compile(r"{(.)}")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of one language: its list and the short list of its most frequent words."""
+    """The words of one language: its list, the short list of its most frequent words, and names
+    (given name, surname)."""
 
     language: str
     words: list[str]
     common: list[str]
+    names: list[tuple[str, ...]] = field(default_factory=list)
 
 
 def load_vocabularies(path: Path) -> list[Vocabulary]:
@@ -35,7 +38,10 @@ def load_vocabularies(path: Path) -> list[Vocabulary]:
     if path.is_dir():
         return [
             Vocabulary(
-                name, _read_list(path / f"{name}.txt"), _read_list(path / f"common_{name}.txt")
+                name,
+                _read_list(path / f"{name}.txt"),
+                _read_list(path / f"common_{name}.txt"),
+                _pairs(_read_list(path / f"names_{name}.txt")),
             )
             for name in C.LANGUAGE_SHARES
         ]
@@ -57,6 +63,10 @@ def _read_list(path: Path) -> list[str]:
     return words
 
 
+def _pairs(words: list[str]) -> list[tuple[str, ...]]:
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
 def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
     """Draw one key of `shares` with probability in proportion to its value."""
     # As Generator.choice with p, which is much slower.
@@ -64,80 +74,116 @@ def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
     return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]
 
 
-def draw_token(rng: np.random.Generator, vocabulary: Vocabulary, case: str) -> str:
-    """One token without spaces. case: lower (keeps the list's own capitals), title or upper."""
+def draw_phrase(rng: np.random.Generator, vocabulary: Vocabulary, case: str) -> list[str]:
+    """One to five tokens that belong together, such as the parts of a date; without spaces in them.
+
+    case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
+    """
     kind = choose(rng, C.KIND_SHARES)
     if kind in ("word", "common"):
         words = vocabulary.words if kind == "word" else vocabulary.common
-        token = words[rng.integers(len(words))]
-        token = {"upper": token.upper(), "title": token[:1].upper() + token[1:]}.get(case, token)
-        return _punctuate(rng, token)
-    return _TOKENS[kind](rng, vocabulary)
+        return [_punctuate(rng, _cased(words[rng.integers(len(words))], case))]
+    if kind == "letter":
+        return [_letters(rng, vocabulary, 1)]
+    choices = _FORMS[kind].get(vocabulary.language, _FORMS[kind]["english"])
+    form = choices[rng.integers(len(choices))]
+    person = _person(rng, vocabulary) if kind == "name" else {}
+    text = FIELD.sub(lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), form)
+    text = text.upper() if case == "upper" and kind != "web" else text
+    return text.split("|")
+
+
+def _cased(token: str, case: str) -> str:
+    return {"upper": token.upper(), "title": token[:1].upper() + token[1:]}.get(case, token)
 
 
 def _punctuate(rng: np.random.Generator, token: str) -> str:
     if rng.random() >= C.PUNCTUATION_PROBABILITY:
         return token
-    forms = ("{},", "{}.", "{}:", "{}!", "{}?", "{};", '"{}"', "({})", "«{}»", "{}…")
-    return forms[rng.integers(len(forms))].format(token)
-
-
-def _digits(rng: np.random.Generator, low: int, high: int) -> str:
-    return "".join(str(d) for d in rng.integers(0, 10, rng.integers(low, high + 1)))
-
-
-def _number(rng, _):
-    return _digits(rng, 1, 6) + ("%" if rng.random() < 0.1 else "")
-
-
-def _price(rng, _):
-    amount = f"{rng.integers(1, 2000)}{'.,'[rng.integers(2)]}{rng.integers(0, 100):02d}"
-    sign = CURRENCIES[rng.integers(len(CURRENCIES))]
-    return sign + amount if rng.random() < 0.5 else amount + sign
-
-
-def _date(rng, _):
-    day, month, year = rng.integers(1, 29), rng.integers(1, 13), rng.integers(1970, 2030)
-    forms = ("{d:02d}.{m:02d}.{y}", "{m}/{d}/{s:02d}", "{y}-{m:02d}-{d:02d}", "{d:02d}/{m:02d}/{y}")
-    return forms[rng.integers(len(forms))].format(d=day, m=month, y=year, s=year % 100)
-
-
-def _time(rng, _):
-    return f"{rng.integers(0, 24)}:{rng.integers(0, 60):02d}"
-
-
-def _phone(rng, _):
-    forms = ("+7({})", "{}-", "8-{}-", "({})")
-    return forms[rng.integers(len(forms))].format(_digits(rng, 3, 3)) + "-".join(
-        (_digits(rng, 3, 3), _digits(rng, 2, 2), _digits(rng, 2, 2))
+    marks = (
+        "{},",
+        "{}.",
+        "{}:",
+        "{}!",
+        "{}?",
+        "{};",
+        '"{}"',
+        "({})",
+        "«{}»",
+        "{}...",
+        "{}-",
+        "*{}",
     )
+    return marks[rng.integers(len(marks))].format(token)
 
 
-def _web(rng, vocabulary):
-    name = vocabulary.words[rng.integers(len(vocabulary.words))].lower().replace("'", "")
-    forms = ("www.{}.com", "{}.ru", "info@{}.com", "https://{}.org", "@{}", "#{}")
-    return forms[rng.integers(len(forms))].format(name)
+def _digits(count: int):
+    return lambda rng, _: "".join(str(digit) for digit in rng.integers(0, 10, count))
 
 
-def _code(rng, vocabulary):
-    letters = LETTERS[vocabulary.language] or LETTERS["english"]
-    head = "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, 4)))
-    forms = ("{}-{}", "{}{}", "№{1}{0}", "{1}{0}", "{}/{}", "#{1}", "&", "{0}.")
-    return forms[rng.integers(len(forms))].format(head, _digits(rng, 1, 5))
+def _padded(low: int, high: int):
+    """A number from low to high, often with two digits at least."""
+    return lambda rng, _: f"{rng.integers(low, high + 1):0{1 + (rng.random() < 0.7)}d}"
 
 
-def _letter(rng, vocabulary):
-    letters = LETTERS[vocabulary.language] or LETTERS["english"]
-    return letters[rng.integers(len(letters))]
+def _number(rng, vocabulary) -> str:
+    """One to six digits, short ones more often; the larger ones sometimes in groups."""
+    number = int(10 ** rng.uniform(0, rng.uniform(1, 6)))
+    grouped = number > 9999 and rng.random() < 0.3 and vocabulary.language != "russian"
+    return f"{number:,}" if grouped else str(number)
 
 
-_TOKENS = {
-    "number": _number,
-    "price": _price,
-    "date": _date,
-    "time": _time,
-    "phone": _phone,
-    "web": _web,
-    "code": _code,
-    "letter": _letter,
+def _amount(rng, _) -> str:
+    return f"{int(10 ** rng.uniform(0, 4))}{'.,'[rng.integers(2)]}{rng.integers(0, 100):02d}"
+
+
+def _word(rng, vocabulary) -> str:
+    return vocabulary.words[rng.integers(len(vocabulary.words))]
+
+
+def _person(rng, vocabulary) -> dict[str, str]:
+    """What a form may say of one person: given name, surname, two initials."""
+    names = vocabulary.names or [tuple(_cased(_word(rng, vocabulary), "title") for _ in "fl")]
+    given, surname = names[rng.integers(len(names))]
+    other = names[rng.integers(len(names))][0]
+    return {"f": given, "l": surname, "I": given[0], "J": other[0]}
+
+
+def _letters(rng, vocabulary, most: int) -> str:
+    letters = LETTERS.get(vocabulary.language, LETTERS["english"])
+    return "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, most + 1)))
+
+
+def _one_of(lists: dict[str, str]):
+    def draw(rng, vocabulary) -> str:
+        words = lists.get(vocabulary.language, lists["english"]).split()
+        return words[rng.integers(len(words))]
+
+    return draw
+
+
+_FIELDS = {
+    "n": _number,
+    "q": lambda rng, _: str(int(10 ** rng.uniform(0, 3))),
+    "a": _amount,
+    "d": _padded(1, 28),
+    "m": _padded(1, 12),
+    "M": _one_of(forms.MONTHS),
+    "S": _one_of(forms.STREETS),
+    "C": _one_of(forms.TOWNS),
+    "y": lambda rng, _: str(rng.integers(1950, 2031)),
+    "s": lambda rng, _: f"{rng.integers(0, 100):02d}",
+    "h": lambda rng, _: str(rng.integers(1, 24)),
+    "H": lambda rng, _: str(rng.integers(1, 13)),
+    "i": lambda rng, _: f"{rng.integers(0, 60):02d}",
+    "t": _digits(3),
+    "o": _digits(2),
+    "v": _digits(4),
+    "x": _digits(6),
+    "u": lambda rng, vocabulary: _word(rng, vocabulary).lower().replace("'", ""),
+    "c": lambda rng, vocabulary: _letters(rng, vocabulary, 3),
+}
+_FORMS = {
+    kind: {language: text.split() for language, text in texts.items()}
+    for kind, texts in forms.FORMS.items()
 }

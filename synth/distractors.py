@@ -194,22 +194,97 @@ def _grid(rng, image, x, y, w, h, first, second):
 
 
 def _lamps(rng, image, x, y, w, h, first, second):
-    """Points of light with their glow on a dark field: street lamps, a ceiling, a dashboard."""
+    """Lights with their glow, often in the dark: street lamps, spots, tubes, panels."""
     x0, y0 = max(x, 0), max(y, 0)
     region = image[y0 : y0 + h, x0 : x0 + w]
     if min(region.shape[:2]) < 8:
         return
     if rng.random() < 0.7:
-        region[:] = region // 4
+        dark = image if rng.random() < 0.5 else region
+        dark[:] = cv2.multiply(dark, 255 - _soft(rng, dark, 130, 200), scale=1 / 255)
     light = np.zeros(region.shape, np.uint8)
-    radius, row = int(rng.integers(1, 6)), rng.random() < 0.5
+    radius, row = int(np.exp(rng.uniform(0, np.log(14)))), rng.random() < 0.5
+    aspect = float(np.exp(rng.uniform(0, 2))) if rng.random() < 0.4 else 1.0
     colour = tuple(int(v) for v in rng.normal((250, 235, 200), (5, 15, 30)).clip(120, 255))
-    level = int(rng.integers(0, region.shape[0]))
+    level, shape = int(rng.integers(0, region.shape[0])), rng.random()
     for _ in range(rng.integers(2, 14)):
         j = level if row else int(rng.integers(0, region.shape[0]))
-        cv2.circle(light, (int(rng.integers(0, region.shape[1])), j), radius, colour, -1)
+        i, across = int(rng.integers(0, region.shape[1])), int(radius * aspect)
+        # As far from the region's border as its glow reaches, where there is room.
+        i, j = (
+            min(max(at, 5 * r), max(side - 5 * r, 0))
+            for at, r, side in ((i, across, region.shape[1]), (j, radius, region.shape[0]))
+        )
+        if shape < 0.7:
+            cv2.ellipse(light, (i, j), (across, radius), 0, 0, 360, colour, -1, cv2.LINE_AA)
+        else:
+            corner = (i + 2 * across, j + radius)
+            cv2.rectangle(light, (i, j), corner, colour, -1)
     glow = cv2.blur(cv2.blur(light, (4 * radius + 1,) * 2), (4 * radius + 1,) * 2)
     region[:] = cv2.add(region, cv2.max(light, cv2.add(glow, glow)))
+
+
+def _soft(rng, region, low, high) -> np.ndarray:
+    """(h, w, 3) uint8 of one level, which fades to 0 at the region's border."""
+    height, width = region.shape[:2]
+    small = np.zeros((16, 16), np.uint8)
+    small[3:13, 3:13] = rng.integers(low, high)
+    small = cv2.blur(small, (7, 7))
+    mask = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.merge([mask] * 3)
+
+
+def _canopy(rng, image, x, y, w, h, first, second):
+    """Crowns of trees against a bright sky, over much of the image: leaves, gaps, twigs."""
+    size = image.shape[0]
+    grain = round(np.exp(rng.uniform(0, np.log(8))))
+    leaves = _noise(rng, (size, size), grain) + _noise(rng, (size, size), 3 * grain)
+    coarse = _noise(rng, (size, size), max(1, size // 6)) * 2
+    above = np.linspace(1, -3, size)[:, None] if rng.random() < 0.6 else 0.0
+    density = coarse + above + rng.uniform(-1, 1)
+    tree = density + 0.5 * leaves > 0
+    gaps = tree & (leaves + 0.5 * density < rng.uniform(-1.6, -0.4))
+    green = np.array([rng.uniform(10, 70), rng.uniform(30, 90), rng.uniform(5, 50)])
+    sky = rng.uniform((170, 190, 200), (255, 255, 255))
+    shade = (1 + 0.3 * leaves[tree].clip(-1.5, 2))[:, None]
+    image[tree] = (green * shade).clip(0, 255).astype(np.uint8)
+    image[gaps] = sky.astype(np.uint8)
+
+
+def _reflections(rng, image, x, y, w, h, first, second):
+    """Lights smeared upwards and downwards, as on a polished floor, a wet road or a shop window."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + 2 * h, x0 : x0 + 2 * w]
+    height, width = region.shape[:2]
+    if min(height, width) < 16:
+        return
+    spots = rng.random((max(2, height // 60), max(3, width // 8)), np.float32)
+    spots = (spots - rng.uniform(0.5, 0.8)).clip(0, 1) * rng.uniform(1, 4)
+    light = cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    weight = _soft(rng, region, 200, 256)
+    colour = rng.normal((235, 230, 215), 20).clip(120, 255)
+    glow = (light[..., None] * colour).astype(np.uint8)
+    region[:] = cv2.add(region, cv2.multiply(glow, weight, scale=1 / 255))
+
+
+def _shelves(rng, image, x, y, w, h, first, second):
+    """Rows of boxes and bottles side by side, with plain labels."""
+    row, end = int(rng.integers(16, 70)), y + h
+    board = max(2, row // 10)
+    while y + row < end:
+        i = x
+        while i < x + w:
+            across, up = int(row * rng.uniform(0.2, 0.7)) + 3, int(row * rng.uniform(0.5, 0.9))
+            colour = (rng.integers(0, 256, 3) // 2 + rng.integers(0, 128)).tolist()
+            low = y + row - board
+            cv2.rectangle(image, (i, low - up), (i + across, low), colour, -1)
+            if rng.random() < 0.5:
+                inset, middle = across // 6 + 1, low - up // 2
+                label = (i + inset, middle - up // 6), (i + across - inset, middle + up // 6)
+                cv2.rectangle(image, *label, rng.integers(0, 256, 3).tolist(), -1)
+            i += across + int(rng.integers(1, 4))
+        cv2.rectangle(image, (x, y + row - board), (x + w, y + row), first, -1)
+        y += row
 
 
 def _glints(rng, image, x, y, w, h, first, second):
@@ -301,6 +376,9 @@ KINDS = {
     "icon": _icon,
     "grid": _grid,
     "lamps": _lamps,
+    "canopy": _canopy,
+    "reflections": _reflections,
+    "shelves": _shelves,
     "glints": _glints,
     "leaves": _leaves,
     "railing": _railing,

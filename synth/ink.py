@@ -65,7 +65,7 @@ def draw_ink_style(
         style.plate_shape = choose(rng, C.PLATE_SHAPE_SHARES)
         if rng.random() < C.PLATE_BORDER_PROBABILITY:
             style.plate_border = max(1.0, rng.uniform(*C.PLATE_BORDER) * em)
-    if rng.random() < C.STROKE_PROBABILITY:
+    if rng.random() < C.STROKE_PROBABILITY and em >= C.WEAR_FONT_SIZE:
         sticker = rng.random() < C.STICKER_PROBABILITY
         style.stroke = max(1.0, rng.uniform(*(C.STICKER_RIM if sticker else C.STROKE_WIDTH)) * em)
     if rng.random() < C.SHADOW_PROBABILITY:

@@ -1,14 +1,13 @@
 """What stands on a sheet of paper: letters, forms, tables, receipts and dense text as layers, with
 their rules, boxes, stamps and strokes by hand. What paper and scanner do to it is in scanner.py."""
 
-import cv2
 import numpy as np
 
 from stage_times import stage
 from static import constants as C
 from synth.content import Vocabulary, choose
 from synth.fonts import Font
-from synth.strokes import draw_scribble, draw_stamp_frame, draw_tick
+from synth.strokes import draw_hole, draw_scribble, draw_shade, draw_stamp_frame, draw_tick
 from synth.writer import Page, Writer
 
 
@@ -50,6 +49,8 @@ def draw_page(
         _stamp(writer)
     if rng.random() < C.SCRIBBLE_PROBABILITY:
         _note(writer)
+    if rng.random() < C.PUNCH_PROBABILITY:
+        _punch_holes(writer)
     return writer.page
 
 
@@ -200,8 +201,7 @@ def _table(writer, x, y, width):
     if rows < 2:
         return y + em
     if writer.ruled and rng.random() < 0.3:  # a shaded head
-        corners = (int(x), int(y - above)), (int(x + width), int(y - above + spacing))
-        cv2.rectangle(writer.page.rules, *corners, int(rng.integers(20, 60)), -1)
+        draw_shade(rng, writer.page.rules, (x, y - above), (x + width, y - above + spacing))
     for _ in range(rows):
         for left, right in zip(edges[:-1], edges[1:], strict=True):
             if rng.random() < 0.85:
@@ -288,6 +288,20 @@ def _note(writer):
         draw_tick(rng, writer.page.rules, centre, min(half))
     else:
         draw_scribble(rng, writer.page.rules, centre, half)
+
+
+def _punch_holes(writer):
+    """Two to four dark discs or crescents along the left or the right border, off the words."""
+    rng = writer.rng
+    left, top, right, bottom = writer.page.sheet
+    radius = rng.uniform(0.008, 0.018) * (bottom - top)
+    x = left + 2.2 * radius if rng.random() < 0.7 else right - 2.2 * radius
+    crescent = rng.random() < 0.4
+    count = int(rng.integers(2, 5))
+    for y in top + (bottom - top) * (np.arange(count) + 0.5) / count:
+        centre = np.array([x, y])
+        if writer.is_free(np.array([centre - radius, centre + radius]), 2):
+            draw_hole(rng, writer.page.rules, centre, radius, crescent)
 
 
 _PARTS = {

@@ -120,6 +120,7 @@ class Placement:
     def __init__(self, rng: np.random.Generator, image: np.ndarray):
         """image: (size, size, 3) uint8 RGB, before any text."""
         self.size = image.shape[0]
+        self.ink = np.zeros(image.shape[:2], np.uint8)  # coverage of the letters drawn so far
         self.focal = rng.uniform(*C.FOCAL_LENGTH) * self.size
         self.softness = measure_softness(image)  # px
         cells = max(4, self.size // CELL)

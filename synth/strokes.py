@@ -18,8 +18,10 @@ def draw_rule(rng, ink, start, end, level, thick=1, style="solid") -> None:
     if style == "solid":
         cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), level, thick)
         return
-    mark = thick if style == "dotted" else int(rng.integers(3, 10))
-    pitch = mark + int(rng.integers(2, 7))
+    dot = int(rng.integers(1, max(4, thick + 2)))
+    thick = dot if style == "dotted" else thick
+    mark = dot if style == "dotted" else int(rng.integers(3, 13))
+    pitch = mark + int(rng.integers(2, 9))
     along = (end - start) / length
     for at in np.arange(0, length - mark, pitch):
         first = start + along * at
@@ -66,3 +68,27 @@ def draw_stamp_frame(rng, ink, centre, extent, degrees, is_round) -> None:
             )
             points = np.round(box * 2**SHIFT).astype(np.int32)
             cv2.polylines(ink, [points], True, level, thick, cv2.LINE_AA, SHIFT)
+
+
+def draw_hole(rng, ink, centre, radius, crescent) -> None:
+    """A punched hole as a copier shows it: a dark disc, or only its shadowed rim."""
+    centre, level = np.asarray(centre), int(rng.integers(150, 256))
+    hole = np.zeros_like(ink)
+    for middle, inked in ((centre, level), (centre + radius * rng.uniform(0.3, 0.6, 2), 0)):
+        at = np.round(middle * 2**SHIFT).astype(int).tolist()
+        cv2.circle(hole, at, round(radius * 2**SHIFT), inked, -1, cv2.LINE_AA, SHIFT)
+        if not crescent:
+            break
+    np.maximum(ink, hole, out=ink)
+
+
+def draw_shade(rng, ink, start, end) -> None:
+    """A field of light grey between two corners: flat, or in the dots of a printer."""
+    (x0, y0), (x1, y1) = (np.asarray(corner).astype(int) for corner in (start, end))
+    field = ink[y0:y1, x0:x1]
+    if rng.random() < 0.5:
+        field[:] = rng.integers(20, 60)
+        return
+    step, level = int(rng.integers(2, 5)), int(rng.integers(60, 160))
+    field[::step, ::step] = level
+    field[step // 2 :: step, step // 2 :: step] = level

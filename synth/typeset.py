@@ -72,10 +72,11 @@ class _SetWord:
 
 def draw_style(rng: np.random.Generator, size: float) -> TextStyle:
     wide = rng.random() < C.WIDE_TRACKING_PROBABILITY
+    narrow = rng.random() < C.NARROW_SPACE_PROBABILITY
     return TextStyle(
         size=size,
         tracking=rng.uniform(*(C.WIDE_TRACKING if wide else C.TRACKING)),
-        word_space=rng.uniform(*C.WORD_SPACE),
+        word_space=rng.uniform(*(C.NARROW_SPACE if narrow else C.WORD_SPACE)),
         line_spacing=rng.uniform(*C.LINE_SPACING),
         align=float(rng.choice([0.0, 0.0, 0.5, 0.5, 1.0])),
     )
@@ -209,7 +210,7 @@ def _set_line(texts: list[str], font: Font, style: TextStyle) -> tuple[list[_Set
     levels = [base_level(text) for text in texts]
     base = next((level for level in levels if level is not None), 0)
     order = visual_order([base if v is None else 2 if base and not v else v for v in levels])
-    space = font.space * style.word_space + max(style.tracking, 0)
+    space = max(font.space * style.word_space, C.SMALLEST_SPACE) + max(style.tracking, 0)
     words, x = {}, 0.0
     for position in order:
         word, width = _set_word(texts[position], font, style)

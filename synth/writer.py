@@ -8,7 +8,7 @@ import numpy as np
 
 from dataset_utils import Word
 from static import constants as C
-from synth.content import Vocabulary, choose, draw_token
+from synth.content import Vocabulary, choose, draw_phrase
 from synth.fonts import Font
 from synth.strokes import draw_rule
 from synth.typeset import TextStyle, moved, typeset
@@ -44,15 +44,16 @@ class Writer:
         self.spacing = rng.uniform(*C.PAGE_WORD_SPACE), rng.uniform(*C.PAGE_TRACKING)
         self.bottom = size
 
-    def tokens(self, width, em, words, font, end="", kind=None):
+    def tokens(self, width, em, words, font, end="", text=None):
         """Up to `words` tokens that fit into `width` px, the last one ending in `end`."""
         font.set_size(em)
-        space, tracking = em * font.space * self.spacing[0], em * self.spacing[1]
+        space = em * max(font.space * self.spacing[0], C.SMALLEST_SPACE)
+        tracking = em * self.spacing[1]
+        wanted, drawing = [text] if text else [], (self.rng, font, self.vocabulary, self.case)
+        while len(wanted) < words and (more := draw_supported(*drawing)):
+            wanted += more
         tokens, room = [], width
-        for number in range(words):
-            token = kind or draw_supported(self.rng, font, self.vocabulary, self.case)
-            if token is None:
-                break
+        for number, token in enumerate(wanted[:words]):
             if end and number == words - 1 and font.supports(end):
                 token += end
             advance = sum(glyph.advance + max(tracking, 0) for glyph in font.shape(token))
@@ -141,13 +142,13 @@ class Writer:
 
 def draw_supported(
     rng: np.random.Generator, font: Font, vocabulary: Vocabulary, case: str
-) -> str | None:
-    """A token that the font can draw; None when it has none of ten."""
+) -> list[str]:
+    """Words that belong together and that the font can draw; none when it can draw none of ten."""
     for _ in range(10):
-        token = draw_token(rng, vocabulary, case)
-        if font.supports(token):
-            return token
-    return None
+        phrase = draw_phrase(rng, vocabulary, case)
+        if all(font.supports(token) for token in phrase):
+            return phrase
+    return []
 
 
 @functools.lru_cache(maxsize=1024)

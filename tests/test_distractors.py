@@ -45,8 +45,8 @@ def test_they_leave_no_label(monkeypatch):
     photos = tuple(backgrounds.list_backgrounds(C.BACKGROUNDS)[:2])
     resources = open_resources(photos, fonts, C.WORDS)
     for seed in range(5):
-        image, words, _ = draw_photo_scene(np.random.default_rng(seed), resources, 160)
-        assert words == [] and image.shape == (160, 160, 3)
+        image, ink, words, _ = draw_photo_scene(np.random.default_rng(seed), resources, 160)
+        assert words == [] and not ink.any() and image.shape == (160, 160, 3)
 
 
 CAMERA = (

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -198,7 +199,7 @@ def test_annotations_and_heatmaps_agree(reference):
     for sample in samples:
         image, maps = read_triplet(sample)
         assert image.shape == (160, 160, 3)
-        again = draw_heatmaps([word.quads for word in sample.words], 160, 160)
+        again = draw_heatmaps([w.quads for w in sample.words if not w.ignore], 160, 160)
         assert np.abs(again.astype(int) - maps).max() <= 12  # the file's points are rounded
         assert np.abs(again.astype(int) - maps).mean() < 0.1
         for word in sample.words:
@@ -263,6 +264,51 @@ def test_own_material_with_damaged_files(tmp_path):
         assert f"{name}: " in result.stderr
     found = {word.text.lower() for s in read_samples(folder)[0] for word in s.words}
     assert any("alpha" in text or "beta" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("words", "script"),
+    [("सूर्य नमस्ते भाषा", "Devanagari"), ("তারা নদী", "Bengali"), ("漢字 東京", "ink")],
+)
+def test_a_script_that_no_font_can_set_is_refused(words, script, tmp_path):
+    """The shipped fonts have neither the letters nor the shaping rules."""
+    path, folder = tmp_path / "words.txt", tmp_path / "data"
+    path.write_text(words, encoding="utf-8")
+    result = run("generate_images.py", "--num_images", 1, "--words", path, "--save_folder", folder)
+    assert_refused(result, "no font can draw the words", script)
+    assert not folder.exists()
+
+
+def test_arabic_is_refused_by_fonts_without_it(tmp_path):
+    """DejaVu Sans Bold, which is shipped, has Arabic; a folder without it is refused."""
+    path = tmp_path / "words.txt"
+    path.write_text("مرحبا سلام كتاب", encoding="utf-8")
+    args = ("--num_images", 4, "--image_size", 160, "--num_workers", 1, "--words", path)
+    play = (*args, "--fonts", C.FONTS / "play", "--save_folder", tmp_path / "play")
+    assert_refused(run("generate_images.py", *play), "no font can draw the words", "Arabic")
+    dejavu = (*args, "--fonts", C.FONTS / "dejavu-core", "--save_folder", tmp_path / "dejavu")
+    assert run("generate_images.py", *dejavu).returncode == 0
+    words = [word for s in read_samples(tmp_path / "dejavu")[0] for word in s.words]
+    assert any("\u0600" <= letter <= "\u06ff" for word in words for letter in word.text)
+
+
+def test_the_summary_says_what_was_dropped_and_why(tmp_path):
+    """Words too long for any image: in the terminal, dataset.json and the annotations alike."""
+    path, folder = tmp_path / "words.txt", tmp_path / "data"
+    path.write_text("W" * 60 + "\n" + "M" * 50, encoding="utf-8")
+    result = run(
+        "generate_images.py", "--num_images", 6, "--image_size", 128, "--num_workers", 1,
+        "--words", path, "--save_folder", folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    dropped = json.loads((folder / "dataset.json").read_text())["counts"]["dropped blocks"]
+    noted = Counter()
+    for sample in read_samples(folder)[0]:
+        noted.update(sample.extra.get("dropped", {}))
+    assert dropped == noted and "too large for the image" in dropped
+    assert f"blocks of text dropped: {sum(dropped.values())}" in result.stdout
+    for reason, number in dropped.items():
+        assert f"{number} {reason}" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from synth.fonts import load_fonts
 
 FONTS = tuple(font.path for font in load_fonts(C.FONTS)[0])
 SCANNER = ("BLEED", "FOLD", "BINARY", "FAX", "SPECKLE", "EDGE", "STREAK", "INVERT_PAGE", "DESK")
-STROKES = ("STAMP", "NUMBERING", "SCRIBBLE")
+STROKES = ("STAMP", "NUMBERING", "SCRIBBLE", "PUNCH")
 EVERY_KIND = sorted(C.PAGE_KIND_SHARES)
 
 
@@ -103,7 +103,7 @@ def test_a_stroke_can_be_turned_off(name, resources, monkeypatch):
     on = [lay_out(resources, seed) for seed in range(20)]
     force(monkeypatch, [name], 0)
     off = [lay_out(resources, seed) for seed in range(20)]
-    layers = {"STAMP": "stamps", "NUMBERING": "text", "SCRIBBLE": "rules"}[name]
+    layers = {"STAMP": "stamps", "NUMBERING": "text", "SCRIBBLE": "rules", "PUNCH": "rules"}[name]
     before, after = (sum(int(getattr(p, layers).sum()) for p in group) for group in (on, off))
     assert after < before
     if name == "STAMP":
@@ -116,7 +116,7 @@ def test_a_black_and_white_scan_keeps_every_word(resources, monkeypatch):
     monkeypatch.setattr(C, "BINARY_THRESHOLD", (0.05, 0.1))  # as if fine strokes were to go
     for index in range(8):
         rng = np.random.default_rng([3, index])
-        image, words, _ = draw_page_scene(rng, resources, 384)
+        image, _, words, _ = draw_page_scene(rng, resources, 384)
         if not ((image == 0) | (image == 255)).all():
             continue  # a receipt
         black = image[..., 0] == 0
@@ -133,11 +133,11 @@ def test_scanner_effects_move_no_label(name, resources, monkeypatch):
     changed = 0
     for index in range(4):
         force(monkeypatch, [name], 0)
-        plain_image, plain_words, _ = draw_page_scene(
+        plain_image, _, plain_words, _ = draw_page_scene(
             np.random.default_rng([4, index]), resources, 256
         )
         force(monkeypatch, [name], 1)
-        image, words, _ = draw_page_scene(np.random.default_rng([4, index]), resources, 256)
+        image, _, words, _ = draw_page_scene(np.random.default_rng([4, index]), resources, 256)
         changed += (image != plain_image).any()
         if name in ("INVERT_PAGE",):
             assert [w.text for w in words] == [w.text for w in plain_words]
@@ -161,6 +161,6 @@ def test_same_seed_same_page(resources, monkeypatch):
         first, again = (
             draw_page_scene(np.random.default_rng([9, index]), resources, 256) for _ in range(2)
         )
-        assert (first[0] == again[0]).all() and first[2] == again[2]
-        for one, other in zip(first[1], again[1], strict=True):
+        assert (first[0] == again[0]).all() and first[3] == again[3]
+        for one, other in zip(first[2], again[2], strict=True):
             assert one.text == other.text and (one.quads == other.quads).all()

@@ -7,7 +7,7 @@ import pytest
 from generate_utils import clip_words, map_words
 from static import constants as C
 from synth import typeset as typesetting
-from synth.content import Vocabulary, draw_token, load_vocabularies
+from synth.content import Vocabulary, draw_phrase, load_vocabularies
 from synth.fonts import load_fonts
 from synth.typeset import TextStyle, typeset
 from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
@@ -105,13 +105,56 @@ def test_a_character_without_ink_is_not_supported():
     assert not font.supports("a b") and not font.supports("a\u200b") and not font.supports("漢")
 
 
-def test_tokens_have_no_spaces_and_all_kinds_occur():
+def phrases(vocabulary, kind, case, monkeypatch, count=150):
+    monkeypatch.setattr(C, "KIND_SHARES", {kind: 1})
+    rng = np.random.default_rng(0)
+    return [draw_phrase(rng, vocabulary, case) for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", sorted(C.KIND_SHARES))
+def test_words_of_every_kind(kind, monkeypatch):
+    """None is empty, holds a space or an unfilled field; the case is the one asked for."""
+    own = Vocabulary("own", ["haus", "hof"], ["haus"])
+    for vocabulary in (*load_vocabularies(C.WORDS), own):
+        for case in ("lower", "title", "upper"):
+            drawn = phrases(vocabulary, kind, case, monkeypatch)
+            words = [word for phrase in drawn for word in phrase]
+            assert all(words) and len({tuple(phrase) for phrase in drawn}) > (
+                0 if vocabulary is own else 8
+            )
+            assert not any(set(word) & set("{}| ") or word.split() != [word] for word in words)
+            if case == "upper" and kind != "web":
+                assert all(word == word.upper() for word in words)
+        speakers = [font for font in FONTS if font.supports(vocabulary.words[0])]
+        for phrase in drawn:
+            able = [font for font in speakers if all(map(font.supports, phrase))]
+            assert len(able) >= len(speakers) / 3, phrase
+
+
+def test_russian_is_russian(monkeypatch):
+    (russian,) = (v for v in load_vocabularies(C.WORDS) if v.language == "russian")
+
+    def drawn(kind):
+        found = phrases(russian, kind, "lower", monkeypatch)
+        return found, {word for phrase in found for word in phrase}
+
+    assert drawn("price")[1] & {"руб.", "₽"}
+    assert {"мая", "августа"} <= drawn("date")[1]
+    assert "+7" in drawn("phone")[1] and "ул." in drawn("address")[1]
+    assert {"кг", "км/ч"} <= drawn("unit")[1]
+    genders = {}  # a surname in -ова belongs to a woman
+    for name in russian.names:
+        assert genders.setdefault(name[0], name[1][-1] == "а") == (name[1][-1] == "а"), name
+
+
+def test_cases_and_kinds_have_their_shares():
     rng = np.random.default_rng(0)
     for vocabulary in load_vocabularies(C.WORDS):
-        tokens = [draw_token(rng, vocabulary, "title") for _ in range(2000)]
-        assert all(token and not any(c.isspace() for c in token) for token in tokens)
-        assert any("@" in t for t in tokens) and any(t.isdigit() for t in tokens)
-        assert np.mean([any(c.isalpha() for c in t) for t in tokens]) > 0.7
+        drawn = [draw_phrase(rng, vocabulary, "title") for _ in range(2000)]
+        lettered = np.mean([any(c.isalpha() for w in phrase for c in w) for phrase in drawn])
+        plain = sum(C.KIND_SHARES[kind] for kind in ("word", "common", "letter", "name"))
+        assert plain - 0.05 < lettered < 1
+        assert np.mean([len(phrase) for phrase in drawn]) < 1.4
 
 
 def test_words_at_the_border():

@@ -1,0 +1,117 @@
+"""Random fonts, words and warps: one glyph rendered alone lies in the quad that its label says."""
+
+import numpy as np
+import pytest
+import shapely
+from test_synth import ink_share
+
+from static import constants as C
+from synth.bends import draw_elastic
+from synth.blocks import bend, map_words
+from synth.content import load_vocabularies
+from synth.fonts import Font, load_fonts
+from synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
+from synth.warps import Warp, plane_homography, scaling, translation
+from synth.writer import draw_supported
+
+FONTS = load_fonts(C.FONTS)[0]
+VOCABULARIES = load_vocabularies(C.WORDS)
+FORMS = ("straight", "turned", "bent", "elastic", "bent and elastic", "stack")
+CANVAS = 400  # px, larger than any of the words
+
+
+def draw_word(rng):
+    """A random font, and a word of three letters or more that it can draw."""
+    for _ in range(200):
+        font, vocabulary = FONTS[rng.integers(len(FONTS))], VOCABULARIES[rng.integers(2)]
+        case = ("lower", "title", "upper")[rng.integers(3)]
+        for word in draw_supported(rng, font, vocabulary, case):
+            if 3 <= len(word) <= 9:
+                return font, word
+    raise AssertionError("no font can draw a word")
+
+
+def set_word(rng, form, font, word, style):
+    if form == "turned":
+        return typeset_on_curve(rng, [word], font, style)
+    if form == "stack":
+        return typeset_stack(word, font, style)
+    layer = typeset([[word]], font, style)
+    if "bent" in form:
+        layer.bends += (bend(rng, layer, style.size),)
+    if "elastic" in form:
+        layer.bends += (draw_elastic(rng, style.size),)
+    return layer
+
+
+def seen(rng, layer):
+    """A layer's one word and its ink, on a random plane: (Word, (CANVAS, CANVAS) uint8)."""
+    height, width = layer.alpha.shape
+    plane = plane_homography(*rng.uniform(-0.5, 0.5, 3), focal=rng.uniform(500, 1200))
+    fit = min(1.0, 0.7 * CANVAS / max(width, height))
+    warp = translation(CANVAS / 2, CANVAS / 2) @ plane @ scaling(fit * rng.uniform(0.5, 1))
+    warp = Warp(warp @ translation(-width / 2, -height / 2), layer.bends)
+    (word,) = map_words(warp, layer.words)
+    return word, warp.pixels(layer.alpha, CANVAS, CANVAS)
+
+
+def only(monkeypatch, wanted):
+    """From now on fonts draw this glyph alone; the layout stays."""
+    for method in ("bitmap", "turned_bitmap"):
+        original = getattr(Font, method)
+
+        def one(self, index, *args, original=original):
+            pixels, left, top = original(self, index, *args)
+            return (pixels if index == wanted else np.zeros_like(pixels)), left, top
+
+        monkeypatch.setattr(Font, method, one)
+
+
+def measure(form, seed, monkeypatch):
+    """(how far a random glyph reaches out of its advance in em, share of its ink in its quad)."""
+    rng = np.random.default_rng([seed, FORMS.index(form)])
+    font, word = draw_word(rng)
+    style = TextStyle(rng.uniform(20, 70), tracking=rng.uniform(-0.02, 0.3))
+    font.set_size(style.size)
+    glyphs = sorted(font.shape(word), key=lambda glyph: glyph.cluster)
+    indices = [glyph.index for glyph in glyphs]
+    single = [k for k, index in enumerate(indices) if indices.count(index) == 1]
+    if not single or [glyph.cluster for glyph in glyphs] != list(range(len(word))):
+        return None
+    k = single[rng.integers(len(single))]
+    extent = font.extent(indices[k])
+    overhang = max(-extent.left, extent.right - glyphs[k].advance / style.size)
+    with monkeypatch.context() as patch:
+        only(patch, indices[k])
+        shown, alpha = seen(rng, set_word(rng, form, font, word, style))
+    assert shown.characters[k] == word[k]
+    return overhang, ink_share(alpha, shown.quads[k], 1.0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_glyph_alone_lies_in_its_quad(form, monkeypatch):
+    found = [measure(form, seed, monkeypatch) for seed in range(50)]
+    overhang, shares = np.array([pair for pair in found if pair]).T
+    within = overhang <= 0
+    assert within.sum() > 20 and (~within).sum() > 5
+    assert shares[within].min() >= 0.99
+    assert np.median(shares[~within]) >= 0.95 and shares[~within].min() > 0.4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_words_polygon_follows_its_line(form):
+    """It holds the ink of letters within their advances, and little besides the cells."""
+    loose = []
+    for seed in range(25):
+        rng = np.random.default_rng([seed, 77])
+        font, text = draw_word(rng)
+        style = TextStyle(rng.uniform(20, 70), tracking=0.02)
+        shown, alpha = seen(rng, set_word(rng, form, font, text, style))
+        assert ink_share(alpha, shown.polygon, 1.0) > 0.9
+        polygon, cells = shapely.Polygon(shown.polygon), shapely.polygons(shown.quads)
+        assert polygon.is_valid
+        held = shapely.area(shapely.intersection(polygon, cells)) / shapely.area(cells)
+        assert held.min() > 0.99
+        loose.append(polygon.area / shapely.union_all(shapely.make_valid(cells)).area)
+    # Letters turned one by one stand apart on the outer side of a bend.
+    assert np.median(loose) < (1.3 if form == "turned" else 1.1) and max(loose) < 1.5

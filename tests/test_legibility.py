@@ -1,0 +1,48 @@
+"""What nobody can read any more is don't-care, and leaves no trace in the heatmaps."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dataset_utils import Word
+from synth.legibility import mark_illegible
+
+POLYGON = np.float32([(20, 20), (140, 20), (140, 60), (20, 60)])
+
+
+def marked(change):
+    """Whether a word in black letters on light grey is don't-care once `change` was done to it."""
+    ink = np.zeros((80, 160), np.uint8)
+    cv2.putText(ink, "Word", (24, 54), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 255, 3)
+    image = cv2.merge([np.where(ink > 127, np.uint8(20), np.uint8(200))] * 3)
+    word = Word("Word", list("Word"), np.repeat(POLYGON[None], 4, 0), POLYGON)
+    (result,) = mark_illegible(change(image), ink, [word])
+    assert result.text == "Word" and len(result.quads) == 4
+    return result.ignore
+
+
+def noisy(strength):
+    noise = np.random.default_rng(0).normal(0, strength, (80, 160, 3))
+    return lambda image: (image * 0.3 + 80 + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        (lambda image: image, False),
+        (lambda image: 255 - image, False),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 2), False),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 25), True),
+        (lambda image: (image // 30 + 120).astype(np.uint8), True),  # five grey levels are left
+        (noisy(15), False),
+        (noisy(150), True),
+        (lambda image: cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 8), False),
+    ],
+)
+def test_lost_words_are_marked(change, lost):
+    assert marked(change) == lost
+
+
+def test_shade_over_half_of_a_word_does_not_hide_it():
+    shade = np.linspace(0.35, 1, 160)[None, :, None]
+    assert not marked(lambda image: (image * shade).astype(np.uint8))
