@@ -32,7 +32,10 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 
 notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
 	rm -rf $(DEMO)/notebook
-	$(BIN)/jupyter execute --inplace PipelineFinalProject.ipynb
+	$(BIN)/python -c "import nbclient, nbformat; path = 'PipelineFinalProject.ipynb'; \
+	    notebook = nbformat.read(path, 4); \
+	    nbclient.NotebookClient(notebook, coalesce_streams=True, record_timing=False).execute(); \
+	    nbformat.write(notebook, path)"
 
 test: setup  ## style checks and all tests
 	$(BIN)/ruff check .
