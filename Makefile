@@ -2,9 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: help setup demo test bench clean
+.PHONY: help setup demo notebook test bench clean
 
-help:  ## show what there is
+help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 
 setup: .venv/installed  ## make .venv with everything in requirements.txt
@@ -30,6 +30,13 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds; their plots are in tune/ there"
 	@echo "  $(DEMO)/detections/                      real photographs with the words found"
 
+notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
+	rm -rf $(DEMO)/notebook
+	$(BIN)/python -c "import nbclient, nbformat; path = 'PipelineFinalProject.ipynb'; \
+	    notebook = nbformat.read(path, 4); \
+	    nbclient.NotebookClient(notebook, coalesce_streams=True, record_timing=False).execute(); \
+	    nbformat.write(notebook, path)"
+
 test: setup  ## style checks and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,5 +53,5 @@ bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_tuning.py
 	$(BIN)/python benchmarks/bench_detection.py
 
-clean:  ## delete what demo made
+clean:  ## delete what demo, notebook and bench made
 	rm -rf $(DEMO)

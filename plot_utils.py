@@ -2,18 +2,20 @@
 
 import io
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dataset_utils import read_triplet, write_atomically
+from dataset_utils import Sample, read_triplet, write_atomically
 from folder_utils import PREVIEW, iterate_samples
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
 PREVIEW_IMAGES = 12
 PREVIEW_SIDE = 512  # px, of each picture in a preview
+TITLE_HEIGHT = 26  # px, of the strip above a titled picture
 GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
 
 
@@ -57,20 +59,33 @@ def draw_found(image: np.ndarray, result) -> np.ndarray:
     return draw_polygons(picture, [word.outline for word in result.words], GREEN, width)
 
 
-def contact_sheet(tiles: list[np.ndarray], columns: int, side: int) -> np.ndarray:
-    """Arrange RGB images in rows, each fitted into a square of `side` px."""
+def contact_sheet(
+    tiles: list[np.ndarray], columns: int, side: int, titles: Sequence[str] = ()
+) -> np.ndarray:
+    """Arrange RGB images in rows, each fitted into a square of `side` px, under its title if it has
+    one."""
     fitted = []
-    for tile in tiles:
+    for tile, title in itertools.zip_longest(tiles, titles):
         factor = side / max(tile.shape[:2])
         size = [max(1, round(s * factor)) for s in tile.shape[1::-1]]
         small = cv2.resize(tile, size, interpolation=cv2.INTER_AREA if factor < 1 else None)
         canvas = np.full((side, side, 3), 255, np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
-        fitted.append(canvas)
+        fitted.append(canvas if title is None else np.vstack([draw_title(title, side), canvas]))
     while len(fitted) % columns:
-        fitted.append(np.full((side, side, 3), 255, np.uint8))
+        fitted.append(np.full_like(fitted[0], 255))
     rows = [np.hstack(fitted[i : i + columns]) for i in range(0, len(fitted), columns)]
     return np.vstack(rows)
+
+
+def draw_title(text: str, width: int) -> np.ndarray:
+    """A line of black text on a white strip (TITLE_HEIGHT, width, 3) uint8."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    strip = Image.new("RGB", (width, TITLE_HEIGHT), "white")
+    font = ImageFont.load_default(size=TITLE_HEIGHT * 0.6)
+    ImageDraw.Draw(strip).text((4, TITLE_HEIGHT / 2), text, "black", font, anchor="lm")
+    return np.array(strip)
 
 
 def write_preview(folder: Path) -> None:
@@ -93,9 +108,13 @@ def write_preview(folder: Path) -> None:
 
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
     """Write an RGB picture, whole or not at all; the format is the path's suffix."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
-    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    write_atomically(path, data.tobytes())
+    write_atomically(path, encode_picture(image, path.suffix, quality))
+
+
+def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -> bytes:
+    """An RGB picture as a file's bytes; quality: 1..100, of JPEG."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
 def plot_training_curves(history: list[dict], path: Path) -> None:
@@ -124,6 +143,34 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
     left.set_ylim(bottom=0)
     right.set_ylabel("score of the boxes")
     right.set_ylim(0, 1)
+    save_figure(figure, path)
+
+
+def plot_statistics(samples: list[Sample], path: Path) -> None:
+    """Plot what the words of a data set are like: their height, length and direction, and how many
+    there are in an image."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    words = [word for sample in samples for word in sample.words if len(word.quads)]
+    heights = [np.linalg.norm(w.quads[:, 3] - w.quads[:, 0], axis=1).mean() for w in words]
+    along = np.array([(w.quads[:, 1] - w.quads[:, 0]).mean(0) for w in words]).reshape(-1, 2)
+    degrees = np.rad2deg(np.arctan2(-along[:, 1], along[:, 0]))  # y points down
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2))
+    for axis, values, bins, label in (
+        (axes[0], heights, np.geomspace(5, 400, 30), "height of a word, px"),
+        (axes[1], [len(w.quads) for w in words], np.arange(0.5, 21), "characters in a word"),
+        (axes[2], degrees, np.arange(-180, 181, 10), "direction of a word, degrees"),
+        (axes[3], [len(s.words) for s in samples], 25, "words in an image"),
+    ):
+        axis.hist(values, bins, color="C0")
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.3)
+    axes[0].set_xscale("log")
+    axes[2].set_yscale("log")  # nearly all text is level
+    axes[2].set_xticks(range(-180, 181, 90))
     save_figure(figure, path)
 
 

@@ -16,6 +16,7 @@ from multiprocessing import active_children, get_context, parent_process
 
 from dataset_utils import DataError
 
+WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
 AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
 
 
@@ -103,8 +104,13 @@ def _lost_workers():
         raise DataError(f"the cluster's scheduler has gone; {go_on}") from None
     except ModuleNotFoundError as error:
         raise DataError(
-            f"a worker has no module {error.name}; start the cluster's workers in this project's "
-            "folder, with the same packages"
+            f"a worker has no module {error.name}; start the cluster's workers {WITH_MODULES}"
+        ) from None
+    except RuntimeError as error:
+        if "deserialization" not in str(error):
+            raise
+        raise DataError(
+            f"the cluster's scheduler lacks this project's modules; start it {WITH_MODULES}"
         ) from None
     except Exception as error:
         if type(error).__name__ != "KilledWorker":  # Dask's; it need not be installed

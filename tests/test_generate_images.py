@@ -192,6 +192,25 @@ def test_cluster_writes_the_same_bytes(reference, tmp_path, monkeypatch):
     assert contents(folder) == contents(reference)
 
 
+def test_a_scheduler_that_lacks_the_project_is_one_line(tmp_path):
+    """One that was started elsewhere, without PYTHONPATH."""
+    found = tmp_path / "scheduler.json"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
+    command += ["--no-dashboard", "--host", "127.0.0.1", "--scheduler-file", str(found)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as scheduler:
+        try:
+            while not found.exists():
+                assert scheduler.poll() is None
+                time.sleep(0.2)
+            result = run(
+                "generate_images.py", "--num_images", 2, "--save_folder", tmp_path / "data", *SMALL,
+                "--cluster", json.loads(found.read_text())["address"],
+            )  # fmt: skip
+        finally:
+            scheduler.terminate()
+    assert_refused(result, "scheduler", "PYTHONPATH")
+
+
 def test_annotations_and_heatmaps_agree(reference):
     samples, problems = read_samples(reference)
     assert [sample.file for sample in samples] == [f"{i:08d}.jpg" for i in range(10)]
