@@ -1,5 +1,7 @@
 """Data sets in memory: triplets decoded once, in parallel, into memory-mapped arrays on disk."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -145,9 +147,15 @@ class Cache:
         self.folder, self.size = folder, size
         self._weight_rows = {row: number for number, row in enumerate(weighted)}
         self._files: dict[str, object] = {}
+        self._lock = None
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_files": {}}  # each process opens the files for itself
+        # Each process opens the files for itself; the lock is the first one's.
+        return {**self.__dict__, "_files": {}, "_lock": None}
+
+    def keep(self) -> None:
+        """Bar other runs from deleting the folder as long as this object lives."""
+        self._lock = _lock(self.folder, fcntl.LOCK_SH)
 
     def create(self, count: int) -> None:
         """Make the files, for `count` samples."""
@@ -227,18 +235,23 @@ def _build_cache(samples: list[Sample], size: int, workers: int) -> tuple[Cache,
     """Decode the samples of one triplet folder, or find what an earlier run decoded.
 
     Another set of files, another size or a changed file makes another cache; older ones are
-    deleted. Returns it, and a line for each row that is not usable.
+    deleted when no run uses them. Returns it, and a line for each row that is not usable. Raises
+    DataError when another run is about to make it, or when the disk cannot hold it.
     """
     root = samples[0].folder / CACHE
     folder = root / _fingerprint(samples, size)
     weighted = [row for row, s in enumerate(samples) if any(map(is_weighted, s.words))]
     cache, record = Cache(folder, size, weighted), folder / "cache.json"
     if record.exists():
+        cache.keep()
         print(f"{folder}: using the cached data set")
         damaged = json.loads(record.read_text(encoding="utf-8"))["damaged"]
         return cache, {int(row): line for row, line in damaged.items()}
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
+    root.mkdir(exist_ok=True)
+    for old in filter(Path.is_dir, root.iterdir()):
+        _delete_unused(old)
+    if folder.exists():
+        raise DataError(f"{folder}: another run is just making this cache; wait for it")
     needed, free = cache.needed(len(samples)), shutil.disk_usage(root).free
     print(f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free")
     if needed + SPARE > free:
@@ -247,10 +260,32 @@ def _build_cache(samples: list[Sample], size: int, workers: int) -> tuple[Cache,
             "use a smaller --image_size, --max_train_samples or --caching False"
         )
     folder.mkdir()
+    cache.keep()
     cache.create(len(samples))
     damaged = _fill(cache, samples, workers)
     write_json(record, {"damaged": damaged})
     return cache, damaged
+
+
+def _delete_unused(folder: Path) -> None:
+    lock = _lock(folder, fcntl.LOCK_EX)
+    if lock is None:
+        print(f"{folder}: not deleted, another run uses it")
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.close()
+
+
+def _lock(folder: Path, kind: int):
+    """A lock on a cache that lasts until the returned file is closed; None when others bar it."""
+    with contextlib.ExitStack() as closing:
+        try:
+            file = closing.enter_context(open(folder / "lock", "a"))
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except OSError:  # also where the file system knows no locks: then nothing is deleted
+            return None
+        closing.pop_all()
+        return file
 
 
 def _fill(cache: Cache, samples: list[Sample], workers: int) -> dict[int, str]:

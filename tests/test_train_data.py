@@ -239,11 +239,33 @@ def test_cache_follows_the_files_and_the_weights(own_data):
     assert [before.read(i)[2] is None for i in range(4)] == [True, False, True, True]
     assert (folder / "weights").stat().st_size == 64 * 64  # only where some weight is not 1
 
+    del before  # its cache may be deleted now
     changed = copy.deepcopy(samples)
     changed[2].words[0].confidence = 0.5
     assert open_cache(changed)[1] != folder and not folder.exists()
     samples[0].image_path.touch()
     assert open_cache(samples)[1] != folder
+
+
+def test_a_cache_in_use_is_not_deleted(own_data, capsys):
+    samples = read_samples(own_data)[0]
+
+    def open_cache(size):
+        source, _ = open_source(samples, size, caching=True, workers=1)
+        return source, source.rows[0][0].folder
+
+    first, used = open_cache(64)
+    second, other = open_cache(96)
+    assert "another run uses it" in capsys.readouterr().out
+    first.read(0)
+    del second
+    open_cache(128)
+    assert used.exists() and not other.exists()
+    (used / "cache.json").unlink()  # as while it is being made
+    with pytest.raises(DataError, match="another run is just making this cache"):
+        open_cache(64)
+    del first
+    assert open_cache(64)[1] == used
 
 
 def test_a_cache_that_the_disk_cannot_hold_is_refused(own_data, monkeypatch):
