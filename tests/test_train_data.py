@@ -219,6 +219,20 @@ def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
         )
 
 
+def test_a_motion_blur_leaves_a_dot_where_it_is():
+    blurs = make_preset("strong", 64, 64).colour.transforms[-1].transforms
+    (motion,) = [blur for blur in blurs if type(blur).__name__ == "MotionBlur"]
+    motion.p = 1
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[28:37, 40:49] = 255
+    for seed in range(20):
+        motion.set_random_seed(seed)
+        light = motion(image=picture)["image"][..., 0].astype(float)
+        j, i = np.mgrid[:64, :64]
+        centre = (light * i).sum() / light.sum(), (light * j).sum() / light.sum()
+        assert centre == pytest.approx((44, 32), abs=0.3)
+
+
 # --- The cache -------------------------------------------------------------------------------
 
 
