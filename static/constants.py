@@ -134,7 +134,7 @@ BLEND_SHARES = {  # how ink mixes with what is under it
 }
 POISSON_AREA = 60_000  # px, larger blocks are drawn normally: it takes 0.2 us a px
 FILL_SHARES = {"flat": 0.86, "gradient": 0.06, "stripes": 0.02, "blotches": 0.06}  # of the letters
-BACKGROUND_LIGHT_PROBABILITY = 0.7  # that ink takes part in the background's light and texture
+INK_LIGHT_PROBABILITY = 0.7  # that ink takes part in the background's light and texture
 INK_SHADING = (0.2, 0.8)  # 0..1, of the background's light and shade
 INK_GRAIN = (0.0, 0.9)  # 0..1, of the background's texture and noise
 INK_BLUR = 1.2  # px of standard deviation, the most that letters are blurred to match a soft photo
@@ -264,7 +264,7 @@ DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
     "gravel": 1,
 }
 
-BACKGROUND_LIGHT_PROBABILITY = 0.6
+BACKGROUND_LIGHT_PROBABILITY = 0.6  # of another brightness and contrast
 BACKGROUND_LIGHT = (-0.25, 0.25)  # of the full range (brightness), of its own (contrast)
 BACKGROUND_HUE_PROBABILITY = 0.3
 BACKGROUND_HUE = (-15, 15)  # of 180 steps round the colour circle

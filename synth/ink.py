@@ -56,7 +56,7 @@ def draw_ink_style(
         return scaled_style(like, em)
     style = InkStyle(em=em, opacity=rng.uniform(*C.OPACITY), blend=choose(rng, C.BLEND_SHARES))
     style.fill = choose(rng, C.FILL_SHARES)
-    if rng.random() < C.BACKGROUND_LIGHT_PROBABILITY:
+    if rng.random() < C.INK_LIGHT_PROBABILITY:
         style.shading, style.grain = rng.uniform(*C.INK_SHADING), rng.uniform(*C.INK_GRAIN)
         style.blur = softness * rng.uniform(0.5, 1)
     if rng.random() < C.PLATE_PROBABILITY:
