@@ -229,10 +229,12 @@ def report(output: Path, metrics: dict[str, float], count: int) -> None:
 
 
 def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
-    """Fill in the crop's size; raise DataError for flags that cannot be."""
+    """Fill in the crop's size and the learning rate; raise DataError for flags that cannot be."""
     size, folders = data_args.image_size, data_args.input_dir
     if not 64 <= size <= 4096 or size % 32:
         raise DataError(f"--image_size must be a multiple of 32 from 64 to 4096, not {size}")
+    if args.learning_rate is None:
+        args.learning_rate = C.SCRATCH_RATE if model_args.from_scratch else C.LEARNING_RATE
     if data_args.crop_size is None:
         data_args.crop_size = max(64, size // 64 * 32)
     if not 64 <= data_args.crop_size <= size or data_args.crop_size % 32:

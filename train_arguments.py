@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 
 from model_utils import has_fast_bf16
+from static import constants as C
 
 
 def _default(value):
@@ -20,7 +21,10 @@ class DetectorTrainingArguments(TrainingArguments):
     output_dir: str = _default("checkpoits")
     per_device_train_batch_size: int = _default(16)
     per_device_eval_batch_size: int = _default(8)
-    learning_rate: float = _default(6e-4)
+    learning_rate: float | None = field(
+        default=None,
+        metadata={"help": f"Default: {C.LEARNING_RATE}, from random weights {C.SCRATCH_RATE}."},
+    )
     weight_decay: float = _default(0.01)
     lr_scheduler_type: str = _default("cosine")
     warmup_steps: float = _default(0.05)

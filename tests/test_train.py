@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,6 +83,16 @@ def test_fast_head_equals_the_librarys(size):
         assert torch.allclose(a, b, atol=1e-4 * max(1.0, b.abs().max().item()))
 
 
+@pytest.mark.parametrize(
+    ("given", "from_scratch", "used"),
+    [(None, True, 1.5e-3), (None, False, 6e-4), (1e-5, True, 1e-5)],
+)
+def test_random_weights_learn_at_a_higher_rate(given, from_scratch, used):
+    args = SimpleNamespace(learning_rate=given, eval_strategy="no")
+    train.check(train.ModelArguments(from_scratch=from_scratch), train.DataArguments(["a"]), args)
+    assert args.learning_rate == used
+
+
 # --- One run ---------------------------------------------------------------------------------
 
 
@@ -98,7 +109,7 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
     )
     record = json.loads((folder / "training.json").read_text())
     assert record["data"]["input_dir"] == [str(data)] and record["versions"]["torch"]
-    assert record["training"]["learning_rate"] == 6e-4 and len(record["data_fingerprint"]) == 16
+    assert record["training"]["learning_rate"] == 1.5e-3 and len(record["data_fingerprint"]) == 16
     assert sum(record["images"].values()) == 16
     test = split_samples(read_samples(data)[0], 0.25)[1]
     assert record["held_back"] == {data.name: sorted(sample.file for sample in test)}
