@@ -233,8 +233,8 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
     size, folders = data_args.image_size, data_args.input_dir
     if not 64 <= size <= 4096 or size % 32:
         raise DataError(f"--image_size must be a multiple of 32 from 64 to 4096, not {size}")
-    if args.learning_rate is None:
-        args.learning_rate = C.SCRATCH_RATE if model_args.from_scratch else C.LEARNING_RATE
+    if model_args.from_scratch and args.has_default_rate:
+        args.learning_rate = C.SCRATCH_RATE
     if data_args.crop_size is None:
         data_args.crop_size = max(64, size // 64 * 32)
     if not 64 <= data_args.crop_size <= size or data_args.crop_size % 32:

@@ -42,6 +42,9 @@ class DetectorTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self):
+        self.has_default_rate = self.learning_rate is None
+        if self.has_default_rate:
+            self.learning_rate = C.LEARNING_RATE
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         self.use_cpu = self.use_cpu or accelerator is None
         if self.disable_tqdm is None:

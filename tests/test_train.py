@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,8 +86,8 @@ def test_fast_head_equals_the_librarys(size):
     ("given", "from_scratch", "used"),
     [(None, True, 1.5e-3), (None, False, 6e-4), (1e-5, True, 1e-5)],
 )
-def test_random_weights_learn_at_a_higher_rate(given, from_scratch, used):
-    args = SimpleNamespace(learning_rate=given, eval_strategy="no")
+def test_random_weights_learn_at_a_higher_rate(given, from_scratch, used, tmp_path):
+    args = DetectorTrainingArguments(str(tmp_path), learning_rate=given, use_cpu=True)
     train.check(train.ModelArguments(from_scratch=from_scratch), train.DataArguments(["a"]), args)
     assert args.learning_rate == used
 
@@ -355,7 +354,7 @@ def test_flags_that_cannot_be(flags, message):
         setattr(model_args if hasattr(model_args, name) else data_args, name, value)
 
     class Arguments:
-        eval_strategy = "no"
+        eval_strategy, has_default_rate = "no", False
 
     with pytest.raises(DataError, match=message):
         train.check(model_args, data_args, Arguments())
