@@ -251,7 +251,10 @@ def _build_cache(samples: list[Sample], size: int, workers: int) -> tuple[Cache,
     for old in filter(Path.is_dir, root.iterdir()):
         _delete_unused(old)
     if folder.exists():
-        raise DataError(f"{folder}: another run is just making this cache; wait for it")
+        raise DataError(
+            f"{folder}: another run is just making this cache; wait for it, or delete the folder "
+            "when there is none"
+        )
     needed, free = cache.needed(len(samples)), shutil.disk_usage(root).free
     print(f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free")
     if needed + SPARE > free:

@@ -317,6 +317,9 @@ JPEG_PROBABILITY = 0.25  # besides the file's own compression
 JPEG_AGAIN = (35, 90)  # quality, 1..100
 JPEG_QUALITY = 93  # of the written file, 1..100
 
+# Of a motion blur, here and in training; else it moves text away from its labels.
+UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
+
 # --- Heatmaps --------------------------------------------------------------------------------
 GAUSSIAN_ENLARGE = 1.5  # a character's patch is its cell enlarged this much about its centre
 GAUSSIAN_SIGMA = 0.2  # of the patch's side (CRAFT's trainer: sigma 40 in a patch of 200)

@@ -19,9 +19,6 @@ import numpy as np  # noqa: E402
 from stage_times import stage  # noqa: E402
 from static import constants as C  # noqa: E402
 
-# Else a blur moves what it blurs away from its labels.
-UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
-
 
 class LensFlare(A.ImageOnlyTransform):
     """The glow of a light and the rings that a lens makes of it, by screen blending: what is under
@@ -165,7 +162,7 @@ def camera_pipeline() -> A.Compose:
                 [
                     A.GaussianBlur(blur_limit=0, sigma_limit=C.GAUSSIAN_BLUR, p=blur["gaussian"]),
                     Defocus(p=blur["defocus"]),
-                    A.MotionBlur(C.MOTION_BLUR, **UNSHIFTED, p=blur["motion"]),
+                    A.MotionBlur(C.MOTION_BLUR, **C.UNSHIFTED, p=blur["motion"]),
                     A.Sharpen(alpha=C.SHARPEN, p=blur["sharpen"]),
                 ],
                 p=C.BLUR_PROBABILITY,
