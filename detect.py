@@ -341,10 +341,14 @@ def report(
     """
     total = sum(number for number, _ in results.values())
     print(f"{args.output_dir}: {total} words in {len(results)} images, {skipped} skipped")
+    if args.heatmaps:
+        print("  what the network saw: *_heatmaps.jpg there")
     empty = [path for path, (number, _) in results.items() if not number]
     if empty:
         print(f"  nothing found in {len(empty)}: {', '.join(map(str, empty[:5]))}")
-        print("  --heatmaps shows why; lower --text_threshold and --low_text find fainter words")
+        if not args.heatmaps:
+            print("  --heatmaps shows why")
+        print("  lower --text_threshold and --low_text find fainter words")
     shrunk = sum(scale < SMALL for _, scale in results.values())
     if shrunk and not args.tiles:
         print(f"  {shrunk} shrunk to less than half their size: --tiles keeps small text, slower")

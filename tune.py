@@ -131,7 +131,8 @@ def main() -> None:
     )
     plot_study(Result(study, points, chosen, args.objective), work)
     draw_before_after(held_back, samples, default, tuned, work)
-    report(default, tuned, scores["held_back"], gain)
+    unseen = not set(searched.rows) & set(held_back.rows)
+    report(default, tuned, scores["held_back"], gain, unseen)
     print(f"  {path}: read by detect.py and evaluate.py; plots and pictures in {work}")
 
 
@@ -226,7 +227,7 @@ def predict_maps(
 def split_rows(rows: list[int]) -> tuple[list[int], list[int]]:
     """Every second image to search on, the others held back; all for both when there are few."""
     if len(rows) < MIN_HALVED:
-        print(f"only {len(rows)} test images: the same ones are searched on and held back")
+        print(f"only {len(rows)} test images: none are held back")
         return rows, rows
     return rows[0::2], rows[1::2]
 
@@ -246,22 +247,25 @@ def gain_of(held_back: dict, objective: str) -> float:
     return after - before
 
 
-def report(default, tuned, held_back: dict, gain: float) -> None:
-    """Say which settings were chosen and what they are worth."""
+def report(default, tuned, held_back: dict, gain: float, unseen: bool) -> None:
+    """Say which settings were chosen and what they are worth.
+
+    unseen: whether the images held back are others than those searched on.
+    """
     from dataclasses import asdict
 
     print("best of the search: " + ", ".join(f"{k} {v}" for k, v in asdict(tuned).items()))
     before, after = held_back["default"], held_back["tuned"]
-    print(f"  on the {held_back['images']} images held back, default -> tuned:")
+    where = "images held back" if unseen else "images searched on"
+    print(f"  on the {held_back['images']} {where}, default -> tuned:")
     for name in ("f1", "iou", "precision", "recall"):
         print(f"    {name:9} {before[name]:.3f} -> {after[name]:.3f}")
     if tuned == default:
         print("  no trial was better than the defaults: they stay")
     elif gain >= 0:
-        print(f"  the score rose by {gain:.3f} on images that the search did not see")
+        print(f"  the score rose by {gain:.3f} there")
     else:
-        print("  worse than the defaults on images that the search did not see: the defaults stay;")
-        print("  tune on more images")
+        print("  worse than the defaults there: the defaults stay; tune on more images")
 
 
 if __name__ == "__main__":

@@ -160,8 +160,9 @@ def place_block(
     em: px in the scene, before it is shrunk to fit.
     """
     to_image = _fit(rng, image.shape[0], spot, layer, em)
-    low = np.floor(spot.outline.min(0)).astype(int).clip(0)
-    high = np.ceil(spot.outline.max(0)).astype(int).clip(None, image.shape[0])
+    reach = spot.style.reach()
+    low = np.floor(spot.outline.min(0) - reach).astype(int).clip(0)
+    high = np.ceil(spot.outline.max(0) + reach).astype(int).clip(None, image.shape[0])
     w, h = high - low
     alpha = to_image.then(translation(*-low)).pixels(layer.alpha, w, h)
     plate = draw_plate(spot.outline - low, (w, h), spot.style)

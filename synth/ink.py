@@ -51,6 +51,12 @@ class InkStyle:
     extrusion: tuple[float, float] = (0.0, 0.0)
     colours: dict = field(default_factory=dict)
 
+    def reach(self) -> float:
+        """px, how far from the letters anything may be drawn, a blurred shadow's last traces
+        aside."""
+        shadow = max(map(abs, self.shadow)) + 2 * self.shadow_blur
+        return max(shadow, *map(abs, self.extrusion), self.stroke)
+
 
 def draw_ink_style(
     rng: np.random.Generator, em: float, like: InkStyle | None = None, softness: float = 0.0

@@ -58,6 +58,24 @@ def test_effect_draws_near_its_letters_and_leaves_the_mask(name):
         assert change[beside].max() == 0
 
 
+@pytest.mark.parametrize("name", SHADES)
+def test_a_block_grown_by_its_reach_holds_all_that_is_drawn(name):
+    """And not much more: at half of it something would be cut."""
+    alpha, region = letters(), wall(noise=0)
+    before = region.copy()
+    _, style = drawn(name, region, alpha)
+    change = np.abs(region.astype(int) - before).max(2)
+    left, top, w, h = cv2.boundingRect((alpha > 0).astype(np.uint8))
+
+    def beyond(reach):
+        outside = np.ones(alpha.shape, bool)
+        grown = int(np.ceil(reach))
+        outside[top - grown : top + h + grown, left - grown : left + w + grown] = False
+        return change[outside].max()
+
+    assert beyond(style.reach()) <= 8 < beyond(style.reach() / 2 - 1)
+
+
 @pytest.mark.parametrize("name", STYLES)
 def test_ink_stands_out_after_blending(name):
     """Over many colours of walls: what was drawn is MIN_CONTRAST away from what is around it, what
