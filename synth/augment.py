@@ -16,6 +16,7 @@ import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from dataset_utils import DataError  # noqa: E402
 from stage_times import stage  # noqa: E402
 from static import constants as C  # noqa: E402
 
@@ -174,7 +175,11 @@ def camera_pipeline() -> A.Compose:
     )
 
 
-TEXT_MASK, BACKGROUND, CAMERA = mask_pipeline(), background_pipeline(), camera_pipeline()
+try:
+    TEXT_MASK, BACKGROUND, CAMERA = mask_pipeline(), background_pipeline(), camera_pipeline()
+except ValueError as error:  # albumentations refuses one of the settings, in several lines
+    reason = " ".join(str(error).split("[type=")[0].split()[5:])
+    raise DataError(f"static/constants.py, background or camera: {reason}") from None
 
 
 @stage("augmentation")

@@ -311,6 +311,16 @@ def test_arabic_is_refused_by_fonts_without_it(tmp_path):
     assert any("\u0600" <= letter <= "\u06ff" for word in words for letter in word.text)
 
 
+def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
+    """Constants are there to be changed; `python -c` stands in for a changed file."""
+    code = (
+        "import sys; from static import constants; constants.JPEG_AGAIN = 35, 190\n"
+        f"sys.argv = ['generate_images.py', '--save_folder', {str(tmp_path / 'new')!r}]\n"
+        "import generate_images as script; script.run_main(script.main)"
+    )
+    assert_refused(run("-c", code), "constants.py", "(35, 190)", "<= 100")
+
+
 def test_the_summary_says_what_was_dropped_and_why(tmp_path):
     """Words too long for any image: in the terminal, dataset.json and the annotations alike."""
     path, folder = tmp_path / "words.txt", tmp_path / "data"
