@@ -67,9 +67,7 @@ def main() -> None:
         "chunk_size": args.chunk_size,
     }
     chunks = find_chunks(args)
-    first = next(chunks, None)  # a wrong folder is found before anything is written
-    if first is None:
-        raise DataError(f"{args.source}: no annotated image in it (of split {args.split})")
+    first = next(chunks)  # a wrong folder is found before anything is written
     settings = start_folder(args.save_folder, settings, args.overwrite)
     convert(args, first, chunks)
     counts = summarise(args.save_folder)
@@ -80,7 +78,8 @@ def main() -> None:
 def find_chunks(args: argparse.Namespace) -> Iterator[tuple[int, list[Item | str]]]:
     """The set's images in chunks, each with the number of its first image.
 
-    A line about an image left out stands in the chunk in which its image would be.
+    A line about an image left out stands in the chunk in which its image would be. Raises DataError
+    when there is no image.
     """
     chunk, start, images = [], 0, 0
     for item in read_items(args.format, args.source):
@@ -94,8 +93,11 @@ def find_chunks(args: argparse.Namespace) -> Iterator[tuple[int, list[Item | str
                 chunk, start = [], images
             images += 1
         chunk.append(item)
-    if images:
-        yield start, chunk
+    if not images:
+        split = f" of split {args.split}" if args.split else ""
+        reasons = "".join(f"; {line}" for line in chunk[:1])
+        raise DataError(f"{args.source}: no annotated image{split} in it{reasons}")
+    yield start, chunk
 
 
 def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> None:
@@ -132,7 +134,7 @@ def convert_chunk(path: Path, start: int, entries: list[Item | str], characters:
         file = f"{next(numbers):08d}.jpg"
         problems += entry.problems
         try:
-            image = read_image(entry.image_path)
+            image = read_image(entry.image_path, entry.upright)
         except DataError as error:
             problems.append(str(error))
             continue
@@ -168,12 +170,12 @@ def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
     if counts["left out"]:
         print(f"  what was left out, and why: {folder / LEFT_OUT}")
         name_left_out(read_left_out(folder)[:NAMED])
-    if FORMATS[args.format].characters:
+    if counts["characters"]:
         from plot_utils import write_preview
 
         write_preview(folder)
         print(f"  look at {folder / PREVIEW}; train.py takes it as it is")
-    else:
+    else:  # nor has one's own data where only the words are known
         print("  words without characters: evaluate.py and tune.py take them as they are,")
         print("  pseudo_label.py makes the heatmaps that train.py needs")
 

@@ -1,6 +1,6 @@
 """The triplet folder: image, character heatmap, affinity heatmap and annotations.
 
-    dataset.json                      format version, settings, seed, counts, what was skipped
+    dataset.json                      format version, settings, seed, counts, what was left out
     images/00000042.jpg               RGB
     character_heatmaps/00000042.png   uint8, 0..255 for 0..1, the image's size
     affinity_heatmaps/00000042.png    likewise
@@ -25,9 +25,14 @@ from static import constants as C
 FORMAT_VERSION = 1
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"
+PIECE_OF = "piece_of"  # field of an annotation: the file of the image that this one is a part of
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 # What read_image takes. Pillow knows more; some of them start other programs.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+
+
+# What a line that is JSON, but no annotation, raises.
+ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
 
 
 class DataError(ValueError):
@@ -100,6 +105,11 @@ class Sample:
         return self.elsewhere or self.folder / IMAGES / self.file
 
     @property
+    def origin(self) -> str:
+        """The image's name, or that of the image it is a piece of: pieces show the same words."""
+        return f"{self.folder.name}/{self.extra.get(PIECE_OF, self.file)}"
+
+    @property
     def heatmap_paths(self) -> tuple[Path, Path]:
         """The character map's and the affinity map's file."""
         name = Path(self.file).with_suffix(".png")
@@ -141,6 +151,11 @@ def write_json(path: Path, record: dict) -> None:
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
+def has_heatmaps(folder: Path) -> bool:
+    """Whether a triplet folder holds heatmaps, not words alone."""
+    return any((folder / CHARACTERS).glob("*.png"))
+
+
 def make_folders(folder: Path) -> None:
     for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -171,8 +186,8 @@ def write_triplet(
 # --- Reading ---------------------------------------------------------------------------------
 
 
-def read_image(source: Path | BinaryIO) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 RGB, turned upright by its EXIF tag.
+def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 RGB, turned upright by its EXIF tag if asked.
 
     source: a path or an open binary file. Grey, palette, alpha (over white), CMYK, 16-bit and
     floating-point images are converted; of several frames or pages the first counts. Raises
@@ -195,7 +210,8 @@ def read_image(source: Path | BinaryIO) -> np.ndarray:
                         f"the limit is {C.MAX_PIXELS / 1e6:g} million pixels"
                     )
                 image.load()
-                ImageOps.exif_transpose(image, in_place=True)
+                if upright:
+                    ImageOps.exif_transpose(image, in_place=True)
                 return np.array(_to_rgb(image))
     except DataError:
         raise
@@ -228,6 +244,17 @@ def _to_rgb(image):
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def read_sample_image(sample: Sample) -> np.ndarray:
+    """A sample's image, (H, W, 3) uint8 RGB. Raises DataError with the file's name, SizeError when
+    it has another size than the annotation says.
+
+    Other people's annotations count pixels as they are stored, whatever the EXIF tag says.
+    """
+    image = read_image(sample.image_path, upright=sample.elsewhere is None)
+    _check_size(sample.image_path, image.shape[1], image.shape[0], sample)
+    return image
+
+
 def read_heatmap(path: Path) -> np.ndarray:
     """Decode a heatmap to (H, W) uint8. Raises DataError with the file's name."""
     import cv2
@@ -247,11 +274,10 @@ def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     Raises DataError with the file's name when one is missing or damaged, SizeError when it has
     another size than the annotation says.
     """
-    image = read_image(sample.image_path)
+    image = read_sample_image(sample)
     maps = [read_heatmap(path) for path in sample.heatmap_paths]
-    paths = (sample.image_path, *sample.heatmap_paths)
-    for path, array in zip(paths, (image, *maps), strict=True):
-        _check_size(path, array.shape[1], array.shape[0], sample)
+    for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
+        _check_size(path, heatmap.shape[1], heatmap.shape[0], sample)
     return image, np.stack(maps)
 
 
@@ -301,7 +327,7 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
                 continue
             try:
                 samples.append(Sample.from_json(folder, json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
+            except ANNOTATION_ERRORS as error:
                 problems.append(f"{path}:{number}: damaged annotation ({error})")
     if not samples:
         raise DataError(f"{folder}: none of its annotations can be read; {problems[:1]}")
@@ -317,10 +343,11 @@ def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
 def split_samples(
     samples: list[Sample], test_size: float, seed: int = 0, unseen: Sequence[str] = ()
 ) -> tuple[list[Sample], list[Sample]]:
-    """Split into train and test, by a hash of each image's name and the seed.
+    """Split into train and test, by a hash of each image's origin and the seed.
 
-    An image stays on its side when others are added or removed. test_size: 0..1, the share of the
-    test side; both sides get at least one image where there are two.
+    An image stays on its side when others are added or removed; pieces of one image stay together.
+    test_size: 0..1, the share of the test side; both sides get at least one image where there are
+    two.
 
     unseen: fields of the annotations, "fonts" and "background", of whose values the share of
     `test_size` is held back for the test side. Images with these alone are tested on, images with
@@ -332,20 +359,17 @@ def split_samples(
     """
     if not 0 < test_size < 1:
         raise DataError(f"--test_size must lie between 0 and 1, not {test_size}")
-    if len(samples) < 2:
+    if len({sample.origin for sample in samples}) < 2:
         raise DataError("at least two images are needed, one to train on and one to test")
     if unseen:
         return _split_values(samples, test_size, seed, unseen)
-
-    def position(sample: Sample) -> float:
-        return _position(f"{seed}/{sample.folder.name}/{sample.file}")
-
-    order = sorted(samples, key=position)
-    n_test = sum(position(sample) < test_size for sample in order)
-    n_test = min(max(n_test, 1), len(order) - 1)
-    chosen = {id(sample) for sample in order[:n_test]}
-    train = [sample for sample in samples if id(sample) not in chosen]
-    test = [sample for sample in samples if id(sample) in chosen]
+    positions = [_position(f"{seed}/{sample.origin}") for sample in samples]
+    order = sorted(set(positions))
+    n_test = min(max(sum(position < test_size for position in order), 1), len(order) - 1)
+    sides = [[], []]
+    for sample, position in zip(samples, positions, strict=True):
+        sides[position < order[n_test]].append(sample)
+    train, test = sides
     return train, test
 
 
@@ -364,8 +388,7 @@ def _split_values(
     for sample in samples:
         sides = {v in held_back for name in unseen for v in _values(sample, name)}
         if not sides:
-            key = f"{seed}/{sample.folder.name}/{sample.file}"
-            sides = {_position(key) < test_size}
+            sides = {_position(f"{seed}/{sample.origin}") < test_size}
         if len(sides) == 1:
             (test if sides.pop() else train).append(sample)
     if not train or not test:

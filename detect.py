@@ -187,7 +187,7 @@ def find_images(
 
     from dataset_utils import DataError
 
-    output_dir = output_dir.absolute()
+    output_dir = output_dir.resolve()
     paths, problems = [], []
     for text in inputs:
         if text == str(STDIN):
@@ -209,7 +209,7 @@ def find_images(
     if not paths:
         raise DataError("; ".join(problems))
     for path in paths:
-        if path != STDIN and path.absolute().parent == output_dir:
+        if path != STDIN and path.absolute().parent.resolve() == output_dir:
             raise DataError(f"{path} lies in --output_dir and would be replaced; choose another")
     return paths, problems
 
@@ -222,7 +222,7 @@ def _images_in(folder: Path, recursive: bool, output_dir: Path) -> list[Path]:
         for path in found
         if path.suffix.lower() in SUFFIXES
         and path.is_file()
-        and not (output_dir in path.absolute().parents and path.parent != folder)
+        and not (output_dir in path.resolve().parents and path.parent != folder)
     )
 
 

@@ -36,6 +36,8 @@ class DetectionSettings:
             raise ValueError(f"no decoder {self.decoder!r}, only {' and '.join(DECODERS)}")
         if self.long_side < 1:
             raise ValueError(f"long_side must be at least 1 px, not {self.long_side}")
+        if not 1 <= self.max_enlargement <= 16:
+            raise ValueError(f"max_enlargement must lie in 1..16, not {self.max_enlargement}")
 
 
 def choose_model(folder: Path | None) -> Path:

@@ -104,15 +104,12 @@ def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> 
 def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[str]]:
     """Find each image's words and match them with the truth; a line for each damaged image."""
     from box_metrics import match_image
-    from dataset_utils import DataError, read_image
+    from dataset_utils import DataError, read_sample_image
 
     judged, problems = [], []
     for sample in progress_bar(samples, unit="image"):
         try:
-            image = read_image(sample.image_path)
-            if image.shape[:2] != (sample.height, sample.width):
-                size = f"{image.shape[1]}x{image.shape[0]}"
-                raise DataError(f"{sample.image_path}: {size} px, not as its annotation says")
+            image = read_sample_image(sample)
             started = time.perf_counter()
             found = [word.outline for word in detector(image).words]
             seconds = time.perf_counter() - started
@@ -162,7 +159,7 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     """Pictures of the images with the lowest F1 (then the most errors): the truth red, don't-care
     grey, what was found green."""
     from box_metrics import summarise
-    from dataset_utils import read_image
+    from dataset_utils import read_sample_image
     from plot_utils import GREEN, RED, draw_polygons, outline_width, save_picture
 
     if not args.worst:
@@ -173,7 +170,7 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
         old.unlink()
     order = sorted(judged, key=lambda entry: (summarise([entry.match])["f1"], -entry.errors))
     for rank, entry in enumerate(order[: args.worst], 1):
-        picture = read_image(entry.sample.image_path)
+        picture = read_sample_image(entry.sample)
         width = outline_width(picture)
         for ignore, colour in ((True, (150, 150, 150)), (False, RED)):
             outlines = [word.polygon for word in entry.sample.words if word.ignore == ignore]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dataset_utils import (
     AFFINITIES,
+    ANNOTATION_ERRORS,
     ANNOTATIONS,
     CHARACTERS,
     FORMAT_VERSION,
@@ -70,6 +71,8 @@ def _refuse_other_settings(record: Path, settings: dict, growing: str | None) ->
     """Raises DataError when a folder's record cannot be read or names other settings."""
     try:
         before = json.loads(record.read_text(encoding="utf-8"))
+        if not isinstance(before, dict):
+            raise ValueError
     except ValueError:
         raise DataError(f"{record} is damaged; --overwrite starts anew") from None
     differing = [
@@ -114,11 +117,19 @@ def read_records(path: Path) -> list[dict]:
         # Not splitlines(): a text may hold a line separator of another kind.
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}); delete it to have it made again") from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is damaged ({error!r}); delete it to have it made again")
 
 
 def iterate_samples(folder: Path) -> Iterator[Sample]:
     """The samples of a finished folder, a chunk at a time. Raises DataError as read_records."""
     for path in sorted((folder / ANNOTATIONS).glob("*.jsonl")):
         for record in read_records(path):
-            yield Sample.from_json(folder, record)
+            try:
+                sample = Sample.from_json(folder, record)
+            except ANNOTATION_ERRORS as error:
+                raise _damaged(path, error) from None
+            yield sample

@@ -20,9 +20,10 @@ import numpy as np
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_dataset
 from dataset_utils import (
+    PIECE_OF,
     DataError,
     Sample,
-    read_image,
+    read_sample_image,
     write_json,
     write_triplet,
 )
@@ -114,12 +115,9 @@ def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> N
 def read_sound(sample: Sample) -> np.ndarray | str:
     """A sample's image (H, W, 3) uint8, or a line that says why there is none."""
     try:
-        image = read_image(sample.image_path)
+        return read_sample_image(sample)
     except DataError as error:
         return str(error)
-    if image.shape[:2] != (sample.height, sample.width):
-        return f"{sample.image_path}: {image.shape[1]}x{image.shape[0]} px, not as annotated"
-    return image
 
 
 def label_chunk(
@@ -140,7 +138,8 @@ def label_chunk(
     labelled = label_images(images, words, detector.run, args.batch_size)
     pieces = []
     for (sample, image), own in zip(sound, labelled, strict=True):
-        stem, extra = Path(sample.file).with_suffix("").as_posix().replace("/", "_"), sample.extra
+        stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
+        extra = {**sample.extra, PIECE_OF: sample.file}
         for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
             file, (height, width) = f"{stem}_{number:02d}.jpg", piece.shape[:2]
             entry = Sample(path.parent.parent, file, width, height, inside, extra)

@@ -102,7 +102,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     train, test, problems, held_back = find_samples(data_args)
 
-    from train_utils import last_checkpoint
+    from train_utils import is_finished, last_checkpoint
 
     output = Path(args.output_dir)
     output.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,9 @@ def main() -> None:
     trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
 
     checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
+    if (output / "model.safetensors").exists() and is_finished(args, checkpoint):
+        print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
+        return
     if checkpoint:
         print(f"going on from {checkpoint}")
     print(f"training on {len(train_source)} images, testing on {len(test_source)}")
@@ -273,12 +276,14 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
 def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[str, list[str]]]:
     """The train and the test split over all --input_dir, a line for each damaged annotation, and
     the names of all images held back."""
-    from dataset_utils import CHARACTERS, read_folders, split_samples
+    from dataset_utils import has_heatmaps, read_folders, split_samples
     from split_utils import list_held_back
 
     samples, problems = read_folders(data_args.input_dir)
+    words = {sample.folder for sample in samples if sample.words}
+    characters = {s.folder for s in samples if any(len(word.quads) for word in s.words)}
     for folder in map(Path, data_args.input_dir):
-        if not any((folder / CHARACTERS).glob("*.png")):
+        if not has_heatmaps(folder) or folder in words - characters:
             raise DataError(f"{folder}: has words but no heatmaps; pseudo_label.py makes them")
     train, test = split_samples(samples, data_args.test_size, unseen=data_args.unseen)
     if data_args.unseen:

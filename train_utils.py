@@ -11,7 +11,6 @@ from transformers import Trainer
 from box_metrics import ImageMatch, Truth, summarise
 from dataset_utils import DataError
 from detection_utils import DetectionSettings, match_maps
-from detection_utils import compute_metrics as compute_metrics  # tune.py's too, without torch
 from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
 from train_data import MixSampler, collate
@@ -128,3 +127,14 @@ def last_checkpoint(folder: str | Path) -> str | None:
             continue
         return str(path)
     return None
+
+
+def is_finished(args, checkpoint: str | Path | None) -> bool:
+    """Whether a checkpoint has come to the end that the TrainingArguments set."""
+    if checkpoint is None:
+        return False
+    path = Path(checkpoint) / "trainer_state.json"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if args.max_steps > 0:
+        return state["global_step"] >= args.max_steps
+    return state["epoch"] >= args.num_train_epochs

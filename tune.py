@@ -149,7 +149,7 @@ def find_test_samples(args: argparse.Namespace) -> list:
     import numpy as np
 
     from convert_utils import read_dataset
-    from dataset_utils import CHARACTERS, DataError, split_samples
+    from dataset_utils import DataError, has_heatmaps, split_samples
     from detection_utils import choose_model
     from split_utils import find_held_back
 
@@ -161,7 +161,7 @@ def find_test_samples(args: argparse.Namespace) -> list:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
         held_back = find_held_back(args.model_dir, samples) if args.test_size < 1 else samples
-        if held_back is None and (Path(folder) / CHARACTERS).is_dir():
+        if held_back is None and has_heatmaps(Path(folder)):
             trained += samples
         else:
             unseen += held_back or samples

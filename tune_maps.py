@@ -22,7 +22,7 @@ import numpy as np
 from box_metrics import Truth
 from cache_utils import SPARE
 from cli_utils import progress_bar
-from dataset_utils import DataError, Sample, read_image, write_atomically
+from dataset_utils import DataError, Sample, read_sample_image, write_atomically
 from detection_utils import hash_model, truth_of
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
@@ -85,7 +85,7 @@ def predict_maps(
         if folder.file(number).exists():
             continue
         try:
-            image = _read(samples[number])
+            image = read_sample_image(samples[number])
         except DataError as error:
             problems.append(str(error))
             continue
@@ -111,15 +111,6 @@ def _delete_unused(work: Path, key: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # that process may just have deleted it
             if old.name != PREFIX + key and time.time() - old.stat().st_mtime > KEPT:
                 shutil.rmtree(old, ignore_errors=True)
-
-
-def _read(sample: Sample) -> np.ndarray:
-    """The image, (H, W, 3) uint8. Raises DataError, also for one of another size than annotated."""
-    image = read_image(sample.image_path)
-    if image.shape[:2] != (sample.height, sample.width):
-        size = f"{image.shape[1]}x{image.shape[0]}"
-        raise DataError(f"{sample.image_path}: {size} px, not as its annotation says")
-    return image
 
 
 def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector) -> None:

@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from box_metrics import overlap_table, summarise
-from dataset_utils import Sample, read_image
+from dataset_utils import Sample, read_sample_image
 from detection_utils import DetectionSettings, decode_maps
 from plot_utils import draw_polygons, outline_width, save_figure
 from tune_utils import (
@@ -256,7 +256,7 @@ def _draw(scorer: Scorer, place: int, sample: Sample, settings: DetectionSetting
     counted, ious = overlap_table(boxes, truth)
     matched = ious >= 0.5
     words = [word.polygon for word in sample.words if not word.ignore]
-    image = read_image(sample.image_path)
+    image = read_sample_image(sample)
     height, width = image.shape[:2]
     to_image = np.float32([width / maps.shape[2], height / maps.shape[1]])
     thickness = outline_width(image)

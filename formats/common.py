@@ -17,7 +17,8 @@ NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 class Item:
     """One annotated image of a data set as it was downloaded.
 
-    words: in px of the image as it is stored; without characters where the set has none.
+    words: in px of the image as it is stored, or as it is turned upright by its EXIF tag where
+    `upright` says so; without characters where the set has none.
     split: "train", "val", "test" or whatever the set calls it; "" where it does not say.
     problems: a line for each of the image's words that was left out.
     """
@@ -26,6 +27,7 @@ class Item:
     words: list[Word]
     split: str = ""
     problems: list[str] = field(default_factory=list)
+    upright: bool = False
 
 
 # A reader takes the folder and yields an Item an image, and a line of text for each image that

@@ -19,4 +19,4 @@ def read_triplets(source: Path) -> Items:
     samples, problems = read_samples(source)
     yield from problems
     for sample in samples:
-        yield Item(sample.image_path, sample.words)
+        yield Item(sample.image_path, sample.words, upright=True)
