@@ -2,10 +2,11 @@
 
     python evaluate.py --input_dir syntdata --model_dir checkpoits --output results.csv
 
-Reads triplet folders (of those that the model was trained on, only the images it was tested on) and
-the layouts of ICDAR 2013, ICDAR 2015 and FUNSD, see convert_utils.py. Leaves a line an image in
---output (at IoU 0.5) and the totals with the settings in a .json of the same name; prints the
-totals at IoU 0.5, the protocol's, and at higher ones, which show how well the boxes fit.
+Reads triplet folders (of those that the model was trained on, only the images it was tested on),
+the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, known by their looks, and others by --format.
+Leaves a line an image in --output (at IoU 0.5) and the totals with the settings in a .json of the
+same name; prints the totals at IoU 0.5, the protocol's, and at higher ones, which show how well the
+boxes fit.
 """
 
 import argparse

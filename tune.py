@@ -8,7 +8,7 @@ back and tells what the result is worth. Leaves detection.json beside the model,
 and evaluate.py read, and plots in tune/ there. The same command goes on where the last one stopped;
 with one --storage several processes or machines share the trials.
 
---input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015 and FUNSD, see
+--input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, see
 convert_utils.py: thresholds for photographs are best tuned on photographs.
 """
 

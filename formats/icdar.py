@@ -27,6 +27,10 @@ from formats.common import (
 )
 
 DONT_CARE = "###"
+MLT_SCRIPTS = (
+    *("Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin"),
+    *("Mixed", "None", "Symbols"),
+)
 _NUMBER, _COMMA = r"(-?\d+(?:\.\d+)?)", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
 _ICDAR2015 = re.compile(_QUAD + r"\s*(?:,(.*))?")
@@ -72,6 +76,8 @@ def read_icdar2013_characters(source: Path) -> Items:
 
 def looks_like(line: str) -> str | None:
     """The name of the format that a line of a gt file is in; None when it is in none."""
+    if (match := _MLT.fullmatch(line)) and match[9] in MLT_SCRIPTS:
+        return "mlt"
     for name, pattern in (("icdar2013", _ICDAR2013), ("icdar2015", _ICDAR2015)):
         if pattern.fullmatch(line):
             return name

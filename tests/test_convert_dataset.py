@@ -1,5 +1,6 @@
 """convert_dataset.py on small data sets, as its users run it."""
 
+import argparse
 import json
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from conftest import assert_refused, run, run_well
 from PIL import Image
 
-from dataset_utils import read_samples, read_triplet
+from convert_utils import read_dataset
+from dataset_utils import read_sample_image, read_samples, read_triplet
 from heatmap_utils import draw_heatmaps
+from tune import find_test_samples
 
 IMAGES = 7
 
@@ -63,7 +66,7 @@ def test_characters_become_heatmaps(coco, tmp_path):
     assert contents(folder) == whole
 
 
-def test_words_without_characters(coco, tmp_path):
+def test_words_without_characters(coco, random_model, tmp_path):
     data = json.loads((coco / "words.json").read_text())
     for record in data["annotations"]:
         record.pop("characters", None)
@@ -77,6 +80,41 @@ def test_words_without_characters(coco, tmp_path):
     assert len(samples) == 2 and [word.text for word in samples[0].words] == ["abc"]
     assert "pseudo_label.py" in result.stdout
     assert not any(path.exists() for path in samples[0].heatmap_paths)
+    args = argparse.Namespace(
+        input_dir=[folder], model_dir=random_model, test_size=0.1, max_samples=500
+    )
+    assert [s.file for s in find_test_samples(args)] == [s.file for s in samples]
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_boxes_count_pixels_as_they_are_stored(orientation, random_model, tmp_path):
+    """Whatever the camera says about the way up: a dark word stays where its box is."""
+    source, folder = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = np.full((50, 100, 3), 250, np.uint8)
+    image[10:20, 70:90] = 0
+    Image.fromarray(image).save(source / "img_1.png", exif=exif)
+    (source / "gt_img_1.txt").write_text("70,10,90,10,90,20,70,20,word\n")
+    command = ("convert_dataset.py", "--format", "icdar2015", "--source", source)
+    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    for sample in (*read_samples(folder)[0], *read_dataset(source)[0]):
+        (left, top), (right, bottom) = sample.words[0].polygon[[0, 2]].astype(int)
+        pixels = read_sample_image(sample)
+        assert pixels[top:bottom, left:right].mean() < 30 < 200 < pixels.mean()
+
+
+def test_own_words_without_characters_go_to_pseudo_label(triplets, tmp_path):
+    source = tmp_path / "own"
+    (source / "annotations").mkdir(parents=True)
+    (source / "images").symlink_to(triplets / "images")
+    sample = read_samples(triplets)[0][0].to_json()
+    sample["words"] = [{"text": "on", "polygon": [[10, 20], [40, 20], [40, 44], [10, 44]]}]
+    (source / "annotations/0.jsonl").write_text(json.dumps(sample))
+    command = ("convert_dataset.py", "--format", "triplets", "--source", source)
+    result = run_well(*command, "--save_folder", tmp_path / "out", "--num_workers", 1)
+    assert "pseudo_label.py makes the heatmaps" in result.stdout
 
 
 def test_own_annotations_without_heatmaps(triplets, tmp_path):
@@ -109,6 +147,8 @@ def test_bad_input_is_one_line(coco, tmp_path):
     assert_refused(run(*command, "--format", "xml"), "--format")
     assert_refused(run(*command, "--format", "synthtext"), "gt.mat", "found 0.png")
     assert_refused(run(*command, "--format", "coco", "--split", "none"), "none")
+    (coco / "gt_img_9.txt").write_text("0,0,9,0,9,9,0,9,word\n")
+    assert_refused(run(*command, "--format", "icdar2015"), "no annotated image in it", "img_9")
     assert not (tmp_path / "out").exists()
     run_well(*command, "--format", "coco", "--max_samples", 2, "--num_workers", 1)
     assert_refused(run(*command, "--format", "coco", "--max_samples", 3), "max_samples (2 there")

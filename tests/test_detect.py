@@ -193,6 +193,9 @@ def test_inputs_and_names(tmp_path):
         names("none", "none*")
     with pytest.raises(DataError, match="would be replaced"):
         find_images([str(tmp_path / "a")], False, tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="would be replaced"):
+        find_images([str(tmp_path / "link/photo.jpg")], False, tmp_path / "b/../a")
 
     output.mkdir()
     first, second = tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg"

@@ -59,6 +59,14 @@ def funsd(tmp_path):
     return make_dataset(tmp_path / "funsd", "annotations", page=("page.json", content))
 
 
+def test_mlt_is_not_taken_for_icdar2015(icdar2015):
+    for path in icdar2015.rglob("gt_*.txt"):
+        path.write_text("10,10,50,12,50,30,10,28,Latin,###\n")
+    assert find_format(icdar2015) == "mlt"
+    (word,) = read_dataset(icdar2015)[0][0].words
+    assert word.text == "###" and word.ignore
+
+
 def test_icdar2015(icdar2015):
     samples, problems = read_dataset(icdar2015)
     assert find_format(icdar2015) == "icdar2015" and problems == []

@@ -9,7 +9,7 @@ import pytest
 from easy_images import write_images
 
 import train
-from dataset_utils import DataError, Sample, read_samples
+from dataset_utils import DataError, Sample, read_samples, split_samples
 from evaluate import choose_samples
 from split_utils import find_held_back, list_held_back
 from tune import find_test_samples
@@ -89,3 +89,16 @@ def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(DataError, match="training.json: damaged"):
         find_held_back(tmp_path, read_samples(fonts)[0])
+
+
+def test_pieces_of_an_image_stay_on_one_side():
+    def piece(number, part):
+        extra = {"piece_of": f"{number}.jpg"} if part else {}
+        return Sample(Path("labelled"), f"{number}.{part}.jpg", 9, 9, [], extra)
+
+    samples = [piece(number, part) for number in range(60) for part in (1, 2, 3)]
+    train_side, test_side = split_samples(samples, 0.3)
+    assert not {s.origin for s in train_side} & {s.origin for s in test_side}
+    assert 10 <= len({s.origin for s in test_side}) <= 26 and len(test_side) % 3 == 0
+    with pytest.raises(DataError, match="at least two images"):
+        split_samples(samples[:3], 0.3)

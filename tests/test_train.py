@@ -154,6 +154,10 @@ def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path):
     assert history(tmp_path, "loss") == pytest.approx(history(whole[0], "loss"), rel=1e-3)
     assert history(tmp_path, "eval_f1") == pytest.approx(history(whole[0], "eval_f1"), abs=0.1)
 
+    saved = (tmp_path / "model.safetensors").stat().st_mtime_ns
+    assert "trained as far as asked" in run_well(*args).stdout
+    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == saved
+
 
 SHARED = (*TINY, "--num_train_epochs", 3, "--bf16", "False", "--dataloader_num_workers", 0)
 SHARED += ("--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "False")
@@ -381,5 +385,16 @@ def test_folders_that_cannot_be(data, tmp_path):
         find(data, test_size=1.5)
     words = shutil.copytree(data, tmp_path / "words")
     shutil.rmtree(words / "character_heatmaps")
-    with pytest.raises(DataError, match="has words but no heatmaps; pseudo_label.py makes them"):
+    unknown = pytest.raises(
+        DataError, match="has words but no heatmaps; pseudo_label.py makes them"
+    )
+    with unknown:
         find(words)
+    plain = shutil.copytree(data, tmp_path / "plain")
+    for path in (plain / "annotations").iterdir():
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        for word in (word for record in records for word in record["words"]):
+            del word["characters"]
+        path.write_text("\n".join(map(json.dumps, records)))
+    with unknown:
+        find(plain)

@@ -342,6 +342,7 @@ def test_impossible_settings_are_refused(model_dir):
         {"text_threshold": 7},
         {"decoder": "none"},
         {"long_side": 0},
+        {"max_enlargement": 0},
         {"low_text": "x"},
     ):
         (model_dir / "detection.json").write_text(json.dumps({"settings": settings}))
