@@ -241,7 +241,6 @@ def _part_touching(textmap, cores, is_link, is_text, is_word, labels, number, te
     has_peak = np.zeros(cores_number, bool)
     has_peak[core_labels[textmap >= text_threshold]] = True
     is_seed &= has_peak
-    is_seed[0] = False
     crowded = np.flatnonzero(np.bincount(parents[is_seed], minlength=1) > 1)
     if len(crowded) == 0:
         return number

@@ -15,13 +15,14 @@ from stage_times import stage
 from static import constants as C
 from synth.augment import BACKGROUND, CAMERA, augment
 from synth.backgrounds import draw_background, draw_paper
+from synth.blending import flat_paint, lay_over
 from synth.blocks import Dropped, clip_words, draw_block, map_words, place_block, scene_area
 from synth.content import Vocabulary, choose, load_vocabularies
 from synth.fonts import Font
 from synth.legibility import mark_illegible
 from synth.pages import draw_page
 from synth.placement import Placement, Spot
-from synth.scanner import age_paper, blend, lay_on, scan
+from synth.scanner import age_paper, lay_on, scan
 from synth.warps import map_pixels, map_points, plane_homography, translation
 from synth.writer import is_typewriter
 
@@ -158,10 +159,10 @@ def draw_page_scene(
     dark = rng.uniform(*C.PAGE_INK_LEVEL)
     image = paper
     for alpha, grey in ((rules, rng.uniform(*C.PAGE_RULE_INK_LEVEL)), (text, dark)):
-        image = blend(image, rng.normal(0, 8, 3) + grey, alpha)
+        image = _lay_ink(image, rng.normal(0, 8, 3) + grey, alpha)
     if stamps.any():
         colour = C.STAMP_INKS[rng.integers(len(C.STAMP_INKS))]
-        image = blend(image, rng.normal(0, 12, 3) + colour, stamps)
+        image = _lay_ink(image, rng.normal(0, 12, 3) + colour, stamps)
     words = clip_words(map_words(warp, page.words), size)
     left, top, right, bottom = page.sheet
     name = "paper"
@@ -175,6 +176,11 @@ def draw_page_scene(
         image = 255 - image
     extra = {"kind": "page", "background": name, "fonts": sorted({f.name for f in fonts})}
     return image, cv2.max(text, stamps), words, extra
+
+
+def _lay_ink(image: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Print a page's layer in an RGB colour, of levels that may lie beyond 0..255."""
+    return lay_over(image, flat_paint(image, colour.clip(0, 255)), alpha, 1.0)
 
 
 def _draw_page_fonts(

@@ -13,7 +13,7 @@ import numpy as np
 
 HEADER = 128  # bytes before the first element
 PIECE = 1 << 16  # bytes read or inflated at once
-MATRIX, COMPRESSED, UTF8 = 14, 15, 16  # element types
+MATRIX, COMPRESSED = 14, 15  # element types
 CELL, CHAR = 1, 4  # array classes
 NUMBERS = {
     1: "i1",

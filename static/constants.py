@@ -16,7 +16,7 @@ MODEL = STATIC / "model"  # the bundled weights, train.py's start without a netw
 # --- Scene -----------------------------------------------------------------------------------
 IMAGE_SIZE = 512  # px, side of the square image
 PAGE_PROBABILITY = 0.3  # share of images that are a sheet of paper instead of a scene
-EMPTY_PROBABILITY = 0.06  # share of images without any text
+EMPTY_PROBABILITY = 0.06  # share of scenes without any text
 BLOCKS = (2, 7)  # blocks of text tried in a scene
 EXTRA_BLOCKS = 5  # more of them tried while a scene that is to hold text has none
 SIGN_SCENE_PROBABILITY = 0.4  # share of scenes that hold a few large signs instead
@@ -109,10 +109,10 @@ SMALL_ROTATION = (-6, 6)  # degrees, most blocks
 LARGE_ROTATION_PROBABILITY = 0.18
 LARGE_ROTATION = (-45, 45)  # degrees
 ANY_ROTATION_PROBABILITY = 0.03  # the whole circle
-TILT_PROBABILITY = 0.5  # that an image's text lies on tilted planes
+TILT_PROBABILITY = 0.5  # that one of a scene's planes is tilted
 TILT = (-45, 45)  # degrees, turn of a plane about its vertical and (half of it) horizontal axis
 PAGE_ROTATION = (-4, 4)  # degrees
-PAGE_TILT = (-12, 12)  # degrees
+PAGE_TILT = (-12, 12)  # degrees, one page in two
 
 # --- Ink -------------------------------------------------------------------------------------
 RED, GREEN, BLUE = (0, 255), (0, 255), (0, 255)  # levels of an ink's, outline's or sign's colour
@@ -167,7 +167,10 @@ SHADOW_OPACITY = (0.3, 0.8)
 EXTRUSION_PROBABILITY = 0.06  # letters as solid bodies seen from the side
 EXTRUSION = (0.04, 0.12)  # em, their depth
 WEAR_FONT_SIZE = 20  # px an em, smaller letters are not worn or outlined: they would run together
-WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, thinned, blurred or spotted
+WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, blurred or spotted
+WEAR_SIZE = 3  # px, how thick a brush thickens worn letters
+WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
+WEAR_DROPOUT = 0.05  # share of a spotted letter's pixels
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
 # --- Pages -----------------------------------------------------------------------------------
@@ -187,7 +190,7 @@ PAGE_WORD_SPACE = (0.6, 1.2)  # times the font's own space
 PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
 PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width
 PAGE_COLUMNS = (1, 1, 1, 2)  # one of them is drawn; receipts and letters always have one
-PAGE_RULE_PROBABILITY = 0.75  # that a page has ruled lines, boxes or table lines
+PAGE_RULE_PROBABILITY = 0.75  # that paragraphs, forms and tables are ruled; check boxes always are
 RULE_LEVEL = (120, 255)  # ink of a rule: 0 none, 255 as dark as its page's rules get
 RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in rules and leaders
 UNDERLINE_PROBABILITY = 0.25  # that a heading is underlined
@@ -272,9 +275,6 @@ BACKGROUND_SATURATION = (-40, 40)  # levels
 BACKGROUND_BLUR_PROBABILITY = 0.15
 BACKGROUND_BLUR = (0.5, 2.5)  # px, standard deviation
 BACKGROUND_GREY_PROBABILITY = 0.05
-WEAR_SIZE = 3  # px, how thick a brush thickens worn letters
-WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
-WEAR_DROPOUT = 0.05  # share of a spotted letter's pixels
 
 # --- Camera: in this order, over the whole image -----------------------------------------------
 SHADOW_PATCH_PROBABILITY = 0.1  # the shadow of something outside the picture

@@ -6,6 +6,7 @@ import numpy as np
 
 from stage_times import stage
 from static import constants as C
+from synth.blending import lay_over
 
 CLEARANCE = 4  # px between a dark edge and the nearest word
 
@@ -42,15 +43,6 @@ def _crease(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(light, (height, width)))
 
 
-def blend(image: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Lay an ink over the page: image (h, w, 3) uint8, alpha (h, w) uint8 coverage; a new image."""
-    weight = cv2.merge([alpha] * 3)
-    flat = np.empty_like(image)
-    flat[:] = np.clip(colour, 0, 255)
-    kept = cv2.multiply(image, 255 - weight, scale=1 / 255)
-    return cv2.add(kept, cv2.multiply(flat, weight, scale=1 / 255))
-
-
 @stage("paper")
 def lay_on(
     rng: np.random.Generator, page: np.ndarray, desk: np.ndarray, sheet: np.ndarray
@@ -62,9 +54,7 @@ def lay_on(
     offset = rng.uniform(-6, 6, 2)
     cv2.fillConvexPoly(shade, points + (offset * 16).astype(np.int32), 130, cv2.LINE_AA, 4)
     desk = cv2.multiply(desk, cv2.merge([255 - cv2.blur(shade, (9, 9))] * 3), scale=1 / 255)
-    weight = cv2.merge([mask] * 3)
-    kept = cv2.multiply(desk, 255 - weight, scale=1 / 255)
-    return cv2.add(kept, cv2.multiply(page, weight, scale=1 / 255))
+    return lay_over(desk, page, mask, 1.0)
 
 
 @stage("paper")

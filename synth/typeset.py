@@ -49,7 +49,7 @@ class TextLayer:
 @dataclass
 class _Cell:
     """text: its characters; left, right: px from the word's start; glyphs: (index, x, y) of their
-    pens, px from the word's start and the baseline; advance: of the first of them."""
+    pens, px from the word's start and the baseline."""
 
     text: str
     left: float
@@ -195,9 +195,8 @@ def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     shape = shapely.simplify(shapely.union_all(hulls), 0.01)
     points = shapely.get_coordinates(shapely.orient_polygons(shape, exterior_cw=False))[:-1]
     # Counter-clockwise with y up is clockwise with y down.
-    ends = quads[[0, -1], [0, 1]]
     backwards = np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0
-    first = np.linalg.norm(points - (quads[-1, 0] if backwards else ends[0]), axis=1).argmin()
+    first = np.linalg.norm(points - (quads[-1, 0] if backwards else quads[0, 0]), axis=1).argmin()
     return np.roll(points, -first, axis=0).astype(np.float32)
 
 

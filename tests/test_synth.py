@@ -125,10 +125,10 @@ def test_words_of_every_kind(kind, monkeypatch):
             assert not any(set(word) & set("{}| ") or word.split() != [word] for word in words)
             if case == "upper" and kind != "web":
                 assert all(word == word.upper() for word in words)
-        speakers = [font for font in FONTS if font.supports(vocabulary.words[0])]
-        for phrase in drawn:
-            able = [font for font in speakers if all(map(font.supports, phrase))]
-            assert len(able) >= len(speakers) / 3, phrase
+            speakers = [font for font in FONTS if font.supports(vocabulary.words[0])]
+            for phrase in drawn:
+                able = [font for font in speakers if all(map(font.supports, phrase))]
+                assert len(able) >= len(speakers) / 3, phrase
 
 
 def test_russian_is_russian(monkeypatch):
