@@ -17,6 +17,7 @@ LETTERS = {
     "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
 }
 FIELD = re.compile(r"{(.)}")
+RUSSIAN = re.compile(r"[а-яё-]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Vocabulary:
 def load_vocabularies(path: Path) -> list[Vocabulary]:
     """Read the shipped folder of lists, or a person's own file (one word a line, UTF-8).
 
+    An own list of Russian words goes with the Russian forms of names, dates, addresses and so on,
+    any other one with the English ones.
+
     Raises DataError when the path is missing, cannot be read as UTF-8 or holds no word.
     """
     if path.is_dir():
@@ -46,7 +50,8 @@ def load_vocabularies(path: Path) -> list[Vocabulary]:
             for name in C.LANGUAGE_SHARES
         ]
     words = _read_list(path)
-    return [Vocabulary("own", words, words)]
+    russian = sum(bool(RUSSIAN.fullmatch(word)) for word in words) > len(words) / 2
+    return [Vocabulary("russian" if russian else "own", words, words)]
 
 
 def _read_list(path: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """Exactness of the generator's parts: every label against the ink that it stands for."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from generate_utils import clip_words, map_words
 from static import constants as C
 from synth import typeset as typesetting
-from synth.content import Vocabulary, draw_phrase, load_vocabularies
+from synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
 from synth.fonts import load_fonts
 from synth.typeset import TextStyle, typeset
 from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
@@ -172,3 +174,14 @@ def test_vocabulary_of_ones_own(tmp_path):
     path.write_text("\ufeffalpha\nbeta gamma\n", encoding="utf-8")
     (own,) = load_vocabularies(path)
     assert own == Vocabulary("own", ["alpha", "beta", "gamma"], ["alpha", "beta", "gamma"])
+
+
+def test_a_russian_list_of_ones_own_has_russian_forms(tmp_path, monkeypatch):
+    path = tmp_path / "words.txt"
+    path.write_text("аптека\nхлеб\nёлка\ncafe\n", encoding="utf-8")
+    (own,) = load_vocabularies(path)
+    kinds = "date", "address", "unit"
+    drawn = [phrase for kind in kinds for phrase in phrases(own, kind, "lower", monkeypatch)]
+    words = {word for phrase in drawn for word in phrase}
+    assert any(RUSSIAN.fullmatch(word) for word in words)
+    assert not any(re.search("[a-z]{3}", word.replace("cafe", ""), re.IGNORECASE) for word in words)
