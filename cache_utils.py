@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -23,6 +21,7 @@ from dataset_utils import (
     read_triplet,
     write_json,
 )
+from worker_utils import run_calls
 
 CACHE = "cache"  # folder within a triplet folder
 BLOCK = 64  # samples a worker decodes in one go
@@ -293,27 +292,18 @@ def _lock(folder: Path, kind: int):
 
 def _fill(cache: Cache, samples: list[Sample], workers: int) -> dict[int, str]:
     """Decode all samples into their rows, in parallel; a line for each damaged one's row."""
-    damaged = {}
-    blocks = [range(i, min(i + BLOCK, len(samples))) for i in range(0, len(samples), BLOCK)]
-    with (
-        progress_bar(total=len(samples), unit="image", desc="caching") as bar,
-        ProcessPoolExecutor(max(1, min(workers, len(blocks))), get_context("spawn")) as pool,
-    ):
-        running = {
-            pool.submit(_fill_block, cache, samples[b.start : b.stop], b.start): b for b in blocks
-        }
-        try:
-            for future in as_completed(running):
-                damaged |= future.result()
-                bar.update(len(running[future]))
-        except SizeError:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    damaged, starts = {}, range(0, len(samples), BLOCK)
+    blocks = ((cache, samples[start : start + BLOCK], start) for start in starts)
+    with progress_bar(total=len(samples), unit="image", desc="caching") as bar:
+        for found, number in run_calls(_fill_block, blocks, max(1, min(workers, len(starts)))):
+            damaged |= found
+            bar.update(number)
     return dict(sorted(damaged.items()))
 
 
-def _fill_block(cache: Cache, samples: list[Sample], start: int) -> dict[int, str]:
-    cv2.setNumThreads(1)
+def _fill_block(cache: Cache, samples: list[Sample], start: int) -> tuple[dict[int, str], int]:
+    """Decode samples into the rows from `start` on; a line for each damaged row, and how many."""
+    cv2.setNumThreads(1)  # the processes share the cores
     damaged = {}
     for row, sample in enumerate(samples, start):
         try:
@@ -322,7 +312,7 @@ def _fill_block(cache: Cache, samples: list[Sample], start: int) -> dict[int, st
             raise
         except DataError as error:
             damaged[row] = str(error)
-    return damaged
+    return damaged, len(samples)
 
 
 def _fingerprint(samples: list[Sample], size: int) -> str:

@@ -1,8 +1,6 @@
 """The search for thresholds: the score of a trial, the study, the choice."""
 
 import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import (
@@ -26,11 +24,13 @@ from cli_utils import progress_bar
 from dataset_utils import DataError, Sample
 from detection_utils import DetectionSettings, compute_metrics, decode_maps, match_maps
 from tune_maps import MapFolder
+from worker_utils import start_worker, stop_workers
 
 LOW_TEXT = (0.05, 0.7)  # the range searched
 LINK = (0.05, 0.95)  # of link_threshold
 HIGHEST, STEP = 0.95, 0.02  # of text_threshold, which starts at low_text
-SEARCHED = ("low_text", "link_threshold", "decoder", "long_side")  # the last two on request
+CHOSEN = ("decoder", "long_side", "box_margin")  # searched on request, from a list of values
+SEARCHED = ("low_text", "link_threshold", *CHOSEN)
 DIGITS = 3  # of a threshold; the maps have 256 levels
 EARLY_SHARE = 4  # a trial is judged after the first 1 / EARLY_SHARE of the images,
 EARLY_WORDS = 700  # or later, after so many words: with fewer, chance decides
@@ -232,14 +232,17 @@ def ask(study: optuna.Study, seed: int) -> optuna.Trial:
 
 
 def suggest(
-    trial: optuna.Trial, base: DetectionSettings, decoders: list[str], sides: list[int]
+    trial: optuna.Trial, base: DetectionSettings, choices: dict[str, list]
 ) -> DetectionSettings:
-    """Draw settings. text_threshold is not drawn: each trial tries all of them from low_text up."""
+    """Draw settings. text_threshold is not drawn: each trial tries all of them from low_text up.
+
+    choices: values to choose from, by the setting's name, of CHOSEN.
+    """
     trial.suggest_float("low_text", *LOW_TEXT)
     trial.suggest_float("link_threshold", *LINK)
-    for name, choices in (("decoder", decoders), ("long_side", sides)):
-        if len(choices) > 1:
-            trial.suggest_categorical(name, choices)
+    for name, values in choices.items():
+        if len(values) > 1:
+            trial.suggest_categorical(name, values)
     return settings_of(trial.params, base)
 
 
@@ -257,7 +260,7 @@ def search(
     n_jobs: int,
     timeout: float | None = None,
     objective: str = "both",
-    decoders: Iterable[str] = (),
+    choices: dict[str, list] | None = None,
     seed: int = 0,
 ) -> None:
     """Score trials until the study has n_trials finished ones, or timeout (s) is over.
@@ -278,7 +281,7 @@ def search(
                 len(running) < n_jobs and done + len(running) < n_trials
             ) and time.monotonic() < deadline:
                 trial = ask(study, seed)
-                settings = suggest(trial, base, list(decoders), list(scorer.maps))
+                settings = suggest(trial, base, choices or {})
                 running[pool.submit(_score, settings, objective, leader_of(study))] = trial
             if not running:
                 break
@@ -297,7 +300,10 @@ def search(
         raise DataError(f"the storage failed, the same command goes on ({error})") from None
     finally:
         bar.close()
-        pool.shutdown(wait=not running, cancel_futures=True)
+        if running:
+            stop_workers()
+        # As in worker_utils.py; the thread of a single job ends with this process.
+        pool.shutdown(wait=n_jobs > 1, cancel_futures=True)
         for trial in running.values():
             study.tell(trial, state=TrialState.FAIL)
 
@@ -342,14 +348,8 @@ def _start_worker(scorer: Scorer) -> None:
     global _scorer
     _scorer = scorer
     cv2.setNumThreads(1)  # the processes share the cores
-    if multiprocessing.parent_process() is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker with the process that started it, which may be killed at any moment."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    if multiprocessing.parent_process() is not None:  # not in the thread of a single job
+        start_worker()
 
 
 def _score(settings: DetectionSettings, objective: str, leader: float) -> dict:

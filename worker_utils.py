@@ -52,6 +52,11 @@ def run_calls(
             future.cancel()
         stop_workers()
         raise
+    finally:
+        if not cluster:
+            # Its thread must have ended before the interpreter does: that one wakes every such
+            # thread, through a pipe that a broken pool may be closing just then.
+            pool.shutdown(cancel_futures=True)
 
 
 def stop_workers() -> None:
@@ -92,13 +97,13 @@ def _dask_executor(address: str):
 @contextmanager
 def _lost_workers():
     """Say in a line what became of workers that did not come back with a result."""
-    go_on = "the same command goes on from here"
+    go_on = "the same command goes on from what is finished"
     try:
         yield
     except BrokenExecutor:
         raise DataError(
             f"a worker process was killed, perhaps for want of memory; {go_on}, "
-            "with fewer --num_workers it takes less"
+            "with fewer workers it takes less"
         ) from None
     except CancelledError:
         raise DataError(f"the cluster's scheduler has gone; {go_on}") from None

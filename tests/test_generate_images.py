@@ -159,6 +159,7 @@ def test_killed_worker_is_one_line(tmp_path):
         out, errors = process.communicate(timeout=60)
     result = subprocess.CompletedProcess(process.args, process.returncode, out, errors)
     assert_refused(result, "a worker process was killed", "the same command goes on")
+    assert "workers" in errors.splitlines()[-1]
 
 
 def test_full_disk_is_one_line_and_goes_on(reference, tmp_path):

@@ -1,0 +1,37 @@
+"""Worker processes: results, and what becomes of those that are lost."""
+
+import math
+import os
+import threading
+from concurrent.futures.process import _ExecutorManagerThread
+from multiprocessing import active_children
+
+import pytest
+
+from dataset_utils import DataError
+from worker_utils import run_calls
+
+
+def assert_nothing_is_left():
+    """A manager thread that outlived its pool would race with the interpreter's end."""
+    assert not active_children()
+    assert not any(isinstance(t, _ExecutorManagerThread) for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_call_is_made_once(workers):
+    calls = ((number,) for number in range(40))
+    assert sorted(run_calls(math.factorial, calls, workers)) == [*map(math.factorial, range(40))]
+    assert_nothing_is_left()
+
+
+def test_a_killed_worker_is_said_in_one_line():
+    with pytest.raises(DataError, match="a worker process was killed"):
+        list(run_calls(os._exit, [(1,)] * 3, 2))
+    assert_nothing_is_left()
+
+
+def test_what_a_call_raises_comes_through():
+    with pytest.raises(ValueError):
+        list(run_calls(math.factorial, [(3,), (-1,), (4,)], 2))
+    assert_nothing_is_left()
