@@ -85,6 +85,7 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
     text = "times; the network sees the image so much smaller as well; 0: only once"
     add("--second_scale", type=unit_interval, help=text + tuned)
+    add("--box_margin", type=unit_interval, help="of a word's height, moves its sides out" + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)
     for name, text in (
         ("text_threshold", "0..1, a word's highest character value must reach it"),
@@ -165,6 +166,7 @@ def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
         long_side=args.long_side,
         max_enlargement=args.max_enlargement,
         second_scale=args.second_scale,
+        box_margin=args.box_margin,
         decoder=args.decoder,
         text_threshold=args.text_threshold,
         link_threshold=args.link_threshold,

@@ -17,7 +17,8 @@ SETTINGS_FILE = "detection.json"
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """What turns maps into words. Thresholds and second_scale are 0..1, long_side is px."""
+    """What turns maps into words, see static/constants.py. long_side is px, the others but
+    max_enlargement (1..16) and decoder are 0..1."""
 
     text_threshold: float = C.TEXT_THRESHOLD
     link_threshold: float = C.LINK_THRESHOLD
@@ -26,10 +27,12 @@ class DetectionSettings:
     long_side: int = C.LONG_SIDE
     max_enlargement: float = C.MAX_ENLARGEMENT
     second_scale: float = C.SECOND_SCALE
+    box_margin: float = C.BOX_MARGIN
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be."""
-        for name in ("text_threshold", "link_threshold", "low_text", "second_scale"):
+        shares = "text_threshold", "link_threshold", "low_text", "second_scale", "box_margin"
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
         if self.decoder not in DECODERS:
@@ -94,9 +97,41 @@ def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = Fals
         found = detect_words(*maps, *thresholds, poly, settings.decoder)
     except ValueError as error:
         raise DataError(str(error)) from None
-    # CRAFT counts from the centre of a pixel.
-    polys = [None if polygon is None else polygon + 0.5 for polygon in found.polys]
-    return Detections(found.boxes + 0.5, found.scores, polys)
+
+    def finish(outlines: np.ndarray) -> np.ndarray:
+        return add_margin(outlines, settings.box_margin) + 0.5  # CRAFT counts from pixels' centres
+
+    polys = [None if polygon is None else finish(polygon[None])[0] for polygon in found.polys]
+    return Detections(finish(found.boxes), found.scores, polys)
+
+
+def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
+    """Move every side of some words' outlines outwards.
+
+    Params:
+        outlines: (N, 2K, 2) float32, K >= 2 points along one long or short side of each word, K
+            back along the other: boxes and the decoders' polygons.
+        margin: share of each word's height, the shorter of its two extents.
+
+    Returns:
+        The new outlines, (N, 2K, 2) float32.
+    """
+    half = outlines.shape[1] // 2
+    upper, lower = outlines[:, :half], outlines[:, : half - 1 : -1]
+    across, steps = upper - lower, np.diff((upper + lower) / 2, axis=1)
+    extents = np.linalg.norm(across, axis=2).mean(1), np.linalg.norm(steps, axis=2).sum(1)
+    distance = margin * np.minimum(*extents)[:, None, None]
+    outwards = np.zeros_like(upper)  # of the ends
+    outwards[:, 0], outwards[:, -1] = -_directions(steps[:, 0]), _directions(steps[:, -1])
+    upper = upper + distance * (outwards + _directions(across))
+    lower = lower + distance * (outwards - _directions(across))
+    return np.concatenate([upper, lower[:, ::-1]], axis=1).astype(np.float32)
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """The vectors (..., 2) at length 1; those of no length stay so."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def truth_of(words) -> Truth:

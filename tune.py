@@ -80,6 +80,13 @@ def parse_arguments() -> argparse.Namespace:
         default=[C.DECODER],
         help="how boxes grow, see craft_utils.py; the best of several is chosen",
     )
+    add(
+        "--box_margin",
+        type=unit_interval,
+        nargs="+",
+        help="share of a word's height that is added on every side; the best of several is chosen, "
+        "for people's boxes, which are looser than generated ones; default: the model's own",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
     add("--seed", type=count(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
@@ -94,11 +101,14 @@ def main() -> None:
     from tune_plots import Result, draw_before_after, plot_study
 
     default = default_settings(args)
-    sides, decoders = sorted(set(args.long_side or [default.long_side])), sorted(set(args.decoder))
+    choices = {
+        name: sorted(set(getattr(args, name) or [getattr(default, name)]))
+        for name in ("decoder", "long_side", "box_margin")
+    }
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
-    study, name, key = open_study(args, work, samples, default, sides, decoders)
-    maps, rows = predict_maps(args, work, samples, sides, default.second_scale)
+    study, name, key = open_study(args, work, samples, default, choices)
+    maps, rows = predict_maps(args, work, samples, choices["long_side"], default)
     searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows))
     print(
         f"study {name}: {len(tuning.finished_trials(study))} of {args.n_trials} trials are there; "
@@ -106,7 +116,7 @@ def main() -> None:
     )
     tuning.search(
         *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
-        *(args.objective, decoders, args.seed),
+        *(args.objective, choices, args.seed),
     )
 
     # The defaults take part even when their trial was lost, so that tuning never ends below them.
@@ -183,40 +193,40 @@ def default_settings(args: argparse.Namespace):
     return DetectionSettings(
         decoder=args.decoder[0],
         long_side=args.long_side[0] if args.long_side else settings.long_side,
+        box_margin=args.box_margin[0] if args.box_margin else settings.box_margin,
         max_enlargement=settings.max_enlargement,
         second_scale=second,
     )
 
 
-def open_study(args: argparse.Namespace, work: Path, samples: list, default, sides, decoders):
+def open_study(args: argparse.Namespace, work: Path, samples: list, default, choices: dict):
     """The study, its name and its fingerprint; before the network runs, which takes minutes."""
     import tune_utils as tuning
     from tune_maps import fingerprint
 
-    sizes = sides, default.second_scale
-    key = fingerprint(args.model_dir, samples, sizes, decoders, args.objective)
+    fixed = default.max_enlargement, default.second_scale
+    key = fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
     study = tuning.open_study(args.storage, journal, name, key, default, args.objective)
     return study, name, key
 
 
-def predict_maps(
-    args: argparse.Namespace, work: Path, samples: list, sides: list, second_scale: float
-):
+def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list, default):
     """The maps at each long_side, and the numbers of the samples that have them."""
     import tune_maps
 
     maps, damaged = {}, set()
+    sizes = {"max_enlargement": default.max_enlargement, "second_scale": default.second_scale}
     for side in sides:
 
         def open_detector(side=side):
             from detector import TextDetector
 
             device = None if args.device == "auto" else args.device
-            return TextDetector(args.model_dir, device, long_side=side, second_scale=second_scale)
+            return TextDetector(args.model_dir, device, long_side=side, **sizes)
 
-        key = tune_maps.fingerprint(args.model_dir, samples, side, second_scale)
+        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes)
         maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
         damaged.update(problems)
     name_left_out(sorted(damaged))

@@ -348,6 +348,8 @@ LONG_SIDE = 1280  # px, an image's longer side as the network sees it: shrunk or
 MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
 SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and the maps'
 # mean counts: lamps and leaves look like text at one scale only. 0: it sees it once
+BOX_MARGIN = 0.0  # share of a word's height by which its box is moved out on every side: people
+# draw boxes looser than the ink, which generated labels enclose (see static/model/README.md)
 MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded
 TILE_OVERLAP = 256  # px, about the largest text that the seam of two tiles cannot harm
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake

@@ -19,7 +19,13 @@ import tune_utils
 from box_metrics import summarise
 from craft_utils import DECODERS
 from dataset_utils import ANNOTATIONS, CHARACTERS, DataError, read_samples, read_triplet
-from detection_utils import DetectionSettings, load_settings, match_maps
+from detection_utils import (
+    DetectionSettings,
+    add_margin,
+    load_settings,
+    match_maps,
+    truth_of,
+)
 from tune_utils import Point
 
 SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
@@ -119,10 +125,12 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
     result = run_well(
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
-        *("--objective", "f1"),
+        *("--objective", "f1", "--box_margin", 0.05, 0.1),
     )
     assert "searching on 8 images, 8 held back" in result.stdout
     assert len(list((model_dir / "tune").glob("maps-*"))) == 2
+    (record,) = (json.loads(path.read_text()) for path in model_dir.glob("detection.json"))
+    assert record["settings"]["box_margin"] in (0.05, 0.1)
 
 
 def only(*names):
@@ -186,6 +194,21 @@ def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, 
     names = {path.stem for path in tmp_path.glob("*.png")}
     assert names == {*tune_plots.PLOTS, *(f"before_after_{i}" for i in range(1, 5))}
     assert sum(tune_plots.importances(result).values()) == pytest.approx(1)
+
+
+def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, triplets):
+    """The truth is drawn looser than the maps: the search must find by how much."""
+    truth, samples = scorer.truth[SIZE], read_samples(triplets)[0]
+    for number, row in enumerate(scorer.rows):
+        words = [word for word in samples[row].words if len(word.polygon) == 4]
+        looser = [replace(w, polygon=add_margin(w.polygon[None], 0.25)[0]) for w in words]
+        truth[number] = truth_of(looser)
+    choices = {"box_margin": [0.0, 0.25]}
+    tune_utils.search(study, scorer, HERE, n_trials=20, n_jobs=1, choices=choices)
+    best = tune_utils.choose(tune_utils.points_of(study, HERE), "iou").settings
+    assert best.box_margin == 0.25
+    tight = replace(best, box_margin=0.0)
+    assert scorer(best)["iou"] > scorer(tight)["iou"] + 0.1
 
 
 def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
@@ -343,6 +366,7 @@ def test_impossible_settings_are_refused(model_dir):
         {"decoder": "none"},
         {"long_side": 0},
         {"max_enlargement": 0},
+        {"box_margin": -0.1},
         {"low_text": "x"},
     ):
         (model_dir / "detection.json").write_text(json.dumps({"settings": settings}))
