@@ -74,6 +74,7 @@ EFFECTS = {
         "large sign": {"SIGN_SCENE_PROBABILITY": 1.0, "SIGN_FONT_SIZE": (110, 160)},
         "neighbours": {"NEIGHBOUR_PROBABILITY": 1.0, "BLOCKS": (7, 9)},
         "spaced out": {"WIDE_TRACKING_PROBABILITY": 1.0},
+        "pictograms": {"PICTOGRAM_PROBABILITY": 1.0},
         "any rotation": {"ANY_ROTATION_PROBABILITY": 1.0},
         "tilted plane": {"TILT_PROBABILITY": 1.0, "TILT": (35, 45)},
         "curve, letters turned": {"CURVE_PROBABILITY": 1.0, "TURNED_LETTERS_PROBABILITY": 1.0},

@@ -11,6 +11,7 @@ STATIC = Path(__file__).resolve().parent
 BACKGROUNDS = STATIC / "backgrounds"  # photographs without text
 FONTS = STATIC / "fonts"  # .ttf and .otf, searched recursively
 WORDS = STATIC / "words"  # one list a language, one word a line
+PICTOGRAMS = STATIC / "pictograms" / "fa-solid-900.ttf"  # a font of things that are not text
 MODEL = STATIC / "model"  # the bundled weights, train.py's start without a network
 
 # --- Scene -----------------------------------------------------------------------------------
@@ -96,6 +97,9 @@ CURVE_TURN = (
 CURVE_BEND = 0.34  # largest curvature times the text's height above the line; below 0.35
 CURVE_SAG = 0.04  # em, the most that the side of a bent letter leaves its straight quadrilateral
 CURVE_WAVES = (0.5, 1.3)  # periods of a wave
+PICTOGRAM_PROBABILITY = 0.2  # that a straight block of a scene has a pictogram on one side
+PICTOGRAM_SIZE = (0.9, 2.6)  # em
+PICTOGRAM_GAP = (0.25, 0.9)  # em, between it and the text
 STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
 STACK_LENGTH = (2, 11)  # letters of such a word, the second one excluded
 STACK_CAPITALS_PROBABILITY = 0.7
@@ -255,7 +259,8 @@ DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
     "hatching": 1,
     "bar_code": 1,
     "qr_code": 1,
-    "icon": 1.5,
+    "icon": 0.7,
+    "pictograms": 4,
     "grid": 1,
     "lamps": 2,
     "reflections": 1.2,

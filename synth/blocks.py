@@ -11,6 +11,7 @@ from synth.bends import Curve, draw_curve, draw_elastic
 from synth.content import Vocabulary, choose
 from synth.fonts import Font
 from synth.ink import apply_ink, draw_ink_style, scaled_style
+from synth.pictograms import add_pictogram
 from synth.placement import Spot
 from synth.plates import draw_plate
 from synth.typeset import (
@@ -53,6 +54,8 @@ def draw_block(
     layer = _SETTERS[form](rng, lines, font, style)
     if layer is None:
         raise Dropped("nothing that the font can draw")
+    if form == "straight" and not dense and rng.random() < C.PICTOGRAM_PROBABILITY:
+        layer = add_pictogram(rng, layer, style.size)
     if rng.random() < C.ELASTIC_PROBABILITY:
         layer.bends += (draw_elastic(rng, style.size),)
     if em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:

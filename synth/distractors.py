@@ -9,6 +9,7 @@ import numpy as np
 
 from static import constants as C
 from synth.content import choose
+from synth.pictograms import paint_pictograms
 
 
 def draw_distractors(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
@@ -374,6 +375,7 @@ KINDS = {
     "bar_code": _bar_code,
     "qr_code": _qr_code,
     "icon": _icon,
+    "pictograms": paint_pictograms,
     "grid": _grid,
     "lamps": _lamps,
     "canopy": _canopy,

@@ -86,6 +86,13 @@ class Font:
         """Whether the letters of `text` are joined or built into syllables, as in Arabic."""
         return self._shaped(text).joined
 
+    def named_glyphs(self) -> dict[str, int]:
+        """Index of each glyph that a character stands for, by its name in the font."""
+        names = {}
+        for _, index in self._face.get_chars():
+            names.setdefault(self._face.get_glyph_name(index).decode("latin-1"), index)
+        return names
+
     def set_size(self, size: float) -> None:
         """Set the em's size in px for shape() and bitmap()."""
         size64 = max(64, round(size * 64))
