@@ -12,14 +12,15 @@ from synth.fonts import Font
 from synth.typeset import TextLayer, moved
 
 # Names of glyphs with letters, digits or currency in them, and of those that look like a letter or
-# a punctuation mark.
+# a punctuation mark; and what nobody would put on a sign.
 WRITING = re.compile(
     r"\b(\w|\d+|ad|asterisk|at|audio|awesome|bars|blog|bold|captioning|circle|code|copyright|csv|"
-    r"description|divide|dollar|equals?|excel|exclamation|finger|font|genderless|grip|hashtag|"
-    r"heading|helicopter|hospital|info|invoice|italic|language|medical|memory|minus|neuter|ngo|nfi|"
-    r"ol|om|paragraph|parking|pause|pdf|percent|plus|powerpoint|prescription|question|quote|"
-    r"receipt|registered|ring|root|section|sign|slash|sms|spell|stop|strikethrough|subscript|"
-    r"superscript|terminal|text|than|trademark|tty|un|underline|usa|web|word|xmark)\b"
+    r"description|divide|dollar|equals?|excel|exclamation|finger|font|genderless|grip|gun|"
+    r"hashtag|heading|helicopter|hospital|info|invoice|italic|joint|language|medical|memory|"
+    r"military|minus|neuter|nfi|ngo|ol|om|paragraph|parking|pause|pdf|percent|plus|poop?|"
+    r"powerpoint|prescription|question|quote|receipt|registered|rifle|ring|root|section|sign|"
+    r"slash|sms|spell|stop|strikethrough|subscript|superscript|terminal|text|than|trademark|"
+    r"tty|un|underline|usa|web|word|xmark)\b"
 )
 SIDES = ("left", "left", "left", "right", "above", "below")  # of a block, as often as named
 
