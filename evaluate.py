@@ -192,7 +192,7 @@ def print_totals(args: argparse.Namespace, totals: dict, detector: "TextDetector
         print(f"     {threshold} {scores}")
     print(f"  mean IoU of the words with what was found: {totals['iou']:.3f}")
     print(f"  seconds an image: {totals['seconds_an_image']:.2f}, {detector.runtime}")
-    print(f"  each image: {args.output}")
+    print(f"  each image: {args.output}, these figures: {args.output.with_suffix('.json')}")
 
 
 if __name__ == "__main__":

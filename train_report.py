@@ -24,6 +24,7 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
     over the image, weights (white counts in full)."""
     tiles = []
     for (index, seed), _ in zip(sampler, range(count), strict=False):
+        index = dataset.source.read_sound(index)[0]  # in place of a damaged one
         words = fitted_words(dataset.source.samples[index], dataset.source.size)
         polygons = [word.polygon for word in words]
         points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])

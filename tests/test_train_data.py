@@ -13,6 +13,7 @@ from cache_utils import Cache, draw_weights, fit, fitted_words, forget_words, op
 from dataset_utils import DataError, Sample, SizeError, Word, read_samples, split_samples
 from presets import PRESETS, make_preset
 from train_data import MixSampler, TrainDataset, collate, split_count, to_tensors
+from train_report import draw_samples
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +232,17 @@ def test_a_motion_blur_leaves_a_dot_where_it_is():
         j, i = np.mgrid[:64, :64]
         centre = (light * i).sum() / light.sum(), (light * j).sum() / light.sum()
         assert centre == pytest.approx((44, 32), abs=0.3)
+
+
+def test_samples_of_a_damaged_image_are_the_next_one_s_own(own_data):
+    """With its own outlines, not with those of the damaged image."""
+    samples = read_samples(own_data)[0]
+    samples[3].image_path.write_bytes(b"")
+    source, _ = open_source(samples, SIDE, caching=False, workers=1)
+    dataset = TrainDataset(source, make_preset("none", SIDE, SIDE))
+    pictures = [draw_samples(dataset, [(index, 5)], 1) for index in (3, 4, 5)]
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert (pictures[1] != pictures[2]).any()
 
 
 # --- The cache -------------------------------------------------------------------------------
