@@ -237,7 +237,8 @@ def test_a_motion_blur_leaves_a_dot_where_it_is():
 def test_samples_of_a_damaged_image_are_the_next_one_s_own(own_data):
     """With its own outlines, not with those of the damaged image."""
     samples = read_samples(own_data)[0]
-    samples[3].image_path.write_bytes(b"")
+    whole = samples[3].image_path.read_bytes()
+    samples[3].image_path.write_bytes(whole[: len(whole) // 2])
     source, _ = open_source(samples, SIDE, caching=False, workers=1)
     dataset = TrainDataset(source, make_preset("none", SIDE, SIDE))
     pictures = [draw_samples(dataset, [(index, 5)], 1) for index in (3, 4, 5)]
