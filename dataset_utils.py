@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,6 +60,13 @@ class Word:
     polygon: np.ndarray
     ignore: bool = False
     confidence: float = 1.0
+
+    def mapped(self, scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> "Word":
+        """The word with all its points scaled, then moved by `offset` (x, y) px."""
+        quads, polygon = (
+            (points * scale + offset).astype(np.float32) for points in (self.quads, self.polygon)
+        )
+        return replace(self, quads=quads, polygon=polygon)
 
     def to_json(self) -> dict:
         cells = zip(self.characters, _rounded(self.quads), strict=True)

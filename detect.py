@@ -40,7 +40,7 @@ import numpy as np
 
 from cli_utils import ArgumentParser, count, progress_bar, run_main, unit_interval
 from craft_utils import DECODERS
-from runtimes import RUNTIMES
+from runtimes import DEVICES, RUNTIMES
 from static import constants as C
 
 if TYPE_CHECKING:  # importing it takes a while, which --help does not have
@@ -76,7 +76,7 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     tuned = "; default: the model's detection.json"
     add("--model_dir", type=Path, help="default: checkpoits if a model is there, or static/model")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
+    add("--device", choices=DEVICES, default="auto", help="where the network runs")
     text = "what runs it; auto: ONNX Runtime on a CPU when --export_onnx has been run"
     add("--runtime", choices=RUNTIMES, default="auto", help=text)
     add("--poly", action="store_true", help="follow curved words with polygons")
@@ -159,7 +159,7 @@ def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
 
     return TextDetector(
         choose_model(args.model_dir),
-        None if args.device == "auto" else args.device,
+        args.device,
         args.runtime,
         poly=args.poly,
         tiles=args.tiles,

@@ -1,6 +1,5 @@
 """From a network's maps to words: the settings of a model's detection.json, and their use."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -52,14 +51,6 @@ def choose_model(folder: Path | None) -> Path:
     raise DataError(
         f"no model (config.json) in {' or '.join(map(str, candidates))}; train.py writes one"
     )
-
-
-def hash_model(folder: Path) -> str:
-    """Changes with a model's weights."""
-    total = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:16]
 
 
 def load_settings(model_dir: str | Path) -> DetectionSettings:

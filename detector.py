@@ -74,7 +74,7 @@ class TextDetector:
 
     Params:
         model_dir: folder that train.py left; its detection.json is used where there is one.
-        device: "cpu", "cuda" or None for the GPU where there is one.
+        device: "cpu", "cuda", or "auto" for the GPU where there is one.
         runtime: what runs the network, see runtimes.py.
         poly: also follow curved words with polygons.
         characters: also split the words into characters.
@@ -88,7 +88,7 @@ class TextDetector:
     def __init__(
         self,
         model_dir: str | Path,
-        device: str | None = None,
+        device: str = "auto",
         runtime: str = "auto",
         poly: bool = False,
         characters: bool = False,

@@ -11,6 +11,7 @@ import numpy as np
 from character_utils import FOREGROUND, split_characters
 from dataset_utils import Word
 from static import constants as C
+from synth.warps import map_points
 
 WORD_HEIGHT = 48  # px, to which a word is brought for the network
 MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
@@ -58,7 +59,7 @@ def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
         flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return Crop(pixels, _map(to_crop, polygon), np.linalg.inv(to_crop))
+    return Crop(pixels, map_points(to_crop, polygon), np.linalg.inv(to_crop))
 
 
 def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
@@ -93,7 +94,7 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
     elif not _has_ink(textmap, crop.polygon):
         return Word(word.text, [], word.quads[:0], word.polygon, True)
     texts = letters or [""] * len(quads)
-    quads = _map(crop.to_image, _linked_downwards(quads))
+    quads = map_points(crop.to_image, _linked_downwards(quads))
     return Word(word.text, texts, quads, word.polygon, False, confidence)
 
 
@@ -144,12 +145,6 @@ def _along(line: np.ndarray, parts: int) -> np.ndarray:
     at = np.concatenate([[0], np.cumsum(lengths)])
     wanted = np.linspace(0, at[-1], parts + 1)
     return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], 1)
-
-
-def _map(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) through a homography, float32."""
-    flat = np.asarray(points, np.float64).reshape(-1, 1, 2)
-    return cv2.perspectiveTransform(flat, homography).reshape(np.shape(points)).astype(np.float32)
 
 
 def label_images(

@@ -23,11 +23,11 @@ def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
     scale = side / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    pieces = [(shrunk, [_moved(word, scale, (0, 0)) for word in words])]
+    pieces = [(shrunk, [word.mapped(scale) for word in words])]
     for top in _starts(height, side):
         for left in _starts(width, side):
             tile = image[top : top + side, left : left + side]
-            inside = [_moved(word, 1.0, (left, top)) for word in words]
+            inside = [word.mapped(offset=(-left, -top)) for word in words]
             pieces.append((tile, [w for w in inside if _touches(w, tile.shape)]))
     return [(piece, [_cut(word, piece.shape) for word in own]) for piece, own in pieces]
 
@@ -36,11 +36,6 @@ def _starts(length: int, side: int) -> list[int]:
     """Where spans of `side` begin so that they cover `length`, overlapping evenly."""
     number = -(-length // side)
     return [round(i * (length - side) / max(1, number - 1)) for i in range(number)]
-
-
-def _moved(word: Word, scale: float, origin: tuple[int, int]) -> Word:
-    quads, polygon = (((p - origin) * scale).astype(np.float32) for p in (word.quads, word.polygon))
-    return replace(word, quads=quads, polygon=polygon)
 
 
 def _touches(word: Word, shape: tuple) -> bool:

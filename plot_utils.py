@@ -3,7 +3,6 @@
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -97,10 +96,7 @@ def write_preview(folder: Path) -> None:
         factor = PREVIEW_SIDE / max(sample.width, sample.height)
         image, maps = read_triplet(sample)
         image, *maps = (cv2.resize(p, None, fx=factor, fy=factor) for p in (image, *maps))
-        words = [
-            replace(word, quads=word.quads * factor, polygon=word.polygon * factor)
-            for word in sample.words
-        ]
+        words = [word.mapped(factor) for word in sample.words]
         row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
         tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
     save_picture(folder / PREVIEW, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))

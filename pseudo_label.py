@@ -38,6 +38,7 @@ from folder_utils import (
     start_folder,
 )
 from heatmap_utils import draw_heatmaps
+from runtimes import DEVICES, weights_fingerprint
 from static import constants as C
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
@@ -63,21 +64,21 @@ def parse_arguments() -> argparse.Namespace:
     add("--chunk_size", type=count(1), default=20, help="images that are labelled in one go")
     add("--batch_size", type=count(1), default=32, help="words that the network sees at once")
     add("--num_workers", type=count(1), default=os.cpu_count(), help="threads beside the network")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
+    add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    from detection_utils import choose_model, hash_model
+    from detection_utils import choose_model
 
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     settings = {
         "input_dir": str(args.input_dir.resolve()),
-        "model": hash_model(model_dir),
+        "model": weights_fingerprint(model_dir),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
@@ -98,7 +99,7 @@ def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> N
     todo = [(p, chunk) for p, chunk in zip(paths, chunks, strict=True) if not p.exists()]
     if not todo:
         return
-    detector = TextDetector(model_dir, None if args.device == "auto" else args.device)
+    detector = TextDetector(model_dir, args.device)
     total, done = len(samples), len(samples) - sum(len(chunk) for _, chunk in todo)
     with (
         ThreadPoolExecutor(args.num_workers) as pool,

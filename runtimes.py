@@ -13,6 +13,7 @@ import numpy as np
 
 from dataset_utils import DataError
 
+DEVICES = ("auto", "cpu", "cuda")
 RUNTIMES = ("auto", "torch", "onnx")
 ONNX_FILE = "model.onnx"  # beside the weights; onnx_utils.py writes it
 WEIGHTS_FILE = "model.safetensors"
@@ -25,13 +26,15 @@ class TorchRuntime:
     bf16: whether the network runs in bfloat16, by default where that is fast.
     """
 
-    def __init__(self, model_dir: str | Path, device: str | None = None):
-        """device: "cpu", "cuda" or None for the GPU where there is one. Raises DataError."""
+    def __init__(self, model_dir: str | Path, device: str = "auto"):
+        """device: one of DEVICES; "auto" is the GPU where there is one. Raises DataError."""
         import torch
 
         from model_utils import Normalise, has_fast_bf16, load_trained
 
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
         self.bf16 = has_fast_bf16(self.device)
         self.model = load_trained(model_dir).to(self.device)
         self.normalise = Normalise().to(self.device)
@@ -102,10 +105,10 @@ class OnnxRuntime:
             raise _too_large(batch) from None
 
 
-def open_runtime(model_dir: str | Path, device: str | None = None, runtime: str = "auto"):
+def open_runtime(model_dir: str | Path, device: str = "auto", runtime: str = "auto"):
     """TorchRuntime or OnnxRuntime.
 
-    device: "cpu", "cuda", or None for the GPU where there is one. runtime: one of RUNTIMES; "auto"
+    device: one of DEVICES; "auto" is the GPU where there is one. runtime: one of RUNTIMES; "auto"
     is ONNX Runtime on a CPU when the model has a model.onnx made from its present weights. Raises
     DataError for what is not there.
     """

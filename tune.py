@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cli_utils import ArgumentParser, count, existing_folder, name_left_out, run_main, unit_interval
 from craft_utils import DECODERS
+from runtimes import DEVICES
 from static import constants as C
 
 WORK = "tune"  # folder within the model's, for maps, trials and plots
@@ -87,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
         help="share of a word's height that is added on every side; the best of several is chosen, "
         "for people's boxes, which are looser than generated ones; default: the model's own",
     )
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs")
+    add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--seed", type=count(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
 
@@ -223,8 +224,7 @@ def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: lis
         def open_detector(side=side):
             from detector import TextDetector
 
-            device = None if args.device == "auto" else args.device
-            return TextDetector(args.model_dir, device, long_side=side, **sizes)
+            return TextDetector(args.model_dir, args.device, long_side=side, **sizes)
 
         key = tune_maps.fingerprint(args.model_dir, samples, side, sizes)
         maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)

@@ -23,7 +23,8 @@ from box_metrics import Truth
 from cache_utils import SPARE
 from cli_utils import progress_bar
 from dataset_utils import DataError, Sample, read_sample_image, write_atomically
-from detection_utils import hash_model, truth_of
+from detection_utils import truth_of
+from runtimes import weights_fingerprint
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
@@ -52,7 +53,7 @@ class MapFolder:
 
 def fingerprint(model_dir: Path, samples: list[Sample], *settings) -> str:
     """Changes with the model's weights, the images and words of the samples, and the settings."""
-    total = hashlib.sha256(json.dumps([settings, hash_model(model_dir)]).encode())
+    total = hashlib.sha256(json.dumps([settings, weights_fingerprint(model_dir)]).encode())
     for sample in samples:
         length = sample.image_path.stat().st_size if sample.image_path.exists() else None
         total.update(json.dumps([sample.to_json(), length]).encode())

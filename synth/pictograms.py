@@ -9,7 +9,7 @@ import numpy as np
 
 from static import constants as C
 from synth.fonts import Font
-from synth.typeset import TextLayer, moved
+from synth.typeset import TextLayer
 
 # Names of glyphs with letters, digits or currency in them, and of those that look like a letter or
 # a punctuation mark; and what nobody would put on a sign.
@@ -64,7 +64,7 @@ def add_pictogram(rng: np.random.Generator, layer: TextLayer, size: float) -> Te
     alpha[text[1] : text[1] + height, text[0] : text[0] + width] = layer.alpha
     alpha[at[1] : at[1] + h, at[0] : at[0] + w] = coverage
     frame = np.float32([(0, 0), (shape[1], 0), (shape[1], shape[0]), (0, shape[0])])
-    words = [moved(word, text) for word in layer.words]
+    words = [word.mapped(offset=text) for word in layer.words]
     return TextLayer(alpha, words, layer.baseline + text[1], frame, layer.bends)
 
 

@@ -178,12 +178,6 @@ def typeset_stack(word: str, font: Font, style: TextStyle) -> TextLayer | None:
     return _compose(boxes, [stacked])
 
 
-def moved(word: Word, offset: tuple[float, float]) -> Word:
-    """The word with all its points moved by `offset` (x, y), in px."""
-    offset = np.asarray(offset, np.float32)
-    return Word(word.text, word.characters, word.quads + offset, word.polygon + offset)
-
-
 def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     """The polygon around a word on any line: its cells, and what lies between neighbours.
 
@@ -300,7 +294,7 @@ def _compose(boxes: list, words: list[Word], frame: np.ndarray | None = None) ->
             cv2.add(region, bitmap, region)
     origin = (-left, -top)
     border = _rectangles([0], [width], 0, height)[0] if frame is None else frame + origin
-    return TextLayer(alpha, [moved(word, origin) for word in words], -top, border)
+    return TextLayer(alpha, [word.mapped(offset=origin) for word in words], -top, border)
 
 
 def _rectangles(lefts, rights, top: float, bottom: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from static import constants as C
 from synth.content import Vocabulary, choose, draw_phrase
 from synth.fonts import Font
 from synth.strokes import draw_rule
-from synth.typeset import TextStyle, moved, typeset
+from synth.typeset import TextStyle, typeset
 from synth.warps import map_pixels, map_points, plane_homography, translation
 
 ROOM_TRIES = 40  # places looked at for a stamp or a stroke
@@ -81,7 +81,7 @@ class Writer:
             return x
         region = page[y : y + height, x : x + length]
         np.maximum(region, layer.alpha, out=region)
-        self.page.words += [moved(word, (x, y)) for word in layer.words]
+        self.page.words += [word.mapped(offset=(x, y)) for word in layer.words]
         return x + length
 
     def set_line(self, tokens, font, em):

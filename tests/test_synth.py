@@ -8,7 +8,6 @@ import pytest
 
 from generate_utils import clip_words, map_words
 from static import constants as C
-from synth import typeset as typesetting
 from synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
 from synth.fonts import load_fonts
 from synth.typeset import TextStyle, typeset
@@ -163,10 +162,10 @@ def test_words_at_the_border():
     font = FONTS[0]
     (word,) = typeset([["abcdef"]], font, TextStyle(30)).words
     width = word.polygon[1, 0]
-    (kept,) = clip_words([typesetting.moved(word, (-width / 2, 5))], 200)
+    (kept,) = clip_words([word.mapped(offset=(-width / 2, 5))], 200)
     assert 1 <= len(kept.characters) < 6 and "abcdef".endswith(kept.text)
     assert (kept.quads.mean(1) > 0).all() and (kept.polygon >= 0).all()
-    assert clip_words([typesetting.moved(word, (-500, 0))], 200) == []
+    assert clip_words([word.mapped(offset=(-500, 0))], 200) == []
 
 
 def test_vocabulary_of_ones_own(tmp_path):
