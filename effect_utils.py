@@ -144,6 +144,11 @@ EFFECTS = {
         "motion blur": _blur("motion", MOTION_BLUR=(5, 5)),
         "noise": {"NOISE_PROBABILITY": 1.0, "NOISE_STRENGTH": (14, 14)},
         "fewer pixels": {"DOWNSCALE_PROBABILITY": 1.0, "DOWNSCALE": (0.6, 0.6)},
+        "small camera": {
+            "SMALL_CAMERA_PROBABILITY": 1.0,
+            "SMALL_CAMERA_SCALE": (0.5, 0.55),
+            "SMALL_CAMERA_SHARPENING": (1.2, 1.5),
+        },
         "JPEG": {"JPEG_PROBABILITY": 1.0, "JPEG_AGAIN": (35, 36)},
     },
 }

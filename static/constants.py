@@ -42,7 +42,7 @@ OWN_ROLL_PROBABILITY = 0.25  # that a block is turned differently from others on
 # --- Text ------------------------------------------------------------------------------------
 LANGUAGE_SHARES = {"english": 0.65, "russian": 0.35}  # share of blocks in each language
 KIND_SHARES = {  # share of each kind of text
-    "word": 0.44,  # from the language's list
+    "word": 0.41,  # from the language's list
     "common": 0.30,  # from the short list of its most frequent words
     "name": 0.05,  # of people; these and the next are up to five words long
     "number": 0.06,
@@ -54,6 +54,7 @@ KIND_SHARES = {  # share of each kind of text
     "code": 0.025,
     "address": 0.015,
     "unit": 0.015,  # 5 kg, 20°C, 15 %
+    "sign": 0.03,  # SALE, 50 % OFF, NO PARKING
     "letter": 0.01,
 }
 CASE_SHARES = {"lower": 0.42, "title": 0.28, "upper": 0.30}  # one draw a block
@@ -318,6 +319,11 @@ GREY_NOISE_SHARE = 0.5  # of the noise that is equal in all three colours
 COARSE_NOISE_SHARE = 0.3  # of the noise whose grains are two pixels large
 DOWNSCALE_PROBABILITY = 0.15  # made smaller and large again
 DOWNSCALE = (0.6, 0.9)  # of the side
+SMALL_CAMERA_PROBABILITY = 0.3  # few pixels, smoothed and sharpened, as of early smart glasses
+SMALL_CAMERA_SCALE = (0.5, 0.9)  # of the side
+SMALL_CAMERA_SMOOTHING = (5, 50)  # grey levels, differences below it are smoothed away
+SMALL_CAMERA_HALO = (0.8, 2.2)  # px, standard deviation of the blur that is subtracted
+SMALL_CAMERA_SHARPENING = (0.3, 1.5)  # times that blur's difference from the picture
 JPEG_PROBABILITY = 0.25  # besides the file's own compression
 JPEG_AGAIN = (35, 90)  # quality, 1..100
 JPEG_QUALITY = 93  # of the written file, 1..100

@@ -102,6 +102,22 @@ class SensorNoise(A.ImageOnlyTransform):
         return cv2.add(img, noise, dtype=cv2.CV_8U)
 
 
+class SmallCamera(A.ImageOnlyTransform):
+    """The picture of a small camera with few pixels: it smooths their noise away, and fine detail
+    with it, then sharpens what is left until edges have halos."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, (height, width) = self.random_generator, img.shape[:2]
+        scale = rng.uniform(*C.SMALL_CAMERA_SCALE)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
+        small = cv2.bilateralFilter(small, 5, rng.uniform(*C.SMALL_CAMERA_SMOOTHING), 2)
+        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        soft = cv2.GaussianBlur(large, None, rng.uniform(*C.SMALL_CAMERA_HALO))
+        strength = rng.uniform(*C.SMALL_CAMERA_SHARPENING)
+        return cv2.addWeighted(large, 1 + strength, soft, -strength, 0)
+
+
 def mask_pipeline() -> A.Compose:
     """Wear of the letters: thickened, blurred or spotted."""
     return A.Compose(
@@ -170,6 +186,7 @@ def camera_pipeline() -> A.Compose:
             ),
             SensorNoise(p=C.NOISE_PROBABILITY),
             A.Downscale(C.DOWNSCALE, linear, p=C.DOWNSCALE_PROBABILITY),
+            SmallCamera(p=C.SMALL_CAMERA_PROBABILITY),
             A.ImageCompression(quality_range=C.JPEG_AGAIN, p=C.JPEG_PROBABILITY),
         ]
     )

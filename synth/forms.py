@@ -63,6 +63,17 @@ NAMES = {
 CODES = {"english": "{c}-{n} {c}{n} №{n}{c} №{n} {n}{c} {c}/{n} #{n} & {c}. {t}-{x} {c}|{v}"}
 NUMBERS = {"english": "{n} {n} {x} {v} {o} {t} {n}% {n}. ({n}) {n}) -{n} {n}/{n} No.|{n} {t},{t}"}
 WEB = {"english": "www.{u}.com {u}.ru info@{u}.com https://{u}.org @{u} #{u} {u}.com/{u}"}
+SIGNS = {
+    "english": (
+        "SALE {o}%|OFF up|to|{o}% UP|TO|-{o}% -{o}% {o}% EXIT OPEN CLOSED PUSH PULL STOP TAXI BUS "
+        "WC NO|PARKING NO|ENTRY NO|SMOKING KEEP|OUT WAY|OUT TO|LET FOR|SALE FIRE|EXIT CAUTION "
+        "SHOP HOTEL CAFE BAR BANK 24|HOURS AT|ALL|TIMES"
+    ),
+    "russian": (
+        "СКИДКИ -{o}% {o}% до|-{o}% ДО|{o}% ВЫХОД ВХОД ОТКРЫТО ЗАКРЫТО СТОП НЕ|КУРИТЬ НЕ|ВХОДИТЬ "
+        "АПТЕКА КАФЕ БАНК ПРОДУКТЫ ТАКСИ КАССА АРЕНДА 24|ЧАСА ОТ|СЕБЯ НА|СЕБЯ ХОД|К|МЕТРО"
+    ),
+}
 FORMS = {
     "number": NUMBERS,
     "price": PRICES,
@@ -74,4 +85,5 @@ FORMS = {
     "name": NAMES,
     "address": ADDRESSES,
     "unit": UNITS,
+    "sign": SIGNS,
 }

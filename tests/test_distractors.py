@@ -58,6 +58,7 @@ CAMERA = (
     "BLUR",
     "NOISE",
     "DOWNSCALE",
+    "SMALL_CAMERA",
     "JPEG",
 )
 
@@ -97,7 +98,7 @@ def test_each_camera_effect(name, picture, monkeypatch):
     assert changed >= 8
 
 
-@pytest.mark.parametrize("name", ["BLUR", "NOISE", "DOWNSCALE", "JPEG", "VIGNETTE"])
+@pytest.mark.parametrize("name", ["BLUR", "NOISE", "DOWNSCALE", "SMALL_CAMERA", "JPEG", "VIGNETTE"])
 def test_a_bright_dot_stays_where_it_is(name, monkeypatch):
     camera = set_camera(monkeypatch, **{name: 1})
     picture = np.zeros((64, 64, 3), np.uint8)
