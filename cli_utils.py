@@ -25,10 +25,10 @@ class ArgumentParser(argparse.ArgumentParser):
         fail(message)
 
 
-def count(low: int, high: int | None = None) -> Callable[[str], int]:
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     """argparse type: a whole number from low to high."""
 
-    def whole_number(text: str) -> int:
+    def convert(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
@@ -38,7 +38,7 @@ def count(low: int, high: int | None = None) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"must be {bounds}, not {value}")
         return value
 
-    return whole_number
+    return convert
 
 
 def unit_interval(text: str) -> float:

@@ -14,7 +14,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
+from cli_utils import (
+    ArgumentParser,
+    existing_folder,
+    integer,
+    name_left_out,
+    progress_bar,
+    run_main,
+)
 from convert_utils import FORMATS, read_items
 from dataset_utils import (
     DataError,
@@ -49,9 +56,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--source", type=existing_folder, required=True, help="folder as it was downloaded")
     add("--save_folder", type=Path, required=True, help="folder to write or go on with")
     add("--split", help="only the images of this split (train, val, ...), where the set tells")
-    add("--max_samples", type=count(1), help="stop after so many images")
-    add("--chunk_size", type=count(1), default=100, help="images a worker converts in one go")
-    add("--num_workers", type=count(1), default=os.cpu_count(), help="processes")
+    add("--max_samples", type=integer(1), help="stop after so many images")
+    add("--chunk_size", type=integer(1), default=100, help="images a worker converts in one go")
+    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     return parser.parse_args()
 

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, count, progress_bar, run_main, unit_interval
+from cli_utils import ArgumentParser, integer, progress_bar, run_main, unit_interval
 from craft_utils import DECODERS
 from runtimes import DEVICES, RUNTIMES
 from static import constants as C
@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--heatmaps", action="store_true", help="also write a picture of the maps")
     add("--characters", action="store_true", help="also split the words into characters")
     text = "images or tiles of one size that go through the network together; more for a GPU"
-    add("--batch_size", type=count(1), default=1, help=text)
+    add("--batch_size", type=integer(1), default=1, help=text)
     text = "write model.onnx beside the weights, which makes detection on a CPU faster"
     add("--export_onnx", action="store_true", help=text)
     add_detection_flags(parser)
@@ -81,7 +81,9 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     add("--runtime", choices=RUNTIMES, default="auto", help=text)
     add("--poly", action="store_true", help="follow curved words with polygons")
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
-    add("--long_side", type=count(C.STRIDE, 8192), help="px, longer side the network sees" + tuned)
+    add(
+        "--long_side", type=integer(C.STRIDE, 8192), help="px, longer side the network sees" + tuned
+    )
     add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
     text = "times; the network sees the image so much smaller as well; 0: only once"
     add("--second_scale", type=unit_interval, help=text + tuned)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, count, name_left_out, progress_bar, run_main
+from cli_utils import ArgumentParser, integer, name_left_out, progress_bar, run_main
 from convert_utils import FORMATS, read_dataset
 from detect import add_detection_flags, open_detector
 
@@ -39,8 +39,8 @@ def parse_arguments() -> argparse.Namespace:
         default="test",
         help="of a folder that the model was trained on: the images held back, or all",
     )
-    add("--max_samples", type=count(1), help="judge only the first so many images")
-    add("--worst", type=count(0), default=0, help="draw so many images with the lowest F1")
+    add("--max_samples", type=integer(1), help="judge only the first so many images")
+    add("--worst", type=integer(0), default=0, help="draw so many images with the lowest F1")
     add_detection_flags(parser)
     return parser.parse_args()
 

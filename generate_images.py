@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes sha
 
 from cli_utils import (  # noqa: E402
     ArgumentParser,
-    count,
     existing_folder,
+    integer,
     name_left_out,
     progress_bar,
     run_main,
@@ -35,12 +35,12 @@ from worker_utils import run_calls, stop_workers  # noqa: E402
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
-    add("--num_images", type=count(1), default=1000, help="images in the folder when done")
+    add("--num_images", type=integer(1), default=1000, help="images in the folder when done")
     add("--save_folder", type=Path, default=Path("syntdata"), help="folder to write or extend")
-    add("--chunk_size", type=count(1), default=100, help="images a worker makes in one go")
-    add("--num_workers", type=count(1), default=os.cpu_count(), help="processes")
-    add("--image_size", type=count(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
-    add("--seed", type=count(0), default=0, help="another seed gives other images")
+    add("--chunk_size", type=integer(1), default=100, help="images a worker makes in one go")
+    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
+    add("--seed", type=integer(0), default=0, help="another seed gives other images")
     add("--backgrounds", type=existing_folder, default=C.BACKGROUNDS, help="folder of photographs")
     add("--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf and .otf files")
     add("--words", type=Path, default=C.WORDS, help="your own words: a text file, one a line")

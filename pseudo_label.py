@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, count, existing_folder, name_left_out, progress_bar, run_main
+from cli_utils import (
+    ArgumentParser,
+    existing_folder,
+    integer,
+    name_left_out,
+    progress_bar,
+    run_main,
+)
 from convert_utils import FORMATS, read_dataset
 from dataset_utils import (
     PIECE_OF,
@@ -56,14 +63,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--save_folder", type=Path, required=True, help="folder to write or go on with")
     add(
         "--piece_size",
-        type=count(64, 4096),
+        type=integer(64, 4096),
         default=C.IMAGE_SIZE,
         help="px; larger images are written shrunk to it, and cut into squares of it",
     )
-    add("--max_samples", type=count(1), help="label only the first so many images")
-    add("--chunk_size", type=count(1), default=20, help="images that are labelled in one go")
-    add("--batch_size", type=count(1), default=32, help="words that the network sees at once")
-    add("--num_workers", type=count(1), default=os.cpu_count(), help="threads beside the network")
+    add("--max_samples", type=integer(1), help="label only the first so many images")
+    add("--chunk_size", type=integer(1), default=20, help="images that are labelled in one go")
+    add("--batch_size", type=integer(1), default=32, help="words that the network sees at once")
+    add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     return parser.parse_args()

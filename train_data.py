@@ -78,11 +78,11 @@ def to_tensors(
     image: np.ndarray, maps: np.ndarray, weights: np.ndarray | None
 ) -> dict[str, torch.Tensor]:
     """uint8 tensors: pixel_values (3, H, W); labels (2, H, W) and, unless they are all 1, weights
-    (1, H, W), at 1 / SUPERVISED of the resolution.
+    (1, H, W), at 1 / LABEL_STRIDE of the resolution.
 
     image: (H, W, 3); maps: (H, W, 2); weights: (H, W) or None, all uint8.
     """
-    size = maps.shape[1] // C.SUPERVISED, maps.shape[0] // C.SUPERVISED
+    size = maps.shape[1] // C.LABEL_STRIDE, maps.shape[0] // C.LABEL_STRIDE
     labels = cv2.resize(np.ascontiguousarray(maps), size, interpolation=cv2.INTER_AREA)
     tensors = {
         "pixel_values": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),

@@ -35,7 +35,7 @@ class HeatmapTrainer(Trainer):
         settings: DetectionSettings | None = None,
         **kwargs,
     ):
-        super().__init__(*args, data_collator=collate, compute_metrics=box_metrics, **kwargs)
+        super().__init__(*args, data_collator=collate, compute_metrics=mean_metrics, **kwargs)
         self.heatmap_loss, self.sampler = loss, sampler
         self.truth, self.settings = truth, settings or DetectionSettings()
         self.normalise = Normalise().to(self.args.device)
@@ -81,7 +81,7 @@ class HeatmapTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Loss, what box_metrics needs of each image (B, 5), the images' numbers (B,)."""
+        """Loss, what mean_metrics needs of each image (B, 5), the images' numbers (B,)."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, logits = self.compute_loss(model, inputs, return_outputs=True)
@@ -106,7 +106,7 @@ def heatmap_errors(
     return (errors * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1e-6)
 
 
-def box_metrics(prediction) -> dict[str, float]:
+def mean_metrics(prediction) -> dict[str, float]:
     """The Trainer's compute_metrics: precision, recall, f1, iou and heatmap_error, all 0..1."""
     rows = np.asarray(prediction.predictions, np.float64)
     matches = [ImageMatch(*(int(n) for n in row[:3]), float(row[3])) for row in rows]

@@ -16,7 +16,14 @@ import argparse
 import os
 from pathlib import Path
 
-from cli_utils import ArgumentParser, count, existing_folder, name_left_out, run_main, unit_interval
+from cli_utils import (
+    ArgumentParser,
+    existing_folder,
+    integer,
+    name_left_out,
+    run_main,
+    unit_interval,
+)
 from craft_utils import DECODERS
 from runtimes import DEVICES
 from static import constants as C
@@ -38,8 +45,8 @@ def parse_arguments() -> argparse.Namespace:
         "split as train.py did, real images without heatmaps all count",
     )
     add("--model_dir", type=Path, default=Path("checkpoits"), help="folder that train.py left")
-    add("--n_trials", type=count(1), default=100, help="finished trials in the study when done")
-    add("--n_jobs", type=count(1), default=os.cpu_count(), help="processes that score trials")
+    add("--n_trials", type=integer(1), default=100, help="finished trials in the study when done")
+    add("--n_jobs", type=integer(1), default=os.cpu_count(), help="processes that score trials")
     add(
         "--objective",
         choices=OBJECTIVES,
@@ -53,7 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--study_name", help="default: from the model, the images and what is searched")
     add(
         "--timeout",
-        type=count(1),
+        type=integer(1),
         metavar="SECONDS",
         help="s of search, after which no trial starts",
     )
@@ -64,10 +71,10 @@ def parse_arguments() -> argparse.Namespace:
         help="0..1, share tested on where the model's training.json does not name the images; "
         "1 for data that the model has not seen",
     )
-    add("--max_samples", type=count(1), default=500, help="use at most so many test images")
+    add("--max_samples", type=integer(1), default=500, help="use at most so many test images")
     add(
         "--long_side",
-        type=count(C.STRIDE, 8192),
+        type=integer(C.STRIDE, 8192),
         nargs="+",
         help="px, longer side the network sees; the best of several is chosen, with one run of "
         "the network each; default: the model's own",
@@ -89,7 +96,7 @@ def parse_arguments() -> argparse.Namespace:
         "for people's boxes, which are looser than generated ones; default: the model's own",
     )
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
-    add("--seed", type=count(0), default=0, help="of the search; the split does not depend on it")
+    add("--seed", type=integer(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
 
 

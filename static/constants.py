@@ -338,7 +338,7 @@ GAUSSIAN_SIGMA = 0.2  # of the patch's side (CRAFT's trainer: sigma 40 in a patc
 # --- Training --------------------------------------------------------------------------------
 PRETRAINED = "nvidia/segformer-b0-finetuned-ade-512-512"
 LABELS = ("character", "affinity")  # the channels, in this order
-SUPERVISED = 2  # the maps are supervised at 1 / SUPERVISED of the input's resolution
+LABEL_STRIDE = 2  # the loss compares maps at 1 / LABEL_STRIDE of the input's resolution
 LEARNING_RATE = 6e-4  # the peak, from pretrained weights or the bundled ones
 SCRATCH_RATE = 1.5e-3  # the peak, from random weights
 TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
