@@ -241,6 +241,9 @@ TEXTURE_SHARES = {  # of each kind among them
     "siding": 0.08,
 }
 TEXTURE_LIGHT = (0.0, 0.3)  # how uneven its light is, share of its brightness
+WINDOW_MARGIN = 6  # px, kept between annotated words and the windows cut out as backgrounds
+WINDOW_ASPECT = 2.0  # times its shorter side, a window is at most so long
+WINDOW_STEP = 16  # px, of the grid on which windows lie
 BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
 BACKGROUND_SIDE = 896  # px, photographs are kept in memory with at most this longer side
 BACKGROUND_CACHE = 100  # MB of them kept in memory by each worker

@@ -1,0 +1,134 @@
+"""Cut text-free windows out of photographs with annotated words, as backgrounds for generating.
+
+    python cut_backgrounds.py --input_dir words --save_folder my_photographs
+    python generate_images.py --backgrounds my_photographs ...
+
+Text detectors fail on what surrounds real text: streets, shelves, faces. Photographs with text
+show it, and where their words are known, what lies between these can serve as background. Every
+word must be annotated, if only as don't-care: what is not would be taught as background. A chunk's
+annotation file is written last and marks it done; the same command goes on where the last one
+stopped.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from cli_utils import (
+    ArgumentParser,
+    existing_folder,
+    integer,
+    name_left_out,
+    progress_bar,
+    run_main,
+)
+from convert_utils import FORMATS, read_dataset
+from dataset_utils import DataError, Sample, read_sample_image, write_json, write_triplet
+from folder_utils import (
+    RECORD,
+    chunk_path,
+    finish_chunk,
+    iterate_samples,
+    read_left_out,
+    start_folder,
+)
+from static import constants as C
+from worker_utils import run_calls
+
+NAMED = 10  # lines about what was left out that are shown at the end
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--input_dir", type=existing_folder, required=True, help="images with all their words")
+    add("--format", choices=("auto", *FORMATS), default="auto", help="of --input_dir")
+    add("--save_folder", type=Path, required=True, help="folder to write or go on with")
+    add("--min_size", type=integer(32), default=256, help="px, a window's shorter side at least")
+    add("--per_image", type=integer(1), default=2, help="windows of one image at most")
+    add("--chunk_size", type=integer(1), default=100, help="images a worker cuts in one go")
+    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    samples, problems = read_dataset(args.input_dir, args.format)
+    name_left_out(problems)
+    settings = {
+        "input_dir": str(args.input_dir.resolve()),
+        "format": args.format,
+        "min_size": args.min_size,
+        "per_image": args.per_image,
+        "chunk_size": args.chunk_size,
+    }
+    settings = start_folder(args.save_folder, settings, args.overwrite)
+    cut(args, samples)
+    counts = summarise(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": problems})
+    report(args, counts)
+
+
+def cut(args: argparse.Namespace, samples: list[Sample]) -> None:
+    """Cut the chunks that are not there yet, in parallel, with a progress bar."""
+    chunks = [samples[i : i + args.chunk_size] for i in range(0, len(samples), args.chunk_size)]
+    paths = [chunk_path(args.save_folder, number) for number in range(len(chunks))]
+    todo = [(p, own) for p, own in zip(paths, chunks, strict=True) if not p.exists()]
+    calls = [(path, own, args.per_image, args.min_size) for path, own in todo]
+    done = len(samples) - sum(len(own) for _, own in todo)
+    with progress_bar(total=len(samples), initial=done, unit="image") as bar:
+        for images in run_calls(cut_chunk, calls, args.num_workers):
+            bar.update(images)
+
+
+def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) -> int:
+    """Write the windows of one chunk's images; the number of images. Damaged ones are named.
+
+    path: the chunk's annotation file.
+    """
+    import cv2
+
+    from window_utils import free_windows
+
+    cv2.setNumThreads(1)  # the processes share the cores
+    folder, records, problems = path.parent.parent, [], []
+    for sample in samples:
+        try:
+            image = read_sample_image(sample)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
+        windows = free_windows(image.shape[:2], sample.words, per_image, min_size)
+        for number, (rows, columns) in enumerate(windows):
+            window = image[rows, columns]
+            extra = {"source": sample.file, "left": columns.start, "top": rows.start}
+            file, (height, width) = f"{stem}_{number:02d}.jpg", window.shape[:2]
+            entry = Sample(folder, file, width, height, [], extra)
+            write_triplet(entry, window, None, C.JPEG_QUALITY)
+            records.append(entry.to_json())
+    finish_chunk(path, records, problems)
+    return len(samples)
+
+
+def summarise(folder: Path) -> dict[str, int]:
+    """Counts over the whole folder. Raises DataError when there is no window."""
+    windows = [sample.extra["source"] for sample in iterate_samples(folder)]
+    left_out = read_left_out(folder)
+    if not windows:
+        unread = f"; {len(left_out)} images cannot be read: {left_out[0]}" if left_out else ""
+        raise DataError(f"{folder}: the words leave no window of --min_size free{unread}")
+    return {"windows": len(windows), "images": len(set(windows)), "left out": len(left_out)}
+
+
+def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
+    """Say what is there now, and what it is good for."""
+    print(f"{args.save_folder}: {counts['windows']} windows of {counts['images']} images")
+    name_left_out(read_left_out(args.save_folder)[:NAMED])
+    print("  look through them: a word that nobody annotated is taught as background; then")
+    print(f"  python generate_images.py --backgrounds {args.save_folder} ...")
+
+
+if __name__ == "__main__":
+    run_main(main)
