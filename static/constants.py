@@ -79,7 +79,7 @@ LINE_LENGTH = (
 LINE_SPACING = (1.0, 1.5)  # em, baseline to baseline
 TRACKING = (-0.02, 0.12)  # em added between letters
 WIDE_TRACKING_PROBABILITY = 0.06
-WIDE_TRACKING = (0.15, 0.5)  # em, spaced-out lettering
+WIDE_TRACKING = (0.15, 0.8)  # em, spaced-out lettering
 WORD_SPACE = (0.7, 1.6)  # times the font's own space
 NARROW_SPACE_PROBABILITY = 0.3  # that words of a scene stand closer, as on crowded signs
 NARROW_SPACE = (0.5, 0.8)  # times the font's own space
@@ -274,6 +274,7 @@ DISTRACTOR_SHARES = {  # share of each kind; 0 leaves one out
     "railing": 1,
     "zebra": 1,
     "gravel": 1,
+    "holes": 1,
 }
 
 BACKGROUND_LIGHT_PROBABILITY = 0.6  # of another brightness and contrast

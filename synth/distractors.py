@@ -354,6 +354,18 @@ def _gravel(rng, image, x, y, w, h, first, second):
         cv2.ellipse(image, at, axes, turn, 0, 360, colour.tolist(), -1)
 
 
+def _holes(rng, image, x, y, w, h, first, second):
+    """Staggered holes or studs, each with a lit rim: loudspeakers, perforated plates, rivets."""
+    radius = int(rng.integers(2, 12))
+    step = max(2 * radius + 2, int(radius * rng.uniform(2.3, 5)))
+    stagger = int(rng.integers(2)) * step // 2
+    lit = np.rint(rng.uniform(-0.4, 0.4, 2) * radius).astype(int)
+    for k, j in enumerate(range(y, y + h, step)):
+        for i in range(x + k % 2 * stagger, x + w, step):
+            cv2.circle(image, (i + int(lit[0]), j + int(lit[1])), radius, second, -1, cv2.LINE_AA)
+            cv2.circle(image, (i, j), max(1, radius * 3 // 4), first, -1, cv2.LINE_AA)
+
+
 def _paste(image: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
     """Lay `picture` with its corner at (x, y), as far as it is inside."""
     picture = picture[max(-y, 0) :, max(-x, 0) :]
@@ -386,4 +398,5 @@ KINDS = {
     "railing": _railing,
     "zebra": _zebra,
     "gravel": _gravel,
+    "holes": _holes,
 }
