@@ -204,7 +204,7 @@ def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, tripl
         looser = [replace(w, polygon=add_margin(w.polygon[None], 0.25)[0]) for w in words]
         truth[number] = truth_of(looser)
     choices = {"box_margin": [0.0, 0.25]}
-    tune_utils.search(study, scorer, HERE, n_trials=20, n_jobs=1, choices=choices)
+    tune_utils.search(study, scorer, HERE, n_trials=60, n_jobs=1, choices=choices)
     best = tune_utils.choose(tune_utils.points_of(study, HERE), "iou").settings
     assert best.box_margin == 0.25
     tight = replace(best, box_margin=0.0)
