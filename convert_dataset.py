@@ -18,7 +18,6 @@ from cli_utils import (
     ArgumentParser,
     existing_folder,
     integer,
-    name_left_out,
     progress_bar,
     run_main,
 )
@@ -31,21 +30,19 @@ from dataset_utils import (
     write_triplet,
 )
 from folder_utils import (
-    LEFT_OUT,
     PREVIEW,
     RECORD,
     chunk_path,
     finish_chunk,
     iterate_samples,
     read_left_out,
+    report_left_out,
     start_folder,
 )
 from formats.common import Item
 from heatmap_utils import draw_heatmaps
 from static import constants as C
 from worker_utils import run_calls
-
-NAMED = 10  # lines about what was left out that are shown at the end
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -174,9 +171,7 @@ def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
     """Say what is there now, and what it is good for."""
     folder = args.save_folder
     print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
-    if counts["left out"]:
-        print(f"  what was left out, and why: {folder / LEFT_OUT}")
-        name_left_out(read_left_out(folder)[:NAMED])
+    report_left_out(folder)
     if counts["characters"]:
         from plot_utils import write_preview
 

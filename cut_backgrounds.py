@@ -26,16 +26,15 @@ from convert_utils import FORMATS, read_dataset
 from dataset_utils import DataError, Sample, read_sample_image, write_json, write_triplet
 from folder_utils import (
     RECORD,
-    chunk_path,
+    chunks_to_do,
     finish_chunk,
     iterate_samples,
     read_left_out,
+    report_left_out,
     start_folder,
 )
 from static import constants as C
 from worker_utils import run_calls
-
-NAMED = 10  # lines about what was left out that are shown at the end
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -72,11 +71,8 @@ def main() -> None:
 
 def cut(args: argparse.Namespace, samples: list[Sample]) -> None:
     """Cut the chunks that are not there yet, in parallel, with a progress bar."""
-    chunks = [samples[i : i + args.chunk_size] for i in range(0, len(samples), args.chunk_size)]
-    paths = [chunk_path(args.save_folder, number) for number in range(len(chunks))]
-    todo = [(p, own) for p, own in zip(paths, chunks, strict=True) if not p.exists()]
-    calls = [(path, own, args.per_image, args.min_size) for path, own in todo]
-    done = len(samples) - sum(len(own) for _, own in todo)
+    todo, done = chunks_to_do(args.save_folder, samples, args.chunk_size)
+    calls = [(*chunk, args.per_image, args.min_size) for chunk in todo]
     with progress_bar(total=len(samples), initial=done, unit="image") as bar:
         for images in run_calls(cut_chunk, calls, args.num_workers):
             bar.update(images)
@@ -89,6 +85,7 @@ def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) 
     """
     import cv2
 
+    from piece_utils import piece_file
     from window_utils import free_windows
 
     cv2.setNumThreads(1)  # the processes share the cores
@@ -99,12 +96,11 @@ def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) 
         except DataError as error:
             problems.append(str(error))
             continue
-        stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
         windows = free_windows(image.shape[:2], sample.words, per_image, min_size)
         for number, (rows, columns) in enumerate(windows):
             window = image[rows, columns]
             extra = {"source": sample.file, "left": columns.start, "top": rows.start}
-            file, (height, width) = f"{stem}_{number:02d}.jpg", window.shape[:2]
+            file, (height, width) = piece_file(sample, number), window.shape[:2]
             entry = Sample(folder, file, width, height, [], extra)
             write_triplet(entry, window, None, C.JPEG_QUALITY)
             records.append(entry.to_json())
@@ -125,7 +121,7 @@ def summarise(folder: Path) -> dict[str, int]:
 def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
     """Say what is there now, and what it is good for."""
     print(f"{args.save_folder}: {counts['windows']} windows of {counts['images']} images")
-    name_left_out(read_left_out(args.save_folder)[:NAMED])
+    report_left_out(args.save_folder)
     print("  look through them: a word that nobody annotated is taught as background; then")
     print(f"  python generate_images.py --backgrounds {args.save_folder} ...")
 

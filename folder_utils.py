@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from cli_utils import name_left_out
 from dataset_utils import (
     AFFINITIES,
     ANNOTATION_ERRORS,
@@ -24,6 +25,7 @@ from dataset_utils import (
 )
 
 RECORD, PREVIEW = "dataset.json", "preview.jpg"
+NAMED = 10  # lines about what was left out that are shown at the end
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
 
 
@@ -92,6 +94,17 @@ def chunk_path(folder: Path, number: int) -> Path:
     return folder.absolute() / ANNOTATIONS / f"{number:05d}.jsonl"
 
 
+def chunks_to_do(
+    folder: Path, samples: list[Sample], size: int
+) -> tuple[list[tuple[Path, list[Sample]]], int]:
+    """The chunks of `size` samples that are not there yet, each with its annotation file, and the
+    number of samples in the others."""
+    chunks = [samples[i : i + size] for i in range(0, len(samples), size)]
+    paths = [chunk_path(folder, number) for number in range(len(chunks))]
+    todo = [(p, chunk) for p, chunk in zip(paths, chunks, strict=True) if not p.exists()]
+    return todo, len(samples) - sum(len(chunk) for _, chunk in todo)
+
+
 def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
     """Write a chunk's annotations; before them, the lines about what it lacks.
 
@@ -109,6 +122,14 @@ def read_left_out(folder: Path) -> list[str]:
     """The lines about everything that a folder lacks, in order."""
     files = sorted((folder / LEFT_OUT).glob("*.txt"))
     return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def report_left_out(folder: Path) -> None:
+    """Name the first things that a folder lacks, and the files that name them all."""
+    lines = read_left_out(folder)
+    if lines:
+        print(f"  what was left out, and why: {folder / LEFT_OUT}")
+        name_left_out(lines[:NAMED])
 
 
 def read_records(path: Path) -> list[dict]:

@@ -1,11 +1,12 @@
 """Large images in pieces of the size that training works at."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from dataset_utils import Word
+from dataset_utils import Sample, Word
 from static import constants as C
 
 
@@ -30,6 +31,12 @@ def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
             inside = [word.mapped(offset=(-left, -top)) for word in words]
             pieces.append((tile, [w for w in inside if _touches(w, tile.shape)]))
     return [(piece, [_cut(word, piece.shape) for word in own]) for piece, own in pieces]
+
+
+def piece_file(sample: Sample, number: int) -> str:
+    """Name of the file of one of an image's pieces; folders become part of it."""
+    stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
+    return f"{stem}_{number:02d}.jpg"
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -35,13 +35,13 @@ from dataset_utils import (
     write_triplet,
 )
 from folder_utils import (
-    LEFT_OUT,
     PREVIEW,
     RECORD,
-    chunk_path,
+    chunks_to_do,
     finish_chunk,
     iterate_samples,
     read_left_out,
+    report_left_out,
     start_folder,
 )
 from heatmap_utils import draw_heatmaps
@@ -50,8 +50,6 @@ from static import constants as C
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
     from detector import TextDetector
-
-NAMED = 10  # lines about what was left out that are shown at the end
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -101,16 +99,13 @@ def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> N
     """Label the chunks that are not there yet; while the network runs, the next one is read."""
     from detector import TextDetector
 
-    chunks = [samples[i : i + args.chunk_size] for i in range(0, len(samples), args.chunk_size)]
-    paths = [chunk_path(args.save_folder, number) for number in range(len(chunks))]
-    todo = [(p, chunk) for p, chunk in zip(paths, chunks, strict=True) if not p.exists()]
+    todo, done = chunks_to_do(args.save_folder, samples, args.chunk_size)
     if not todo:
         return
     detector = TextDetector(model_dir, args.device)
-    total, done = len(samples), len(samples) - sum(len(chunk) for _, chunk in todo)
     with (
         ThreadPoolExecutor(args.num_workers) as pool,
-        progress_bar(total=total, initial=done, unit="image", desc="labelling") as bar,
+        progress_bar(total=len(samples), initial=done, unit="image", desc="labelling") as bar,
     ):
         read = [pool.submit(read_sound, sample) for sample in todo[0][1]]
         for number, (path, chunk) in enumerate(todo):
@@ -138,7 +133,7 @@ def label_chunk(
 ) -> None:
     """Label some images and write their pieces, then the annotation file `path`."""
     from label_utils import label_images
-    from piece_utils import cut_pieces
+    from piece_utils import cut_pieces, piece_file
 
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(samples, found, strict=True) if not isinstance(e, str)]
@@ -146,10 +141,9 @@ def label_chunk(
     labelled = label_images(images, words, detector.run, args.batch_size)
     pieces = []
     for (sample, image), own in zip(sound, labelled, strict=True):
-        stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
         extra = {**sample.extra, PIECE_OF: sample.file}
         for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
-            file, (height, width) = f"{stem}_{number:02d}.jpg", piece.shape[:2]
+            file, (height, width) = piece_file(sample, number), piece.shape[:2]
             entry = Sample(path.parent.parent, file, width, height, inside, extra)
             pieces.append((entry, piece))
     list(pool.map(write_piece, *zip(*pieces, strict=True))) if pieces else None
@@ -191,9 +185,7 @@ def report(args: argparse.Namespace, counts: dict) -> None:
     print(f"{args.save_folder}:")
     for name, value in counts.items():
         print(f"  {name}: {value}")
-    if counts["left out"]:
-        print(f"  what was left out, and why: {args.save_folder / LEFT_OUT}")
-        name_left_out(read_left_out(args.save_folder)[:NAMED])
+    report_left_out(args.save_folder)
     print(f"  look at {args.save_folder / PREVIEW}, then train on it and on generated images:")
     print(f"  python train.py --input_dir syntdata {args.save_folder} --mix 5 1 ...")
 
