@@ -76,6 +76,7 @@ EFFECTS = {
         "spaced out": {"WIDE_TRACKING_PROBABILITY": 1.0},
         "pictograms": {"PICTOGRAM_PROBABILITY": 1.0},
         "any rotation": {"ANY_ROTATION_PROBABILITY": 1.0},
+        "sideways": {"SIDEWAYS_PROBABILITY": 1.0},
         "tilted plane": {"TILT_PROBABILITY": 1.0, "TILT": (35, 45)},
         "curve, letters turned": {"CURVE_PROBABILITY": 1.0, "TURNED_LETTERS_PROBABILITY": 1.0},
         "curve, letters bent": {"CURVE_PROBABILITY": 1.0},

@@ -70,13 +70,18 @@ def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.
 
 def draw_roll(rng: np.random.Generator) -> float:
     """A block's rotation in radians."""
+    whole, large, sideways = np.cumsum(
+        [C.ANY_ROTATION_PROBABILITY, C.LARGE_ROTATION_PROBABILITY, C.SIDEWAYS_PROBABILITY]
+    )
     kind = rng.random()
-    if kind < C.ANY_ROTATION_PROBABILITY:
+    if kind < whole:
         degrees = rng.uniform(-180, 180)
-    elif kind < C.ANY_ROTATION_PROBABILITY + C.LARGE_ROTATION_PROBABILITY:
+    elif kind < large:
         degrees = rng.uniform(*C.LARGE_ROTATION)
     else:
         degrees = rng.uniform(*C.SMALL_ROTATION)
+        if kind < sideways:
+            degrees += rng.choice([-90, 90])
     return np.deg2rad(degrees)
 
 
