@@ -85,7 +85,7 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
         "--long_side", type=integer(C.STRIDE, 8192), help="px, longer side the network sees" + tuned
     )
     add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
-    text = "times; the network sees the image so much smaller as well; 0: only once"
+    text = "times; large words are taken from a view so much smaller; 0: one view only"
     add("--second_scale", type=unit_interval, help=text + tuned)
     add("--box_margin", type=unit_interval, help="of a word's height, moves its sides out" + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from box_metrics import ImageMatch, Truth, match_image, prepare_truth, summarise
@@ -94,6 +95,32 @@ def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = Fals
 
     polys = [None if polygon is None else finish(polygon[None])[0] for polygon in found.polys]
     return Detections(finish(found.boxes), found.scores, polys)
+
+
+def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
+    """Put large words as a smaller view of the image shows them into its maps, in place.
+
+    Close by, letters much larger than those that the network learned from fall to pieces.
+
+    Params:
+        maps: (2, H, W) uint8, character then affinity.
+        smaller: (2, h, w) uint8, of the smaller view. Its words that are at least LARGE_WORD px
+            high in `maps` replace what `maps` has there. They are found with CRAFT's thresholds,
+            so that maps kept for tune.py do not depend on those that it tries.
+    """
+    height, width = maps.shape[1:]
+    boxes = decode_maps(smaller, DetectionSettings()).boxes
+    boxes = boxes * np.float32([width / smaller.shape[2], height / smaller.shape[1]])
+    sides = np.linalg.norm(boxes - np.roll(boxes, 1, axis=1), axis=2)
+    boxes = boxes[sides.min(axis=1) >= C.LARGE_WORD]
+    if not len(boxes):
+        return
+    inside = np.zeros((height, width), np.uint8)
+    for box in np.round(boxes).astype(np.int32):
+        cv2.fillConvexPoly(inside, box, 1)
+    for ours, theirs in zip(maps, smaller, strict=True):
+        theirs = cv2.resize(theirs, (width, height), interpolation=cv2.INTER_LINEAR)
+        np.copyto(ours, theirs, where=inside > 0)
 
 
 def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from character_utils import split_characters
 from dataset_utils import read_image
-from detection_utils import decode_maps, load_settings
+from detection_utils import decode_maps, load_settings, take_large_words
 from reading_order import group_lines
 from runtimes import open_runtime
 from static import constants as C
@@ -70,7 +70,7 @@ class TextDetector:
     max_enlargement times. With tiles a large image keeps its size: squares of long_side px go
     through the network, and their maps are put together before words are looked for, so that a
     word on a seam is one word. With a second_scale the network also sees the image so much
-    smaller, unless it is small already, and the mean of both maps counts.
+    smaller, unless it is small already, and large words are taken from there.
 
     Params:
         model_dir: folder that train.py left; its detection.json is used where there is one.
@@ -131,9 +131,7 @@ class TextDetector:
         if second and large:
             smaller = self._predict([resize(images[i], second) for i in large])
             for i, pair in zip(large, smaller, strict=True):
-                for ours, theirs in zip(maps[i], pair, strict=True):
-                    theirs = cv2.resize(theirs, ours.shape[::-1], interpolation=cv2.INTER_LINEAR)
-                    cv2.addWeighted(ours, 0.5, theirs, 0.5, 0, dst=ours)
+                take_large_words(maps[i], pair)
         return maps
 
     def _predict(self, images: list[np.ndarray]) -> list[np.ndarray]:

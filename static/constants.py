@@ -114,6 +114,7 @@ SMALL_ROTATION = (-6, 6)  # degrees, most blocks
 LARGE_ROTATION_PROBABILITY = 0.18
 LARGE_ROTATION = (-45, 45)  # degrees
 ANY_ROTATION_PROBABILITY = 0.03  # the whole circle
+SIDEWAYS_PROBABILITY = 0.05  # upwards or downwards, as on banners, beside SMALL_ROTATION
 TILT_PROBABILITY = 0.5  # that one of a scene's planes is tilted
 TILT = (-45, 45)  # degrees, turn of a plane about its vertical and (half of it) horizontal axis
 PAGE_ROTATION = (-4, 4)  # degrees
@@ -361,8 +362,9 @@ DECODER = (
 STRIDE = 32  # px, the sides of the network's input are multiples of it
 LONG_SIDE = 1280  # px, an image's longer side as the network sees it: shrunk or enlarged to it
 MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
-SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and the maps'
-# mean counts: lamps and leaves look like text at one scale only. 0: it sees it once
+SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and large words are
+# taken from there. 0: it sees it once
+LARGE_WORD = 72  # px, height in the network's input from which a word is large
 BOX_MARGIN = 0.0  # share of a word's height by which its box is moved out on every side: people
 # draw boxes looser than the ink, which generated labels enclose (see static/model/README.md)
 MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded

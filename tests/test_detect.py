@@ -16,7 +16,13 @@ from PIL import Image
 import detect
 from dataset_utils import DataError
 from detect import find_images, free_name
-from detection_utils import DetectionSettings, add_margin, save_settings
+from detection_utils import (
+    DetectionSettings,
+    add_margin,
+    decode_maps,
+    save_settings,
+    take_large_words,
+)
 from detector import TextDetector, tile_spans
 from static.constants import STRIDE
 
@@ -67,25 +73,48 @@ def test_words_come_back_where_they_are(width, height, tiles):
         assert word.score > 0.95
 
 
+class CloseUpDetector(BrightnessDetector):
+    """Sees nothing of what is 61 px high or higher in its input, as if it were a wall."""
+
+    def run(self, batch):
+        maps = super().run(batch)
+        for pair in maps:
+            pair[0] = cv2.morphologyEx(pair[0], cv2.MORPH_TOPHAT, np.ones((61, 61)))
+        return maps
+
+
 @pytest.mark.parametrize("tiles", [False, True])
-def test_a_second_look_at_a_smaller_image_is_averaged_in(tiles):
-    large = picture(900, 700, (100, 200, 260, 248), (300, 100, 301, 103))
-    small = cv2.resize(large, (100, 75), interpolation=cv2.INTER_AREA)
-    once, twice = (BrightnessDetector(320, tiles, second_scale=second) for second in (0.0, 0.5))
-    for image in (large, small):
-        one, both = once.predict([image])[0], twice.predict([image])[0]
-        height, width = one.shape[1:]
-        assert both.shape == one.shape
-        if max(height, width) <= 160:
-            np.testing.assert_array_equal(both, one)
-            continue
-        half = cv2.resize(
-            one[0], (round(width / 2), round(height / 2)), interpolation=cv2.INTER_AREA
+def test_large_words_come_from_a_second_smaller_view(tiles):
+    image = picture(640, 480, (60, 60, 360, 160), (400, 300, 480, 320), (80, 350, 220, 400))
+    once, twice = (CloseUpDetector(640, tiles, second_scale=second) for second in (0.0, 0.5))
+    assert [len(detector(image).words) for detector in (once, twice)] == [2, 3]
+    large = max(twice(image).words, key=lambda word: np.ptp(word.quad[:, 1]))
+    np.testing.assert_allclose(large.quad.mean(axis=0), [210, 110], atol=1.5)
+    before, after = once.predict([image])[0], twice.predict([image])[0]
+    # Elsewhere the first view counts, to the pixel.
+    np.testing.assert_array_equal(after[:, 200:], before[:, 200:])
+    # An image that is small already is seen once.
+    small = cv2.resize(image, (300, 225), interpolation=cv2.INTER_AREA)
+    once, twice = (CloseUpDetector(1280, second_scale=second) for second in (0.0, 0.5))
+    np.testing.assert_array_equal(once.predict([small])[0], twice.predict([small])[0])
+    assert len(twice.inputs) == 1
+
+
+def test_a_large_word_in_pieces_becomes_one():
+    def maps(height, width, *boxes):
+        return np.stack(
+            [picture(width, height, *boxes)[..., 0], np.zeros((height, width), np.uint8)]
         )
-        expected = (one[0] + 1.0 * cv2.resize(half, (width, height))) / 2
-        assert np.abs(both[0] - expected).max() <= 1.5
-    (word,) = twice(large).words  # the speck of three pixels is no word
-    np.testing.assert_allclose(word.quad.mean(axis=0), [180, 224], atol=1.5)
+
+    pieces = [(x, 40, x + 40, 140) for x in range(40, 340, 60)]
+    line, low = (40, 180, 140, 200), (200, 180, 300, 230)
+    ours = maps(300, 400, *pieces, line)
+    smaller = maps(150, 200, (20, 20, 180, 70), tuple(v // 2 for v in low))
+    take_large_words(ours, smaller)
+    found = decode_maps(ours, DetectionSettings()).boxes
+    assert len(found) == 2  # the low word of the smaller view alone is not taken
+    centres = sorted(found.mean(axis=1).tolist(), key=lambda centre: centre[1])
+    np.testing.assert_allclose(centres, [(200, 90), (90, 190)], atol=1.5)
 
 
 @pytest.mark.parametrize("angle", [0, 25, 90])
