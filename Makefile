@@ -52,6 +52,7 @@ bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_pseudo_labels.py --input_dir $(DEMO)/bench --max_samples 60
 	$(BIN)/python benchmarks/bench_tuning.py
 	$(BIN)/python benchmarks/bench_detection.py
+	$(BIN)/python benchmarks/bench_craft.py
 
 clean:  ## delete what demo, notebook and bench made
 	rm -rf $(DEMO)

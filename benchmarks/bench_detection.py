@@ -1,4 +1,5 @@
-"""Seconds an image of the network: PyTorch in float32 and bfloat16, ONNX Runtime; and of decoding.
+"""Seconds an image of the network: PyTorch in float32 and bfloat16, ONNX Runtime; the same with the
+second, smaller view that the model's settings may ask for; and of decoding.
 
     python benchmarks/bench_detection.py [--model_dir static/model]
 
@@ -22,6 +23,7 @@ import torch  # noqa: E402
 
 from dataset_utils import read_image  # noqa: E402
 from detection_utils import decode_maps, load_settings  # noqa: E402
+from detector import TextDetector  # noqa: E402
 from onnx_utils import export_onnx  # noqa: E402
 from runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
 from static import constants as C  # noqa: E402
@@ -62,9 +64,21 @@ def open_networks(model_dir: Path) -> dict:
         export_onnx(copy)
         onnx = OnnxRuntime(copy)
     networks[str(onnx)] = onnx
+    if load_settings(model_dir).second_scale:
+        networks |= {
+            f"{name}, both views": with_second_view(network, model_dir)
+            for name, network in networks.items()
+        }
     if fast.device.type == "cuda":
         networks["the same, eight at a time"] = lambda image: fast(image.repeat(8, axis=0))
     return networks
+
+
+def with_second_view(network, model_dir: Path):
+    """From a batch of one image to its maps, as detect.py makes them of both views."""
+    detector = TextDetector(model_dir)
+    detector.runtime = network
+    return lambda batch: detector.predict(list(batch))
 
 
 def timed(function, *arguments) -> tuple[float, float]:
@@ -76,7 +90,7 @@ def timed(function, *arguments) -> tuple[float, float]:
 
 def show(size: tuple[int, int], name: str, times: list[tuple[float, float]]) -> None:
     wall, cpu = statistics.median(t[0] for t in times), min(t[1] for t in times)
-    print(f"  {size[0]}x{size[1]} {name:28s} {wall:.3f} s ({cpu:.3f})")
+    print(f"  {size[0]}x{size[1]} {name:36s} {wall:.3f} s ({cpu:.3f})")
 
 
 if __name__ == "__main__":
