@@ -72,10 +72,11 @@ def main() -> None:
     }
     chunks = find_chunks(args)
     first = next(chunks)  # a wrong folder is found before anything is written
-    settings = start_folder(args.save_folder, settings, args.overwrite)
+    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.source])
     convert(args, first, chunks)
     counts = summarise(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts})
+    left_out = read_left_out(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
     report(args, counts)
 
 

@@ -54,7 +54,7 @@ def find_format(folder: Path) -> str:
     """The name in FORMATS that a folder looks like. Raises DataError when there is none."""
     if any((folder / ANNOTATIONS).glob("*.jsonl")):
         return "triplets"
-    if any((folder / ANNOTATIONS).glob("*.json")):
+    if any(folder.rglob(f"{ANNOTATIONS}/*.json")):
         return "funsd"
     for path in sorted(folder.rglob("*.txt"))[:20]:
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():

@@ -29,6 +29,7 @@ from folder_utils import (
     chunks_to_do,
     finish_chunk,
     iterate_samples,
+    names_fingerprint,
     read_left_out,
     report_left_out,
     start_folder,
@@ -58,14 +59,16 @@ def main() -> None:
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
+        "images": names_fingerprint(samples),
         "min_size": args.min_size,
         "per_image": args.per_image,
         "chunk_size": args.chunk_size,
     }
-    settings = start_folder(args.save_folder, settings, args.overwrite)
+    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.input_dir])
     cut(args, samples)
     counts = summarise(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": problems})
+    left_out = problems + read_left_out(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
     report(args, counts)
 
 

@@ -10,6 +10,7 @@ Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 
 is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from static import constants as C
 FORMAT_VERSION = 1
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"
-PIECE_OF = "piece_of"  # field of an annotation: the file of the image that this one is a part of
+PIECE_OF = "piece_of"  # field of an annotation: the origin of the image that this is a part of
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 # What read_image takes. Pillow knows more; some of them start other programs.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
@@ -95,6 +96,12 @@ class Word:
         )
 
 
+@functools.lru_cache
+def _name_of(folder: Path) -> str:
+    """A folder's own name, also of "."."""
+    return folder.resolve().name
+
+
 @dataclass
 class Sample:
     """One image of a triplet folder: where its files are, its size and its words."""
@@ -113,8 +120,9 @@ class Sample:
 
     @property
     def origin(self) -> str:
-        """The image's name, or that of the image it is a piece of: pieces show the same words."""
-        return f"{self.folder.name}/{self.extra.get(PIECE_OF, self.file)}"
+        """Folder's and image's name, or those of the image it is a piece of: pieces of one image
+        show the same words, in however many folders."""
+        return self.extra.get(PIECE_OF) or f"{_name_of(self.folder)}/{self.file}"
 
     @property
     def heatmap_paths(self) -> tuple[Path, Path]:

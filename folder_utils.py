@@ -4,9 +4,10 @@ dataset.json is there before anything else and never absent afterwards. Each chu
 files, then the annotation file that marks it done.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cli_utils import name_left_out
@@ -29,13 +30,23 @@ NAMED = 10  # lines about what was left out that are shown at the end
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
 
 
-def start_folder(folder: Path, settings: dict, overwrite: bool, growing: str | None = None) -> dict:
+def start_folder(
+    folder: Path,
+    settings: dict,
+    overwrite: bool,
+    growing: str | None = None,
+    sources: Iterable[Path] = (),
+) -> dict:
     """Create a folder, or see that what it holds was made with the same settings.
 
     Whatever moment a run is killed at, the next one knows the folder by its record. growing: the
-    setting that may be larger than it was. Returns the settings as they stand in the record. Raises
-    DataError when they differ, the folder holds other things or cannot be written.
+    setting that may be larger than it was. sources: what is only read, which overwriting must not
+    delete. Returns the settings as they stand in the record. Raises DataError when they differ, the
+    folder holds a source or other things or cannot be written.
     """
+    for source in sources:
+        if source.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
     settings = {"format_version": FORMAT_VERSION, **settings}
     record = folder / RECORD
     parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
@@ -105,15 +116,22 @@ def chunks_to_do(
     return todo, len(samples) - sum(len(chunk) for _, chunk in todo)
 
 
+def names_fingerprint(samples: list[Sample]) -> str:
+    """Changes with the images' names and their order: with what each chunk holds."""
+    return hashlib.sha256("\n".join(sample.file for sample in samples).encode()).hexdigest()[:16]
+
+
 def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
     """Write a chunk's annotations; before them, the lines about what it lacks.
 
     path: as chunk_path gives it.
     """
+    note = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
     if problems:
-        lines = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
-        lines.parent.mkdir(exist_ok=True)
-        write_atomically(lines, "".join(f"{' '.join(line.split())}\n" for line in problems))
+        note.parent.mkdir(exist_ok=True)
+        write_atomically(note, "".join(f"{' '.join(line.split())}\n" for line in problems))
+    else:  # an earlier run may have met some
+        note.unlink(missing_ok=True)
     lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_atomically(path, "".join(lines))
 

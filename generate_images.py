@@ -54,7 +54,11 @@ def main() -> None:
     job, problems = prepare(args)
     name_left_out(problems)
     settings = describe(job, args)
-    settings = start_folder(args.save_folder, settings, args.overwrite, growing="num_images")
+    settings = start_folder(
+        *(args.save_folder, settings, args.overwrite),
+        growing="num_images",
+        sources=(args.backgrounds, args.fonts, args.words),
+    )
     done, todo = plan_chunks(args)
     if done:
         print(

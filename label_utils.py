@@ -17,6 +17,7 @@ WORD_HEIGHT = 48  # px, to which a word is brought for the network
 MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
 MAX_WIDTH = 1024  # px of a crop; longer words are shrunk to it
 TALL = 1.5  # height / width from which an upright word of several letters runs downwards
+FLAT_CORNER = 0.05  # of a quad's area: a corner's triangle, doubled, is at least so large
 LOWEST = 0.5  # a confidence at or below it: the word is cut into equal parts (CRAFT)
 
 
@@ -38,7 +39,8 @@ def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
 
     polygon: (k, 2) px, clockwise from the top left corner as one reads.
     """
-    polygon = enclosing_quad(polygon) if len(polygon) % 2 else polygon  # an outline has two sides
+    if len(polygon) % 2 or (len(polygon) == 4 and not is_convex(polygon)):
+        polygon = enclosing_quad(polygon)  # an outline has two sides, a quad four corners
     frame = polygon if len(polygon) == 4 else enclosing_quad(polygon)
     sides = np.linalg.norm(np.roll(frame, -1, 0) - frame, axis=1)
     width, height = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
@@ -60,6 +62,16 @@ def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
         borderMode=cv2.BORDER_REPLICATE,
     )
     return Crop(pixels, map_points(to_crop, polygon), np.linalg.inv(to_crop))
+
+
+def is_convex(quad: np.ndarray) -> bool:
+    """Whether a quad (4, 2) has four corners that all turn one way, none of them nearly flat: only
+    then there is a homography to a rectangle."""
+    sides = np.roll(quad, -1, 0) - quad
+    following = np.roll(sides, -1, 0)
+    turns = sides[:, 0] * following[:, 1] - sides[:, 1] * following[:, 0]
+    area = turns.sum() / 4  # of a parallelogram
+    return bool((turns * np.sign(area) > FLAT_CORNER * abs(area)).all())
 
 
 def enclosing_quad(polygon: np.ndarray) -> np.ndarray:

@@ -34,9 +34,13 @@ def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
 
 
 def piece_file(sample: Sample, number: int) -> str:
-    """Name of the file of one of an image's pieces; folders become part of it."""
-    stem = Path(sample.file).with_suffix("").as_posix().replace("/", "_")
-    return f"{stem}_{number:02d}.jpg"
+    """Name of the file of one of an image's pieces.
+
+    Folders and the ending become part of it, written so that no two images share a name: a/1.jpg,
+    a_1.jpg and a/1.png may be in one set.
+    """
+    name = Path(sample.file).as_posix().replace("%", "%25").replace("/", "%2F")
+    return f"{name}_{number:02d}.jpg"
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -40,6 +40,7 @@ from folder_utils import (
     chunks_to_do,
     finish_chunk,
     iterate_samples,
+    names_fingerprint,
     read_left_out,
     report_left_out,
     start_folder,
@@ -83,15 +84,18 @@ def main() -> None:
     name_left_out(problems)
     settings = {
         "input_dir": str(args.input_dir.resolve()),
+        "format": args.format,
+        "images": names_fingerprint(samples[: args.max_samples]),
         "model": weights_fingerprint(model_dir),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
     }
-    settings = start_folder(args.save_folder, settings, args.overwrite)
+    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.input_dir])
     label(args, model_dir, samples[: args.max_samples])
     counts = summarise(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": problems})
+    left_out = problems + read_left_out(args.save_folder)
+    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
     report(args, counts)
 
 
@@ -141,7 +145,7 @@ def label_chunk(
     labelled = label_images(images, words, detector.run, args.batch_size)
     pieces = []
     for (sample, image), own in zip(sound, labelled, strict=True):
-        extra = {**sample.extra, PIECE_OF: sample.file}
+        extra = {**sample.extra, PIECE_OF: sample.origin}
         for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
             file, (height, width) = piece_file(sample, number), piece.shape[:2]
             entry = Sample(path.parent.parent, file, width, height, inside, extra)

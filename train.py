@@ -114,16 +114,16 @@ def main() -> None:
     if data_args.show_samples:
         show_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
         return
-    if args.should_save:
-        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
-    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
-
     checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
     if (output / "model.safetensors").exists() and is_finished(args, checkpoint):
         print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
         return
+    if args.should_save:
+        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
+    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
+
     if checkpoint:
-        print(f"going on from {checkpoint}")
+        print(f"going on from {checkpoint}; a new --output_dir starts anew")
     print(f"training on {len(train_source)} images, testing on {len(test_source)}")
     result = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()

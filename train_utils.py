@@ -11,6 +11,7 @@ from transformers import Trainer
 from box_metrics import ImageMatch, Truth, summarise
 from dataset_utils import DataError
 from detection_utils import DetectionSettings, match_maps
+from detection_utils import compute_metrics as compute_metrics  # at hand for users of this module
 from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
 from train_data import MixSampler, collate

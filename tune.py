@@ -79,14 +79,14 @@ def parse_arguments() -> argparse.Namespace:
         help="px, longer side the network sees; the best of several is chosen, with one run of "
         "the network each; default: the model's own",
     )
-    text = "times; the network sees an image so much smaller as well; default: the model's own"
+    text = "times; large words are taken from a view so much smaller; default: the model's own"
     add("--second_scale", type=unit_interval, help=text)
     add(
         "--decoder",
         choices=DECODERS,
         nargs="+",
-        default=[C.DECODER],
-        help="how boxes grow, see craft_utils.py; the best of several is chosen",
+        help="how boxes grow, see craft_utils.py; the best of several is chosen; default: the "
+        "model's own",
     )
     add(
         "--box_margin",
@@ -179,7 +179,8 @@ def find_test_samples(args: argparse.Namespace) -> list:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
         held_back = find_held_back(args.model_dir, samples) if args.test_size < 1 else samples
-        if held_back is None and has_heatmaps(Path(folder)):
+        characters = any(len(word.quads) for sample in samples for word in sample.words)
+        if held_back is None and characters and has_heatmaps(Path(folder)):
             trained += samples
         else:
             unseen += held_back or samples
@@ -199,7 +200,7 @@ def default_settings(args: argparse.Namespace):
         settings = DetectionSettings()
     second = settings.second_scale if args.second_scale is None else args.second_scale
     return DetectionSettings(
-        decoder=args.decoder[0],
+        decoder=args.decoder[0] if args.decoder else settings.decoder,
         long_side=args.long_side[0] if args.long_side else settings.long_side,
         box_margin=args.box_margin[0] if args.box_margin else settings.box_margin,
         max_enlargement=settings.max_enlargement,
@@ -212,7 +213,7 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, default, cho
     import tune_utils as tuning
     from tune_maps import fingerprint
 
-    fixed = default.max_enlargement, default.second_scale
+    fixed = default.max_enlargement, default.second_scale, C.LARGE_WORD
     key = fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
@@ -233,7 +234,7 @@ def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: lis
 
             return TextDetector(args.model_dir, args.device, long_side=side, **sizes)
 
-        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes)
+        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes, C.LARGE_WORD)
         maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
         damaged.update(problems)
     name_left_out(sorted(damaged))

@@ -155,5 +155,5 @@ def test_bad_input_is_one_line(coco, tmp_path):
     assert_refused(run(*command, "--format", "coco", "--source", tmp_path / "gone"), "gone")
     assert_refused(
         run("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
-        "not made by this script",
+        "only read from",
     )

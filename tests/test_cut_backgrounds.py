@@ -1,6 +1,7 @@
 """cut_backgrounds.py on drawn photographs, as its users run it."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -62,6 +63,8 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     command = ("cut_backgrounds.py", "--input_dir", source, "--min_size", 80, "--num_workers", 1)
     result = run_well(*command, "--save_folder", folder)
     assert "damaged.png" in result.stderr
+    (line,) = json.loads((folder / "dataset.json").read_text())["left_out"]
+    assert "damaged.png" in line
     samples, problems = read_samples(folder)
     assert not problems and f"{len(samples)} windows of 4 images" in result.stdout
     windows = {name: [s for s in samples if s.extra["source"] == f"{name}.png"] for name in WORDS}
@@ -107,7 +110,11 @@ def test_bad_input_is_one_line(source, tmp_path):
         "--min_size",
     )
     assert_refused(run(*command, "--save_folder", out), "min_size (260 there, 256 now)")
-    assert_refused(run(*command, "--save_folder", source), "not made by this script")
+    assert_refused(run(*command, "--save_folder", source), "only read from", "--save_folder")
+    assert_refused(run(*command, "--save_folder", source.parent, "--overwrite"), "only read from")
+    (source / "gt_c.txt").rename(source.parent / "gt_c.txt")
+    again = run(*command, "--save_folder", out, "--min_size", 260)
+    assert_refused(again, "made with other settings: images (")
     (tmp_path / "empty").mkdir()
     command = ("cut_backgrounds.py", "--input_dir", tmp_path / "empty", "--save_folder", out)
     assert_refused(run(*command), "empty")

@@ -89,6 +89,7 @@ def test_icdar2013(icdar2013):
 def test_funsd(funsd):
     samples, problems = read_dataset(funsd)
     assert find_format(funsd) == "funsd"
+    assert find_format(funsd.parent) == "funsd"  # as downloaded: a folder for each part
     assert [(word.text, word.ignore) for word in samples[0].words] == [("Дата:", False), ("", True)]
     assert len(problems) == 1 and "no area" in problems[0]
 

@@ -8,10 +8,10 @@ import pytest
 import shapely
 from conftest import SIZE, assert_refused, run, run_well
 
-from dataset_utils import Word, read_samples, read_triplet
+from dataset_utils import Sample, Word, read_samples, read_triplet
 from heatmap_utils import affinity_quads, draw_heatmaps
 from label_utils import LOWEST, cut_evenly, label_images
-from piece_utils import cut_pieces
+from piece_utils import cut_pieces, piece_file
 
 
 def cells(count, width, height):
@@ -127,6 +127,28 @@ def test_words_without_text_and_without_ink():
     assert all(word.ignore for word in found[1:4])
 
 
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [(10, 10), (80, 10), (80, 40), (80, 40)],
+        [(10, 10), (10, 10), (80, 40), (10, 40)],
+        [(10, 10), (80, 10), (80, 40), (45, 25)],
+        [(10, 10), (80, 40), (80, 10), (10, 40)],
+        [(10, 10), (80, 10), (30, 20), (10, 40)],
+        [(10, 10), (80, 10), (10, 10), (10, 40)],
+    ],
+)
+def test_quads_without_four_corners_are_cut_like_their_rectangle(corners):
+    """Two equal corners, three in a line, crossed, dented: people draw such boxes, too."""
+    bare = Word("abc", [], np.zeros((0, 4, 2), np.float32), np.float32(corners))
+    (word,) = label([bare])
+    drawn = shapely.MultiPoint(corners).convex_hull
+    cells = shapely.unary_union([shapely.Polygon(quad) for quad in word.quads])
+    assert cells.buffer(0.1).covers(drawn)
+    assert cells.area == pytest.approx(drawn.minimum_rotated_rectangle.area, rel=0.01)
+    assert len(word.quads) == 3 and word.quads.min() >= 9.9 and word.quads.max() <= 80.1
+
+
 def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
     image = np.random.default_rng(0).integers(0, 255, (300, 500, 3)).astype(np.uint8)
     words = [
@@ -154,6 +176,15 @@ def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
                 assert min(near) < 1e-3
     assert covered.all() and kept >= 2
     assert cut_pieces(image, words, 500) == [(image, words)]
+
+
+def test_names_of_pieces_do_not_collide(tmp_path):
+    files = ("1.jpg", "1.png", "1_jpg", "a/1.jpg", "a_1.jpg", "b/a/1.jpg", "b/a%2F1.jpg", "a.1.jpg")
+    names = {
+        piece_file(Sample(tmp_path, file, 9, 9, []), number) for file in files for number in (0, 1)
+    }
+    assert len(names) == 2 * len(files)
+    assert all("/" not in name and name.endswith(".jpg") for name in names)
 
 
 def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):

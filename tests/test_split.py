@@ -76,6 +76,17 @@ def test_other_folders_are_not_touched_by_it(fonts, model, tmp_path):
     assert len(judged_by(fonts, folder)) == 24
 
 
+def test_real_images_without_characters_are_tuned_on_all(fonts, model, tmp_path):
+    """Also when convert_dataset.py has written them, with heatmaps that are empty."""
+    own = Path(shutil.copytree(fonts, tmp_path / "own"))
+    path = own / "annotations/00000.jsonl"
+    lines = [json.loads(line) for line in path.open()]
+    for word in (word for line in lines for word in line["words"]):
+        del word["characters"]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert len(tuned_on([own], model[0])) == 24
+
+
 def test_of_two_folders_with_one_name_no_trained_image_is_held_back(tmp_path):
     a, b = (
         [Sample(tmp_path / side / "synt", f"{i}.jpg", 64, 64, []) for i in range(4)]
@@ -91,14 +102,20 @@ def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
         find_held_back(tmp_path, read_samples(fonts)[0])
 
 
-def test_pieces_of_an_image_stay_on_one_side():
+def test_pieces_of_an_image_stay_on_one_side(tmp_path):
     def piece(number, part):
-        extra = {"piece_of": f"{number}.jpg"} if part else {}
-        return Sample(Path("labelled"), f"{number}.{part}.jpg", 9, 9, [], extra)
+        extra = {"piece_of": f"words/{number}.jpg"}
+        return Sample(Path(f"labelled{part % 2}"), f"{number}.{part}.jpg", 9, 9, [], extra)
 
     samples = [piece(number, part) for number in range(60) for part in (1, 2, 3)]
     train_side, test_side = split_samples(samples, 0.3)
     assert not {s.origin for s in train_side} & {s.origin for s in test_side}
     assert 10 <= len({s.origin for s in test_side}) <= 26 and len(test_side) % 3 == 0
+    # Labelled again, or judged as they are, the images are on the same side.
+    record = {"held_back": list_held_back(train_side, test_side)}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    images = [Sample(tmp_path / "words", f"{n}.jpg", 9, 9, []) for n in range(60)]
+    tested = {sample.origin for sample in find_held_back(tmp_path, images)}
+    assert tested == {sample.origin for sample in test_side}
     with pytest.raises(DataError, match="at least two images"):
         split_samples(samples[:3], 0.3)
