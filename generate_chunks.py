@@ -1,20 +1,18 @@
 """One chunk of synthetic images, as a worker makes it, and what there is to count in it."""
 
-import ctypes
 import math
 import threading
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_utils import write_triplet
 from folder_utils import finish_chunk
+from memory_utils import keep_memory
 from stage_times import SECONDS, stage
 from static import constants as C
 
 HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _one_at_a_time = threading.Lock()  # fonts and the stages' times belong to one thread of a process
 
 
@@ -62,17 +60,6 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
             with stage("encoding"):
                 finish_chunk(chunk.path, records, [])
         return count_records(records), SECONDS - before
-
-
-def keep_memory() -> None:
-    """Let glibc keep the memory of arrays that were freed for those that come next.
-
-    It would give it back to the system, and ask for it again page by page: a tenth of the time.
-    """
-    with suppress(OSError, TypeError, AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
-        libc.mallopt(M_TRIM_THRESHOLD, 512 << 20)
 
 
 def count_records(records: list[dict]) -> Counter:

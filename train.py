@@ -156,6 +156,7 @@ def make_trainer(
     from cache_utils import forget_words
     from detection_utils import DetectionSettings, load_settings
     from loss_utils import HeatmapLoss
+    from memory_utils import keep_memory
     from model_utils import image_processor, load_model
     from train_callbacks import SavePictures, SetEpoch, StopEarly
     from train_data import EvalDataset
@@ -163,6 +164,7 @@ def make_trainer(
     from train_utils import HeatmapTrainer
 
     cv2.setNumThreads(1)  # the loader's processes and the network share the cores
+    keep_memory(all_of_it=True)
     forget_words(train_set.source)
     set_seed(args.seed)
     name, test_set = model_args.model_name_or_path, EvalDataset(test_source)
