@@ -12,6 +12,7 @@ import numpy as np
 
 MIN_AREA = 10  # pixels of the map; a smaller component is noise
 TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
+STRONG_LINK = 0.9  # quantile of the affinity in a component that its weak links are measured by
 MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
 
 
@@ -121,6 +122,7 @@ def find_words(
     link_threshold: float,
     low_text: float,
     touching: float | None = None,
+    relative_link: float = 0.0,
 ) -> Words:
     """The 4-connected components of "text or link" that are large enough, hold text and reach the
     text threshold.
@@ -128,14 +130,14 @@ def find_words(
     The test for text matters when text_threshold < low_text: then links alone can reach it. All
     thresholds are in the maps' units. touching: words that are joined only by text below it, and
     not by a link, come apart, and areas and bounds are those of the text. None: words stay
-    together, and areas and bounds are those of text and links, as in CRAFT.
+    together, and areas and bounds are those of text and links, as in CRAFT. relative_link: see
+    _drop_weak_links; 0 keeps all links.
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
+    if relative_link:
+        _drop_weak_links(linkmap, is_text, is_link, relative_link)
     is_word = is_text | is_link
-    # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
-    number, labels = cv2.connectedComponentsWithAlgorithm(
-        is_word.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU
-    )
+    number, labels = _components(is_word)
     if touching is not None and touching > low_text:
         cores = above(textmap, touching)
         number = _part_touching(
@@ -155,6 +157,36 @@ def find_words(
     numbers[with_text[keep]] = np.arange(len(keep))
     bounds = components.bounds()[keep]
     return Words(labels, numbers, is_text, text.take(keep), bounds, areas[keep], peaks[keep])
+
+
+def _components(mask: np.ndarray) -> tuple[int, np.ndarray]:
+    """The 4-connected components of a mask: their number, 0 included, and labels, int32 (H, W)."""
+    # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
+    return cv2.connectedComponentsWithAlgorithm(mask.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU)
+
+
+def _drop_weak_links(
+    linkmap: np.ndarray, is_text: np.ndarray, is_link: np.ndarray, share: float
+) -> None:
+    """Take links out of is_link, in place, that are weak for the words they join.
+
+    Between words the network sees some affinity too, the more the surer it is of the words: in a
+    clear line it may exceed what joins the letters of a faint word, and no one threshold fits both.
+    A link stays that is above `share` of the strong affinity (STRONG_LINK) of its own component.
+    """
+    number, labels = _components(is_text | is_link)
+    at = np.flatnonzero(is_link)
+    if len(at) == 0:
+        return
+    owners, levels = labels.ravel()[at].astype(np.int64), linkmap.ravel()[at]
+    if levels.dtype != np.uint8:
+        levels = (levels.clip(0, 1) * 255).astype(np.uint8)
+    ranked = np.sort(owners * 256 + levels)
+    starts = np.flatnonzero(np.diff(ranked >> 8, prepend=-1))
+    last = np.diff(starts, append=len(ranked)) - 1
+    strong = np.zeros(number)
+    strong[ranked[starts] >> 8] = ranked[starts + (STRONG_LINK * last).astype(int)] & 255
+    is_link.ravel()[at] = levels > share * strong[owners]
 
 
 def find_runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -63,7 +63,14 @@ def getDetBoxes(textmap, linkmap, text_threshold, link_threshold, low_text, poly
 
 
 def detect_words(
-    textmap, linkmap, text_threshold, link_threshold, low_text, poly=False, decoder="craft"
+    textmap,
+    linkmap,
+    text_threshold,
+    link_threshold,
+    low_text,
+    poly=False,
+    decoder="craft",
+    relative_link=0.0,
 ):
     """Boxes, scores and, if asked for, polygons of the words of one pair of maps.
 
@@ -80,6 +87,8 @@ def detect_words(
         low_text: 0..1, above it a pixel belongs to a character.
         poly: also follow curved words with polygons.
         decoder: one of DECODERS.
+        relative_link: 0..1, links must also be above this share of the strong affinities of what
+            they join; "craft" knows no such thing.
 
     Returns:
         Detections.
@@ -92,6 +101,7 @@ def detect_words(
     text_threshold = _checked_threshold("text_threshold", text_threshold)
     link_threshold = _checked_threshold("link_threshold", link_threshold)
     low_text = _checked_threshold("low_text", low_text)
+    relative_link = _checked_threshold("relative_link", relative_link)
     if decoder not in DECODERS:
         raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}")
 
@@ -102,6 +112,7 @@ def detect_words(
         linkmap,
         *(unit * value for value in (text_threshold, link_threshold, low_text)),
         touching=None if is_craft else unit * TOUCHING_TEXT,
+        relative_link=0.0 if is_craft else relative_link,
     )
     if is_craft:
         boxes = _craft_boxes(words)

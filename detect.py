@@ -88,6 +88,8 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     text = "times; large words are taken from a view so much smaller; 0: one view only"
     add("--second_scale", type=unit_interval, help=text + tuned)
     add("--box_margin", type=unit_interval, help="of a word's height, moves its sides out" + tuned)
+    text = "0..1, of a word's own strong affinities, which its links must exceed; 0: no matter"
+    add("--relative_link", type=unit_interval, help=text + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)
     for name, text in (
         ("text_threshold", "0..1, a word's highest character value must reach it"),
@@ -169,6 +171,7 @@ def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
         max_enlargement=args.max_enlargement,
         second_scale=args.second_scale,
         box_margin=args.box_margin,
+        relative_link=args.relative_link,
         decoder=args.decoder,
         text_threshold=args.text_threshold,
         link_threshold=args.link_threshold,

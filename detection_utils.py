@@ -28,11 +28,12 @@ class DetectionSettings:
     max_enlargement: float = C.MAX_ENLARGEMENT
     second_scale: float = C.SECOND_SCALE
     box_margin: float = C.BOX_MARGIN
+    relative_link: float = C.RELATIVE_LINK
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be."""
-        shares = "text_threshold", "link_threshold", "low_text", "second_scale", "box_margin"
-        for name in shares:
+        shares = "text_threshold", "link_threshold", "low_text", "second_scale"
+        for name in (*shares, "box_margin", "relative_link"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
         if self.decoder not in DECODERS:
@@ -86,7 +87,7 @@ def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = Fals
         raise DataError(f"maps must be (2, H, W), character and affinity, not {maps.shape}")
     thresholds = settings.text_threshold, settings.link_threshold, settings.low_text
     try:
-        found = detect_words(*maps, *thresholds, poly, settings.decoder)
+        found = detect_words(*maps, *thresholds, poly, settings.decoder, settings.relative_link)
     except ValueError as error:
         raise DataError(str(error)) from None
 

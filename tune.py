@@ -95,6 +95,13 @@ def parse_arguments() -> argparse.Namespace:
         help="share of a word's height that is added on every side; the best of several is chosen, "
         "for people's boxes, which are looser than generated ones; default: the model's own",
     )
+    add(
+        "--relative_link",
+        type=unit_interval,
+        nargs="+",
+        help="share of a word's own strong affinities that its links must exceed, which parts "
+        "words that merge; the best of several is chosen; default: the model's own",
+    )
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--seed", type=integer(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
@@ -110,8 +117,7 @@ def main() -> None:
 
     default = default_settings(args)
     choices = {
-        name: sorted(set(getattr(args, name) or [getattr(default, name)]))
-        for name in ("decoder", "long_side", "box_margin")
+        name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in tuning.CHOSEN
     }
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
@@ -203,6 +209,7 @@ def default_settings(args: argparse.Namespace):
         decoder=args.decoder[0] if args.decoder else settings.decoder,
         long_side=args.long_side[0] if args.long_side else settings.long_side,
         box_margin=args.box_margin[0] if args.box_margin else settings.box_margin,
+        relative_link=args.relative_link[0] if args.relative_link else settings.relative_link,
         max_enlargement=settings.max_enlargement,
         second_scale=second,
     )

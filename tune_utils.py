@@ -29,7 +29,8 @@ from worker_utils import start_worker, stop_workers
 LOW_TEXT = (0.05, 0.7)  # the range searched
 LINK = (0.05, 0.95)  # of link_threshold
 HIGHEST, STEP = 0.95, 0.02  # of text_threshold, which starts at low_text
-CHOSEN = ("decoder", "long_side", "box_margin")  # searched on request, from a list of values
+# Searched on request, each from a list of values.
+CHOSEN = ("decoder", "long_side", "box_margin", "relative_link")
 SEARCHED = ("low_text", "link_threshold", *CHOSEN)
 DIGITS = 3  # of a threshold; the maps have 256 levels
 EARLY_SHARE = 4  # a trial is judged after the first 1 / EARLY_SHARE of the images,
@@ -115,7 +116,7 @@ def _match_sweep(
 ) -> np.ndarray:
     """ImageMatch's fields for each text_threshold, (T, 4).
 
-    The labels depend on low_text and link_threshold alone, and a word's score is its highest
+    The labels do not depend on text_threshold, and a word's score is its highest
     character value: a higher text_threshold leaves out the words below it and changes no other.
     """
     found = decode_maps(maps, replace(settings, text_threshold=settings.low_text))

@@ -365,6 +365,7 @@ MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CR
 SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and large words are
 # taken from there. 0: it sees it once
 LARGE_WORD = 72  # px, height in the network's input from which a word is large
+RELATIVE_LINK = 0.0  # 0..1, share of a word's own strong affinities that its links must exceed too
 BOX_MARGIN = 0.0  # share of a word's height by which its box is moved out on every side: people
 # draw boxes looser than the ink, which generated labels enclose (see static/model/README.md)
 MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded

@@ -81,6 +81,8 @@ def test_a_page(convert, iou):
         for decoder in DECODERS
     }
     assert scores["proportional"]["f1"] == 1
+    relative = detect_words(*convert(draw(words)), 0.6, 0.4, 0.4, False, "proportional", 0.6)
+    assert summarise([match_image(relative.boxes + 0.5, truth)])["f1"] == 1
     assert scores["proportional"]["iou"] > iou > scores["craft"]["iou"]
 
 
@@ -99,6 +101,27 @@ def test_lines_that_touch_come_apart():
 def test_linked_characters_stay_together_without_text_between_them():
     quads = np.concatenate([word_quads(40 + 26 * i, 60, 1, 14, 24) for i in range(5)])
     assert len(decode([quads], 0.4)) == 1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_links_weak_for_their_words_are_cut_and_faint_words_stay_whole(kind):
+    """Affinity across a space exceeds what joins the letters of a faint word: no threshold fits."""
+    first, second = word_quads(40, 40, 5, 14, 24), word_quads(118, 40, 5, 14, 24)
+    maps = draw([first, second])
+    space = draw([np.stack([first[-1], second[0]])])[1]
+    maps[1] = np.maximum(maps[1], space // 2)
+    faint = word_quads(40, 120, 6, 14, 24)
+    maps = np.maximum(maps, (draw([faint]) * 0.45).astype(np.uint8))
+    maps = maps if kind is np.uint8 else maps.astype(kind) / 255
+    truth = [outline(quads) for quads in (first, second, faint)]
+
+    def f1(link_threshold, **settings):
+        found = detect_words(*maps, 0.4, link_threshold, 0.3, decoder="proportional", **settings)
+        return summarise([match_image(found.boxes + 0.5, truth)])["f1"]
+
+    assert f1(0.3) < 1 and f1(0.6) < 1
+    assert f1(0.3, relative_link=0.6) == 1
+    assert len(detect_words(*maps, 0.4, 0.3, 0.3, relative_link=0.6).boxes) == 2  # CRAFT's decoder
 
 
 def test_words_at_the_border_end_there():
@@ -186,6 +209,7 @@ def test_bytes_and_floats_decode_alike(decoder, low_text):
         (np.full((2, 5, 5), np.inf, np.float16), {}),
         (np.zeros((2, 5, 5), np.uint8), {"low_text": 1.5}),
         (np.zeros((2, 5, 5), np.uint8), {"text_threshold": -0.1}),
+        (np.zeros((2, 5, 5), np.uint8), {"relative_link": 1.1}),
         (np.zeros((2, 5, 5), np.uint8), {"link_threshold": float("nan")}),
     ],
 )
@@ -202,7 +226,8 @@ def test_what_cannot_be_decoded_is_one_line(decoder, maps, settings):
 def test_maps_of_one_value(decoder, shape, value, link):
     maps = np.stack([np.full(shape, value, np.uint8), np.full(shape, link, np.uint8)])
     for thresholds in ((0.7, 0.4, 0.4), (0, 0, 0), (1, 1, 1), (0.1, 0.4, 0.6)):
-        found = decode_maps(maps, DetectionSettings(*thresholds, decoder), poly=True)
+        settings = DetectionSettings(*thresholds, decoder, relative_link=thresholds[0])
+        found = decode_maps(maps, settings, poly=True)
         assert len(found.boxes) == len(found.scores) == len(found.polys) <= 1
         assert np.isfinite(found.boxes).all()
     if value == 0:

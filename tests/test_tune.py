@@ -125,12 +125,13 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
     result = run_well(
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
-        *("--objective", "f1", "--box_margin", 0.05, 0.1),
+        *("--objective", "f1", "--box_margin", 0.05, 0.1, "--relative_link", 0.6),
     )
     assert "searching on 8 images, 8 held back" in result.stdout
     assert len(list((model_dir / "tune").glob("maps-*"))) == 2
     (record,) = (json.loads(path.read_text()) for path in model_dir.glob("detection.json"))
     assert record["settings"]["box_margin"] in (0.05, 0.1)
+    assert record["settings"]["relative_link"] == 0.6
 
 
 def only(*names):
@@ -367,6 +368,7 @@ def test_impossible_settings_are_refused(model_dir):
         {"long_side": 0},
         {"max_enlargement": 0},
         {"box_margin": -0.1},
+        {"relative_link": 2},
         {"low_text": "x"},
     ):
         (model_dir / "detection.json").write_text(json.dumps({"settings": settings}))
