@@ -41,15 +41,22 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return convert
 
 
-def unit_interval(text: str) -> float:
-    """argparse type: a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, not {text}")
-    return value
+def number(low: float, high: float) -> Callable[[str], float]:
+    """argparse type: a number from low to high."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must lie between {low} and {high}, not {text}")
+        return value
+
+    return convert
+
+
+unit_interval = number(0, 1)
 
 
 def existing_folder(text: str) -> Path:

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, integer, progress_bar, run_main, unit_interval
+from cli_utils import ArgumentParser, integer, number, progress_bar, run_main, unit_interval
 from craft_utils import DECODERS
 from runtimes import DEVICES, RUNTIMES
 from static import constants as C
@@ -84,10 +84,12 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--long_side", type=integer(C.STRIDE, 8192), help="px, longer side the network sees" + tuned
     )
-    add("--max_enlargement", type=_factor, help="times, of small images towards it" + tuned)
+    text = "times, of small images towards it"
+    add("--max_enlargement", type=number(1, C.MOST_ENLARGEMENT), help=text + tuned)
     text = "times; large words are taken from a view so much smaller; 0: one view only"
     add("--second_scale", type=unit_interval, help=text + tuned)
-    add("--box_margin", type=unit_interval, help="of a word's height, moves its sides out" + tuned)
+    text = "px of what the network sees, by which the sides of a box are moved out"
+    add("--box_margin", type=number(0, C.MOST_MARGIN), help=text + tuned)
     text = "0..1, of a word's own strong affinities, which its links must exceed; 0: no matter"
     add("--relative_link", type=unit_interval, help=text + tuned)
     add("--decoder", choices=DECODERS, help="how boxes grow, see craft_utils.py" + tuned)
@@ -97,17 +99,6 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
         ("low_text", "0..1, character values above it belong to a word"),
     ):
         add(f"--{name}", type=unit_interval, help=text + tuned)
-
-
-def _factor(text: str) -> float:
-    """argparse type: how far an image may be enlarged."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 1 <= value <= 16:
-        raise argparse.ArgumentTypeError(f"must lie between 1 and 16, not {text}")
-    return value
 
 
 def main() -> None:

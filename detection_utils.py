@@ -17,8 +17,8 @@ SETTINGS_FILE = "detection.json"
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """What turns maps into words, see static/constants.py. long_side is px, the others but
-    max_enlargement (1..16) and decoder are 0..1."""
+    """What turns maps into words, see static/constants.py. long_side and box_margin are px,
+    the others but max_enlargement (a factor) and decoder are 0..1."""
 
     text_threshold: float = C.TEXT_THRESHOLD
     link_threshold: float = C.LINK_THRESHOLD
@@ -32,16 +32,20 @@ class DetectionSettings:
 
     def __post_init__(self):
         """Raises ValueError for a value that cannot be."""
-        shares = "text_threshold", "link_threshold", "low_text", "second_scale"
-        for name in (*shares, "box_margin", "relative_link"):
+        shares = "text_threshold", "link_threshold", "low_text", "second_scale", "relative_link"
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
         if self.decoder not in DECODERS:
             raise ValueError(f"no decoder {self.decoder!r}, only {' and '.join(DECODERS)}")
         if self.long_side < 1:
             raise ValueError(f"long_side must be at least 1 px, not {self.long_side}")
-        if not 1 <= self.max_enlargement <= 16:
-            raise ValueError(f"max_enlargement must lie in 1..16, not {self.max_enlargement}")
+        for name, low, high in (
+            ("max_enlargement", 1, C.MOST_ENLARGEMENT),
+            ("box_margin", 0, C.MOST_MARGIN),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must lie in {low}..{high}, not {getattr(self, name)}")
 
 
 def choose_model(folder: Path | None) -> Path:
@@ -130,7 +134,7 @@ def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
     Params:
         outlines: (N, 2K, 2) float32, K >= 2 points along one long or short side of each word, K
             back along the other: boxes and the decoders' polygons.
-        margin: share of each word's height, the shorter of its two extents.
+        margin: by how much, in the outlines' unit.
 
     Returns:
         The new outlines, (N, 2K, 2) float32.
@@ -138,12 +142,10 @@ def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
     half = outlines.shape[1] // 2
     upper, lower = outlines[:, :half], outlines[:, : half - 1 : -1]
     across, steps = upper - lower, np.diff((upper + lower) / 2, axis=1)
-    extents = np.linalg.norm(across, axis=2).mean(1), np.linalg.norm(steps, axis=2).sum(1)
-    distance = margin * np.minimum(*extents)[:, None, None]
     outwards = np.zeros_like(upper)  # of the ends
     outwards[:, 0], outwards[:, -1] = -_directions(steps[:, 0]), _directions(steps[:, -1])
-    upper = upper + distance * (outwards + _directions(across))
-    lower = lower + distance * (outwards - _directions(across))
+    upper = upper + margin * (outwards + _directions(across))
+    lower = lower + margin * (outwards - _directions(across))
     return np.concatenate([upper, lower[:, ::-1]], axis=1).astype(np.float32)
 
 

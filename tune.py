@@ -21,6 +21,7 @@ from cli_utils import (
     existing_folder,
     integer,
     name_left_out,
+    number,
     run_main,
     unit_interval,
 )
@@ -90,10 +91,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     add(
         "--box_margin",
-        type=unit_interval,
+        type=number(0, C.MOST_MARGIN),
         nargs="+",
-        help="share of a word's height that is added on every side; the best of several is chosen, "
-        "for people's boxes, which are looser than generated ones; default: the model's own",
+        help="px of what the network sees that are added on every side; the best of several is "
+        "chosen, for boxes that people drew, looser than generated ones; default: the model's own",
     )
     add(
         "--relative_link",

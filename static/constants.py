@@ -361,13 +361,15 @@ DECODER = (
 )
 STRIDE = 32  # px, the sides of the network's input are multiples of it
 LONG_SIDE = 1280  # px, an image's longer side as the network sees it: shrunk or enlarged to it
+MOST_ENLARGEMENT = 16  # times, the largest MAX_ENLARGEMENT
 MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
 SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and large words are
 # taken from there. 0: it sees it once
 LARGE_WORD = 72  # px, height in the network's input from which a word is large
 RELATIVE_LINK = 0.0  # 0..1, share of a word's own strong affinities that its links must exceed too
-BOX_MARGIN = 0.0  # share of a word's height by which its box is moved out on every side: people
-# draw boxes looser than the ink, which generated labels enclose (see static/model/README.md)
+BOX_MARGIN = 0.0  # px of the network's input by which the sides of a word's box are moved out:
+# people draw boxes looser than the ink, which generated labels enclose (static/model/README.md)
+MOST_MARGIN = 50  # px, the largest BOX_MARGIN
 MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded
 TILE_OVERLAP = 256  # px, about the largest text that the seam of two tiles cannot harm
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake

@@ -119,38 +119,40 @@ def test_a_large_word_in_pieces_becomes_one():
 
 @pytest.mark.parametrize("angle", [0, 25, 90])
 def test_a_margin_moves_every_side_out(angle):
-    """As shapely's buffer with mitred corners does, by a share of the shorter side."""
+    """As shapely's buffer with mitred corners does."""
     turn = np.deg2rad(angle)
     turn = np.float32([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     box = np.float32([(0, 0), (60, 0), (60, 20), (0, 20)]) @ turn + 80
     upright = np.float32([(5, 5), (15, 5), (15, 95), (5, 95)])
-    grown = add_margin(np.stack([box, upright]), 0.1)
-    for before, after, distance in ((box, grown[0], 2), (upright, grown[1], 1)):
-        expected = shapely.Polygon(before).buffer(distance, join_style="mitre")
+    grown = add_margin(np.stack([box, upright]), 2)
+    for before, after in zip((box, upright), grown, strict=True):
+        expected = shapely.Polygon(before).buffer(2, join_style="mitre")
         assert shapely.Polygon(after).symmetric_difference(expected).area < 0.01
-        np.testing.assert_allclose(np.linalg.norm(after - before, axis=1), distance * 2**0.5, 1e-4)
+        np.testing.assert_allclose(np.linalg.norm(after - before, axis=1), 2 * 2**0.5, 1e-4)
     # A ring's quarter grows by the same on all sides, its ends included.
     angles = np.linspace(0, np.pi / 2, 40)
     circle = np.stack([-np.cos(angles), -np.sin(angles)], axis=1)
     ring = np.concatenate([circle * 100, (circle * 80)[::-1]]).astype(np.float32)
-    (wider,) = add_margin(ring[None], 0.1)
+    (wider,) = add_margin(ring[None], 2)
     expected = shapely.Polygon(ring).buffer(2, join_style="mitre", mitre_limit=3)
     assert shapely.Polygon(wider).symmetric_difference(expected).area < 0.02 * expected.area
     np.testing.assert_array_equal(add_margin(ring[None], 0)[0], ring)
-    assert add_margin(np.zeros((0, 4, 2), np.float32), 0.1).shape == (0, 4, 2)
-    assert np.isfinite(add_margin(np.zeros((1, 4, 2), np.float32), 0.1)).all()
+    assert add_margin(np.zeros((0, 4, 2), np.float32), 2).shape == (0, 4, 2)
+    assert np.isfinite(add_margin(np.zeros((1, 4, 2), np.float32), 2)).all()
 
 
 def test_a_margin_is_added_to_what_is_found():
     image = picture(640, 480, (100, 100, 200, 140))
     detector = BrightnessDetector()
     (tight,) = detector(image).words
-    detector.settings = replace(detector.settings, box_margin=0.1)
+    detector.settings = replace(detector.settings, box_margin=3)
     (loose,) = detector(image).words
-    height = np.ptp(tight.quad[:, 1])
-    (grown,) = add_margin(tight.quad[None], 0.1)
+    assert detector.scale(640, 480) == 1
+    (grown,) = add_margin(tight.quad[None], 3)
     np.testing.assert_allclose(loose.quad, grown, atol=1e-3)
-    np.testing.assert_allclose(np.ptp(loose.quad[:, 1]), 1.2 * height, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.ptp(loose.quad, axis=0), np.ptp(tight.quad, axis=0) + 6, rtol=1e-4
+    )
 
 
 def test_boxes_stay_within_the_image():

@@ -125,12 +125,12 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
     result = run_well(
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
-        *("--objective", "f1", "--box_margin", 0.05, 0.1, "--relative_link", 0.6),
+        *("--objective", "f1", "--box_margin", 0.5, 1, "--relative_link", 0.6),
     )
     assert "searching on 8 images, 8 held back" in result.stdout
     assert len(list((model_dir / "tune").glob("maps-*"))) == 2
     (record,) = (json.loads(path.read_text()) for path in model_dir.glob("detection.json"))
-    assert record["settings"]["box_margin"] in (0.05, 0.1)
+    assert record["settings"]["box_margin"] in (0.5, 1)
     assert record["settings"]["relative_link"] == 0.6
 
 
@@ -202,12 +202,12 @@ def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, tripl
     truth, samples = scorer.truth[SIZE], read_samples(triplets)[0]
     for number, row in enumerate(scorer.rows):
         words = [word for word in samples[row].words if len(word.polygon) == 4]
-        looser = [replace(w, polygon=add_margin(w.polygon[None], 0.25)[0]) for w in words]
+        looser = [replace(w, polygon=add_margin(w.polygon[None], 4)[0]) for w in words]
         truth[number] = truth_of(looser)
-    choices = {"box_margin": [0.0, 0.25]}
+    choices = {"box_margin": [0.0, 4.0]}
     tune_utils.search(study, scorer, HERE, n_trials=60, n_jobs=1, choices=choices)
     best = tune_utils.choose(tune_utils.points_of(study, HERE), "iou").settings
-    assert best.box_margin == 0.25
+    assert best.box_margin == 4
     tight = replace(best, box_margin=0.0)
     assert scorer(best)["iou"] > scorer(tight)["iou"] + 0.1
 
