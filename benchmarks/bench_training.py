@@ -22,6 +22,7 @@ import torch  # noqa: E402
 from cache_utils import open_source  # noqa: E402
 from dataset_utils import read_samples  # noqa: E402
 from loss_utils import HeatmapLoss  # noqa: E402
+from memory_utils import keep_memory  # noqa: E402
 from model_utils import Normalise, has_fast_bf16, new_model  # noqa: E402
 from presets import make_preset  # noqa: E402
 from train_data import MixSampler, TrainDataset, collate  # noqa: E402
@@ -35,7 +36,11 @@ def main() -> None:
     parser.add_argument("--input_dir", type=Path, help="triplet folder; it is cached")
     parser.add_argument("--num_workers", type=int, default=2, help="loader processes")
     parser.add_argument("--all", action="store_true", help="also channels last and compiled")
+    text = "hand freed memory back to the system, as the C library does unless train.py asks it not to"
+    parser.add_argument("--hand_back", action="store_true", help=text)
     args = parser.parse_args()
+    if not args.hand_back:
+        keep_memory(all_of_it=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{platform.machine()}, {device}, {torch.get_num_threads()} threads, {torch.__version__}")
     if args.input_dir:
