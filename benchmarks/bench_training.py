@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--input_dir", type=Path, help="triplet folder; it is cached")
     parser.add_argument("--num_workers", type=int, default=2, help="loader processes")
     parser.add_argument("--all", action="store_true", help="also channels last and compiled")
-    text = "hand freed memory back to the system, as the C library does unless train.py asks it not to"
+    text = "hand freed memory back to the system, as without train.py's keep_memory"
     parser.add_argument("--hand_back", action="store_true", help=text)
     args = parser.parse_args()
     if not args.hand_back:
