@@ -123,10 +123,11 @@ def print_curved(convert) -> None:
 def print_times() -> None:
     print("Milliseconds of CPU time, one thread")
     maps = (grid_of_words(1280, 300) * 255).astype(np.uint8)
-    for decoder in DECODERS:
-        settings = DetectionSettings(0.7, 0.4, 0.4, decoder)
+    variants = [(decoder, DetectionSettings(0.7, 0.4, 0.4, decoder)) for decoder in DECODERS]
+    variants.append(("with relative_link", DetectionSettings(0.7, 0.4, 0.4, relative_link=0.6)))
+    for name, settings in variants:
         spent = median_ms(lambda settings=settings: decode_maps(maps, settings))
-        print(f"  decode_maps, 1280x1280 px, 300 words, {decoder}: {spent:.1f}")
+        print(f"  decode_maps, 1280x1280 px, 300 words, {name}: {spent:.1f}")
     text, link = grid_of_words(1120, 500)
     ours = median_ms(lambda: getDetBoxes(text, link, 0.7, 0.4, 0.4))
     plain = median_ms(lambda: reference_boxes(text, link, 0.7, 0.4, 0.4), rounds=1)
