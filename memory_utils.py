@@ -10,7 +10,7 @@ def keep_memory(all_of_it: bool = False) -> None:
     """Let glibc keep the memory of arrays that were freed for those that come next.
 
     It would give it back to the system, and ask for it again page by page: a tenth of the
-    generator's time, a third of a training step's on the CPU.
+    generator's time, a fifth to a quarter of a training step's on the CPU.
 
     all_of_it: arrays of any size, for networks; else those of less than 32 MB, of which half a
     gigabyte at most.
