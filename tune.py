@@ -200,19 +200,16 @@ def default_settings(args: argparse.Namespace):
     """Where the search starts: default thresholds; the model's sizes unless others are given."""
     from dataset_utils import DataError
     from detection_utils import DetectionSettings, load_settings
+    from tune_utils import CHOSEN
 
     try:
         settings = load_settings(args.model_dir)
     except DataError:  # a damaged detection.json is about to be replaced
         settings = DetectionSettings()
     second = settings.second_scale if args.second_scale is None else args.second_scale
+    chosen = {name: (getattr(args, name) or [getattr(settings, name)])[0] for name in CHOSEN}
     return DetectionSettings(
-        decoder=args.decoder[0] if args.decoder else settings.decoder,
-        long_side=args.long_side[0] if args.long_side else settings.long_side,
-        box_margin=args.box_margin[0] if args.box_margin else settings.box_margin,
-        relative_link=args.relative_link[0] if args.relative_link else settings.relative_link,
-        max_enlargement=settings.max_enlargement,
-        second_scale=second,
+        **chosen, max_enlargement=settings.max_enlargement, second_scale=second
     )
 
 
