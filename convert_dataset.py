@@ -11,6 +11,7 @@ where the last one stopped.
 import argparse
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from folder_utils import (
     finish_chunk,
     iterate_samples,
     read_left_out,
+    read_records,
     report_left_out,
     start_folder,
 )
@@ -111,6 +113,8 @@ def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> 
     def waiting() -> Iterator[tuple]:
         for start, entries in itertools.chain([first], chunks):
             path = chunk_path(args.save_folder, start // args.chunk_size)
+            if path.exists() and not holds(path, entries):
+                discard(path)
             if path.exists():
                 bar.update(sum(isinstance(entry, Item) for entry in entries))
             else:
@@ -119,6 +123,27 @@ def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> 
     with progress_bar(unit="image") as bar:
         for images in run_calls(convert_chunk, waiting(), args.num_workers):
             bar.update(images)
+
+
+def holds(path: Path, entries: list[Item | str]) -> bool:
+    """Whether a finished chunk was made of these images, or of a source that had others.
+
+    path: the chunk's annotation file. Raises DataError when it is damaged.
+    """
+    there = [Path(record["source"]).name for record in read_records(path)]
+    names = [entry.image_path.name for entry in entries if isinstance(entry, Item)]
+    missing = Counter(names) - Counter(there)
+    left_out = "\n".join(read_left_out(path.parent.parent, path.stem)) if missing else ""
+    order = iter(names)
+    return all(name in left_out for name in missing) and all(name in order for name in there)
+
+
+def discard(path: Path) -> None:
+    """Delete a finished chunk: its annotation file first, which says that the others are there."""
+    samples = [Sample.from_json(path.parent.parent, record) for record in read_records(path)]
+    path.unlink()
+    for file in (f for s in samples for f in (s.image_path, *s.heatmap_paths)):
+        file.unlink(missing_ok=True)
 
 
 def convert_chunk(path: Path, start: int, entries: list[Item | str], characters: bool) -> int:

@@ -87,18 +87,23 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
         problems += item.problems
         try:
             samples.append(sample_of(item, folder))
-        except OSError:
-            problems.append(f"{item.image_path}: not a readable image")
+        except DataError as error:
+            problems.append(str(error))
     if not samples:
         raise DataError(f"{folder}: no annotated image in it can be read; {problems[:1]}")
     return samples, problems
 
 
 def sample_of(item: Item, folder: Path) -> Sample:
-    """A sample whose image stays where it is. Raises OSError when that is no image."""
+    """A sample whose image stays where it is. Raises DataError when that is no image."""
     from PIL import Image
 
-    with Image.open(item.image_path) as image:
-        width, height = image.size
+    try:
+        with Image.open(item.image_path) as image:
+            width, height = image.size
+    except OSError:
+        raise DataError(f"{item.image_path}: not a readable image") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{item.image_path}: is too large ({error})") from None
     file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
     return Sample(folder, file, width, height, item.words, {}, item.image_path)

@@ -87,13 +87,18 @@ class Word:
         if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
             raise DataError(f"the polygon of {record.get('text')!r} is not one")
         return cls(
-            text=record.get("text", ""),
-            characters=[cell["text"] for cell in cells],
+            text=_string(record.get("text")),
+            characters=[_string(cell["text"]) for cell in cells],
             quads=quads,
             polygon=polygon,
             ignore=bool(record.get("ignore", False)),
             confidence=float(record.get("confidence", 1.0)),
         )
+
+
+def _string(text: object) -> str:
+    """A text as other tools may write it: null, or a number."""
+    return "" if text is None else str(text)
 
 
 @functools.lru_cache
@@ -308,8 +313,8 @@ def check_triplet(sample: Sample) -> str | None:
             with Image.open(path) as image:
                 width, height = image.size
                 turned = image.getexif().get(ORIENTATION, 1) > 4
-        except OSError:
-            return f"{path}: missing or not a readable image"
+        except (OSError, Image.DecompressionBombError):
+            return f"{path}: missing, not a readable image, or far too large"
         _check_size(path, *((height, width) if turned else (width, height)), sample)
     return None
 
@@ -337,8 +342,9 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
         )
     samples, problems = [], []
     for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-            if not line:  # the file's end; a chunk whose images were all damaged has nothing else
+        # Line by line as bytes, so that one in another encoding does not take the others with it.
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+            if not line.strip():  # the file's end; a chunk of damaged images has nothing else
                 continue
             try:
                 samples.append(Sample.from_json(folder, json.loads(line)))

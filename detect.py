@@ -11,8 +11,8 @@ leaves in --output_dir
     NAME.jpg             the image with the words outlined green, with --characters these blue
     NAME_heatmaps.jpg    with --heatmaps: character map warm, affinity map blue
 
-NAME is the image's name without its suffix; an image from elsewhere whose name is taken gets
-NAME_2, NAME_3, and so on. The .json is written last:
+NAME is the image's name without its suffix; where files of that name are there already, other than
+this image's own results, it is NAME_2, NAME_3, and so on. The .json is written last:
 
     file        absolute path of the image, "-" for standard input
     size        [width, height], px of the image turned upright by its EXIF tag
@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # importing it takes a while, which --help does not have
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm"}
 STDIN = Path("-")
+ENDINGS = (".json", ".txt", ".jpg", "_heatmaps.jpg")  # of an image's results
 HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
@@ -113,7 +114,7 @@ def main() -> None:
     detector = open_detector(args, characters=args.characters, batch_size=args.batch_size)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     names, results = {}, {}
-    bar = progress_bar(paths, unit="image", disable=len(paths) == 1)
+    bar = progress_bar(paths, unit="image", disable=len(paths) == 1 and not args.tiles)
     for chunk in read_chunks(bar, args.batch_size, skipped):
         try:
             found = detector.detect([image for _, image in chunk])
@@ -257,7 +258,8 @@ def _standard_input() -> io.BytesIO:
 
 
 def free_name(output_dir: Path, path: Path, taken: set[str]) -> str:
-    """A name for an image's results that no other image of this or an earlier run has."""
+    """A name for an image's results under which there is nothing yet, in the folder or in `taken`,
+    but this image's results of an earlier run."""
     import json
 
     stem, file = ("stdin", "-") if path == STDIN else (path.stem, str(path.absolute()))
@@ -271,8 +273,9 @@ def free_name(output_dir: Path, path: Path, taken: set[str]) -> str:
             record = json.loads((output_dir / f"{name}.json").read_text(encoding="utf-8"))
             if record["file"] == file:
                 return name
-        except (OSError, ValueError, KeyError, TypeError):
-            return name  # nothing there, or nothing whole
+        except (OSError, ValueError, KeyError, TypeError):  # none, or not one of ours
+            if not any((output_dir / f"{name}{ending}").exists() for ending in ENDINGS):
+                return name
 
 
 def write_result(

@@ -136,9 +136,9 @@ def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
     write_atomically(path, "".join(lines))
 
 
-def read_left_out(folder: Path) -> list[str]:
-    """The lines about everything that a folder lacks, in order."""
-    files = sorted((folder / LEFT_OUT).glob("*.txt"))
+def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
+    """The lines about everything that a folder lacks, or one of its chunks, in order."""
+    files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
     return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
 

@@ -22,7 +22,7 @@ HUB_TIMEOUT = 4.0  # s, after which the model hub counts as out of reach
 def load_model(name: str, from_scratch: bool = False) -> SegformerForSemanticSegmentation:
     """Load a SegFormer to be trained, with the two channels of LABELS.
 
-    name: a folder, a name on the hub, or its cached copy. Only the default model may be missing:
+    name: a folder, a name on the hub, or its cached copy. Only the default model need not be had:
     then the bundled one stands in, or random weights when there is none, with one line that says
     so. from_scratch: random weights whatever the name. Raises DataError for any other name that
     cannot be had.
@@ -41,20 +41,29 @@ def load_model(name: str, from_scratch: bool = False) -> SegformerForSemanticSeg
     source = _find(name)
     if source is None and name != C.PRETRAINED:
         raise DataError(f"{name}: neither a folder with a model, nor cached, nor on the hub")
-    if source is None:
-        start = C.MODEL if (C.MODEL / "config.json").exists() else None
-        print(
-            f"{name} is not cached and the model hub is out of reach: starting from "
-            + (f"the bundled {start}" if start else "random weights"),
-            file=sys.stderr,
-        )
-        if start is None:
-            return new_model()
-        source, options["local_files_only"] = str(start), True
+    problem = "is not cached and the model hub is out of reach"
+    if source is not None:
+        try:
+            return _load(source, options)
+        except DataError as error:
+            if name != C.PRETRAINED:
+                raise
+            problem = str(error).removeprefix(f"{name}: ")
+    start = C.MODEL if (C.MODEL / "config.json").exists() else None
+    print(
+        f"{name} {problem}: starting from "
+        + (f"the bundled {start}" if start else "random weights"),
+        file=sys.stderr,
+    )
+    return _load(start, {**options, "local_files_only": True}) if start else new_model()
+
+
+def _load(source: str | Path, options: dict) -> SegformerForSemanticSegmentation:
     try:
         model = SegformerForSemanticSegmentation.from_pretrained(source, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{name}: cannot be loaded as a SegFormer ({error})") from None
+    except Exception as error:  # damaged weights raise kinds of the library's own
+        reason = " ".join(str(error).split())
+        raise DataError(f"{source}: cannot be loaded as a SegFormer ({reason})") from None
     return use_fast_head(model)
 
 

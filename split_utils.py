@@ -19,15 +19,36 @@ def list_held_back(train: list[Sample], test: list[Sample]) -> dict[str, list[st
     return held_back
 
 
-def find_held_back(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
-    """Those of one folder's samples that the model was not trained on; None where it was trained
-    on other images, or where nothing tells. Raises DataError for a damaged record."""
+def still_held_back(model_dir: Path, held_back: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What a model that is trained on has still not seen: of a folder that its record knows, what
+    was held back both then and now; of a folder no longer trained on, what was then.
+
+    held_back: as list_held_back gives it, for the training to come. Raises DataError for a damaged
+    record.
+    """
+    before = _read_held_back(model_dir) or {}
+    both = {
+        folder: sorted(set(files) & set(before.get(folder, files)))
+        for folder, files in held_back.items()
+    }
+    return {**before, **both}
+
+
+def _read_held_back(model_dir: Path) -> dict[str, list[str]] | None:
+    """The record's list; None where there is no record. Raises DataError for a damaged one."""
     path = Path(model_dir) / RECORD
     if not path.exists():
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8")).get("held_back", {})
-        origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
+        return {folder: [str(file) for file in files] for folder, files in record.items()}
     except (ValueError, AttributeError, TypeError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it or train again") from None
+
+
+def find_held_back(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
+    """Those of one folder's samples that the model was not trained on; None where it was trained
+    on other images, or where nothing tells. Raises DataError for a damaged record."""
+    record = _read_held_back(model_dir) or {}
+    origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
     return [sample for sample in samples if sample.origin in origins] or None

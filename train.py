@@ -18,6 +18,7 @@ from dataset_utils import DataError
 from static import constants as C
 
 AUGMENTATIONS = ("none", "light", "default", "strong")  # presets.py, which takes seconds to import
+METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the tests
 
 
 def option(default, text: str, **more):
@@ -102,6 +103,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     train, test, problems, held_back = find_samples(data_args)
 
+    from split_utils import still_held_back
     from train_utils import is_finished, last_checkpoint
 
     output = Path(args.output_dir)
@@ -115,12 +117,16 @@ def main() -> None:
         show_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
         return
     checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
-    if (output / "model.safetensors").exists() and is_finished(args, checkpoint):
+    results = output / "eval_results.json"  # written last
+    if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
         print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
         return
-    if args.should_save:
-        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
     trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
+    if args.should_save:
+        results.unlink(missing_ok=True)
+        if checkpoint:
+            held_back = still_held_back(output, held_back)
+        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
 
     if checkpoint:
         print(f"going on from {checkpoint}; a new --output_dir starts anew")
@@ -182,7 +188,7 @@ def make_trainer(
     )
     trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
     if data_args.early_stopping_patience:
-        trainer.add_callback(StopEarly(data_args.early_stopping_patience, "eval_f1"))
+        trainer.add_callback(StopEarly(data_args.early_stopping_patience))
     return trainer
 
 
@@ -225,7 +231,7 @@ def save_settings(
 def report(output: Path, metrics: dict[str, float], count: int) -> None:
     """Say how good the model is and where to look."""
     print(f"{output}: model saved, tested on {count} images:")
-    for name in ("precision", "recall", "f1", "iou", "heatmap_error", "loss"):
+    for name in METRICS:
         print(f"  {name}: {metrics[f'eval_{name}']:.3f}")
     print(f"  look at {output / 'training_curves.png'} and {output / 'predictions.png'}")
 
@@ -247,10 +253,22 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
             f"--crop_size must be a multiple of 32 from 64 to --image_size ({size}), "
             f"not {data_args.crop_size}"
         )
-    for name in ("max_train_samples", "max_eval_samples", "early_stopping_patience"):
-        value = getattr(data_args, name)
-        if value is not None and value < 1:
-            raise DataError(f"--{name} must be at least 1, not {value}")
+    for group, name, least in (
+        (data_args, "max_train_samples", 1),
+        (data_args, "max_eval_samples", 1),
+        (data_args, "early_stopping_patience", 1),
+        (data_args, "show_samples", 0),
+        (args, "seed", 0),
+        (args, "learning_rate", 0),
+    ):
+        value = getattr(group, name)
+        if value is not None and value < least:
+            raise DataError(f"--{name} must be at least {least}, not {value}")
+    if args.metric_for_best_model.removeprefix("eval_") not in METRICS:
+        raise DataError(
+            f"--metric_for_best_model: there is no {args.metric_for_best_model}, "
+            f"only {', '.join(METRICS)}"
+        )
     if not 0 <= data_args.max_damaged <= 1:
         raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
     if data_args.augmentation not in AUGMENTATIONS:

@@ -52,6 +52,8 @@ class DetectorTrainingArguments(TrainingArguments):
         if self.bf16 is None:
             device = torch.device("cpu") if self.use_cpu else accelerator
             self.bf16 = not self.fp16 and has_fast_bf16(device)
+        if self.greater_is_better is None and "error" in (self.metric_for_best_model or ""):
+            self.greater_is_better = False  # the library knows it of losses alone
         super().__post_init__()
         if self.n_gpu > 1:  # DataParallel copies modules, but not their fast head; see torchrun
             self._n_gpu = 1

@@ -19,21 +19,26 @@ class SetEpoch(TrainerCallback):
         self.sampler.epoch = int(state.epoch or 0)
 
 
+def tests_since_best(log_history: list[dict], metric: str = "eval_f1") -> int:
+    """How many tests there were after the first one with the highest value."""
+    scores = [entry[metric] for entry in log_history if metric in entry]
+    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+
 class StopEarly(TrainerCallback):
-    """Stops when the metric has not risen for `patience` tests.
+    """Stops when the F1 has not risen for `patience` tests.
 
     It looks at the history, which the checkpoints keep; the library's EarlyStoppingCallback counts
     anew after a run was resumed.
     """
 
-    def __init__(self, patience: int, metric: str):
-        self.patience, self.metric = patience, metric
+    def __init__(self, patience: int):
+        self.patience = patience
 
     def on_evaluate(self, args, state, control, **_):
-        scores = [entry[self.metric] for entry in state.log_history if self.metric in entry]
-        since = len(scores) - 1 - scores.index(max(scores))
+        since = tests_since_best(state.log_history)
         if since >= self.patience and not control.should_training_stop:
-            print(f"stopping early: {self.metric} has not risen for {since} tests")
+            print(f"stopping early: the F1 has not risen for {since} tests")
             control.should_training_stop = True
 
 

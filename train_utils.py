@@ -14,6 +14,7 @@ from detection_utils import DetectionSettings, match_maps
 from detection_utils import compute_metrics as compute_metrics  # at hand for users of this module
 from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
+from train_callbacks import tests_since_best
 from train_data import MixSampler, collate
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
@@ -130,12 +131,15 @@ def last_checkpoint(folder: str | Path) -> str | None:
     return None
 
 
-def is_finished(args, checkpoint: str | Path | None) -> bool:
-    """Whether a checkpoint has come to the end that the TrainingArguments set."""
+def is_finished(args, checkpoint: str | Path | None, patience: int | None) -> bool:
+    """Whether a checkpoint has come to the end that the TrainingArguments set, or to the tests
+    without a better F1 that stop it early (patience; None: nothing stops it)."""
     if checkpoint is None:
         return False
     path = Path(checkpoint) / "trainer_state.json"
     state = json.loads(path.read_text(encoding="utf-8"))
+    if patience and tests_since_best(state["log_history"]) >= patience:
+        return True
     if args.max_steps > 0:
         return state["global_step"] >= args.max_steps
     return state["epoch"] >= args.num_train_epochs

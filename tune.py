@@ -22,6 +22,7 @@ from cli_utils import (
     integer,
     name_left_out,
     number,
+    progress_bar,
     run_main,
     unit_interval,
 )
@@ -124,7 +125,7 @@ def main() -> None:
     work.mkdir(exist_ok=True)
     study, name, key = open_study(args, work, samples, default, choices)
     maps, rows = predict_maps(args, work, samples, choices["long_side"], default)
-    searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows))
+    searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows, samples))
     print(
         f"study {name}: {len(tuning.finished_trials(study))} of {args.n_trials} trials are there; "
         f"searching on {len(searched.rows)} images, {len(held_back.rows)} held back"
@@ -138,9 +139,12 @@ def main() -> None:
     points = [tuning.Point(default, searched(default)), *tuning.points_of(study, default)]
     chosen = tuning.choose(points, args.objective)
     tuned = chosen.settings
+    pairs = [(searched, tuned), (held_back, default), (held_back, tuned)]
+    bar = progress_bar(pairs, unit="scoring", desc="judging the choice")
+    found, before, after = (scorer(settings) for scorer, settings in bar)
     scores = {
-        "searched": score_both(searched, points[0].scores, searched(tuned)),
-        "held_back": score_both(held_back, held_back(default), held_back(tuned)),
+        "searched": score_both(searched, points[0].scores, found),
+        "held_back": score_both(held_back, before, after),
     }
     gain = gain_of(scores["held_back"], args.objective)
     path = save_settings(
@@ -247,12 +251,18 @@ def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: lis
     return maps, rows
 
 
-def split_rows(rows: list[int]) -> tuple[list[int], list[int]]:
-    """Every second image to search on, the others held back; all for both when there are few."""
-    if len(rows) < MIN_HALVED:
-        print(f"only {len(rows)} test images: none are held back")
+def split_rows(rows: list[int], samples: list) -> tuple[list[int], list[int]]:
+    """Every second image to search on, the others held back; all for both when there are few.
+
+    Pieces of one image count as one: they show the same words.
+    """
+    origins = list(dict.fromkeys(samples[row].origin for row in rows))
+    if len(origins) < MIN_HALVED:
+        print(f"only {len(origins)} test images: none are held back")
         return rows, rows
-    return rows[0::2], rows[1::2]
+    chosen = set(origins[0::2])
+    searched = [row for row in rows if samples[row].origin in chosen]
+    return searched, [row for row in rows if samples[row].origin not in chosen]
 
 
 # --- Afterwards ------------------------------------------------------------------------------

@@ -66,6 +66,20 @@ def test_characters_become_heatmaps(coco, tmp_path):
     assert contents(folder) == whole
 
 
+def test_a_set_that_was_unpacked_further_is_converted_to_its_end(coco, tmp_path):
+    command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--chunk_size", 4)
+    command += ("--num_workers", 1, "--save_folder")
+    whole = json.loads((coco / "words.json").read_text())
+    for images in (5, IMAGES):
+        part = {**whole, "images": whole["images"][7 - images :]}  # the new ones come first
+        known = {image["id"] for image in part["images"]}
+        part["annotations"] = [a for a in whole["annotations"] if a["image_id"] in known]
+        (coco / "words.json").write_text(json.dumps(part))
+        run_well(*command, tmp_path / "grown")
+    run_well(*command, tmp_path / "once")
+    assert contents(tmp_path / "grown") == contents(tmp_path / "once")
+
+
 def test_words_without_characters(coco, random_model, tmp_path):
     data = json.loads((coco / "words.json").read_text())
     for record in data["annotations"]:
@@ -140,6 +154,23 @@ def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):
     command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--num_workers", 1)
     result = run_well(*command, "--save_folder", tmp_path / "out")
     assert f"{IMAGES - 1} images, {IMAGES - 1} words" in result.stdout
+
+
+def test_annotations_as_other_tools_write_them(tmp_path):
+    """A byte order mark, Windows line ends, texts that are no strings, one other encoding."""
+    box = [[1, 1], [9, 1], [9, 9], [1, 9]]
+
+    def line(text):
+        words = [{"text": text, "polygon": box}]
+        return json.dumps({"file": "a.jpg", "size": [9, 9], "words": words}, ensure_ascii=False)
+
+    lines = [line(None), line(2024), line("слово")]
+    data = [b"\xef\xbb\xbf" + lines[0].encode(), lines[1].encode(), lines[2].encode("cp1251"), b""]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/00000.jsonl").write_bytes(b"\r\n".join(data))
+    samples, problems = read_samples(tmp_path)
+    assert [sample.words[0].text for sample in samples] == ["", "2024"]
+    assert len(problems) == 1 and "00000.jsonl:3: damaged annotation" in problems[0]
 
 
 def test_bad_input_is_one_line(coco, tmp_path):

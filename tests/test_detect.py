@@ -273,6 +273,11 @@ def test_inputs_and_names(tmp_path):
     (output / "photo.json").write_text(json.dumps({"file": str(first)}))
     assert free_name(output, first, set()) == "photo"
     assert free_name(output, second, set()) == "photo_2"
+    # What this script has not written stays, even in its folder.
+    (output / "photo.json").write_text('{"shapes": []}')
+    assert free_name(output, first, set()) == "photo_2"
+    (output / "photo_2.txt").write_text("1,1,9,1,9,9,1,9,word")
+    assert free_name(output, first, set()) == "photo_3"
 
 
 def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys):

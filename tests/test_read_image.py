@@ -11,12 +11,15 @@ import pytest
 from conftest import run_well
 from PIL import Image
 
-from dataset_utils import DataError, read_image
+from convert_utils import read_dataset
+from dataset_utils import DataError, Sample, check_triplet, read_image
 from static import constants as C
 
 SIDE = 24
 RAMP = np.add.outer(np.arange(SIDE) * 6, np.arange(SIDE) * 4).astype(np.uint8)  # 0..230
 COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2)
+HUGE_BMP = b"BM" + struct.pack("<IHHI", 60, 0, 0, 54)
+HUGE_BMP += struct.pack("<IiiHHIIiiII", 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(100)
 
 
 def encoded(image, kind, **options):
@@ -189,10 +192,21 @@ def test_huge_declared_sizes_are_refused_before_decoding():
             decoded(bomb)
         assert tracemalloc.get_traced_memory()[1] < 20e6
         tracemalloc.stop()
-    header = b"BM" + struct.pack("<IHHI", 60, 0, 0, 54)
-    header += struct.pack("<IiiHHIIiiII", 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0)
     with pytest.raises(DataError, match="too large"):
-        decoded(header + bytes(100))
+        decoded(HUGE_BMP)
+
+
+def test_a_far_too_large_image_among_others_is_named(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(COLOURS).save(tmp_path / "images/good.png")
+    (tmp_path / "images/huge.png").write_bytes(HUGE_BMP)
+    for name in ("good", "huge"):
+        (tmp_path / f"gt_{name}.txt").write_text("1,1,9,1,9,9,1,9,word\n")
+    samples, problems = read_dataset(tmp_path, "icdar2015")
+    assert [sample.file for sample in samples] == ["good.png"]
+    assert len(problems) == 1 and "huge.png" in problems[0] and "too large" in problems[0]
+    sample = Sample(tmp_path, "huge.png", 9, 9, [])
+    assert "huge.png: missing, not a readable image, or far too large" in check_triplet(sample)
 
 
 def test_other_kinds_of_file(tmp_path):

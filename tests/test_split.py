@@ -11,8 +11,8 @@ from easy_images import write_images
 import train
 from dataset_utils import DataError, Sample, read_samples, split_samples
 from evaluate import choose_samples
-from split_utils import find_held_back, list_held_back
-from tune import find_test_samples
+from split_utils import find_held_back, list_held_back, still_held_back
+from tune import find_test_samples, split_rows
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,21 @@ def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
         find_held_back(tmp_path, read_samples(fonts)[0])
 
 
+def test_a_run_that_goes_on_holds_back_what_it_never_saw(tmp_path):
+    def held_back(**now):
+        return still_held_back(tmp_path, now)
+
+    assert held_back(fonts=["1", "2"]) == {"fonts": ["1", "2"]}  # a new folder
+    record = {"held_back": {"fonts": ["1", "2"], "gone": ["7"]}}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    # 3 was trained on before; gone is not trained on any longer; more is new.
+    now = {"fonts": ["2", "3"], "more": ["5"]}
+    assert held_back(**now) == {"fonts": ["2"], "more": ["5"], "gone": ["7"]}
+    (tmp_path / "training.json").write_text("{")
+    with pytest.raises(DataError, match="training.json: damaged"):
+        held_back()
+
+
 def test_pieces_of_an_image_stay_on_one_side(tmp_path):
     def piece(number, part):
         extra = {"piece_of": f"words/{number}.jpg"}
@@ -119,3 +134,9 @@ def test_pieces_of_an_image_stay_on_one_side(tmp_path):
     assert tested == {sample.origin for sample in test_side}
     with pytest.raises(DataError, match="at least two images"):
         split_samples(samples[:3], 0.3)
+    # tune.py halves what it tunes on likewise, though one piece could not be read.
+    rows = [row for row in range(len(samples)) if row != 4]
+    searched, held_back = split_rows(rows, samples)
+    assert sorted(searched + held_back) == rows
+    origins = [{samples[row].origin for row in half} for half in (searched, held_back)]
+    assert not origins[0] & origins[1] and len(origins[0]) == len(origins[1]) == 30

@@ -29,7 +29,7 @@ from static import constants as C
 from train_arguments import DetectorTrainingArguments
 from train_callbacks import SetEpoch, StopEarly
 from train_data import EvalDataset, MixSampler, TrainDataset
-from train_utils import HeatmapTrainer, last_checkpoint
+from train_utils import HeatmapTrainer, is_finished, last_checkpoint
 
 TINY = ("--image_size", SIDE, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)
 TINY += ("--test_size", 0.25, "--from_scratch", "True")
@@ -274,8 +274,27 @@ def test_early_stopping_looks_at_the_whole_history():
     for scores, stops in (([0.1, 0.3, 0.2], False), ([0.3, 0.2, 0.3], True), ([0.3], False)):
         state, control = State(), Control()
         state.log_history = [{"eval_f1": score} for score in scores] + [{"loss": 1.0}]
-        StopEarly(2, "eval_f1").on_evaluate(None, state, control)
+        StopEarly(2).on_evaluate(None, state, control)
         assert control.should_training_stop == stops, scores
+
+
+def test_a_run_that_stopped_early_is_finished(tmp_path):
+    class Arguments:
+        max_steps, num_train_epochs = 0, 10
+
+    history = [{"eval_f1": score} for score in (0.3, 0.2, 0.3)]
+    state = {"log_history": history, "epoch": 3.0, "global_step": 30}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    for patience, finished in ((2, True), (3, False), (None, False)):
+        assert is_finished(Arguments(), tmp_path, patience) == finished, patience
+
+
+def test_the_smallest_error_is_the_best(tmp_path):
+    for metric, greater in (("f1", True), ("eval_heatmap_error", False), ("eval_loss", False)):
+        args = DetectorTrainingArguments(
+            output_dir=str(tmp_path), metric_for_best_model=metric, report_to="none"
+        )
+        assert args.greater_is_better == greater, metric
 
 
 def here(monkeypatch, *args):
@@ -350,18 +369,22 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         ({"unseen": ["words"]}, "not words"),
         ({"early_stopping_patience": 3}, "needs tests"),
         ({"tuned_thresholds": True}, "tune.py writes one"),
+        ({"show_samples": -1}, "--show_samples must be at least 0"),
+        ({"seed": -1}, "--seed must be at least 0"),
+        ({"learning_rate": -1.0}, "--learning_rate must be at least 0"),
+        ({"metric_for_best_model": "hmean"}, "there is no hmean, only precision, recall, f1"),
     ],
 )
 def test_flags_that_cannot_be(flags, message):
-    model_args, data_args = train.ModelArguments(), train.DataArguments()
-    for name, value in flags.items():
-        setattr(model_args if hasattr(model_args, name) else data_args, name, value)
-
     class Arguments:
-        eval_strategy, has_default_rate = "no", False
+        eval_strategy, has_default_rate, metric_for_best_model = "no", False, "f1"
+        seed, learning_rate = 0, 1e-4
 
+    groups = train.ModelArguments(), train.DataArguments(), Arguments()
+    for name, value in flags.items():
+        setattr(next(group for group in groups if hasattr(group, name)), name, value)
     with pytest.raises(DataError, match=message):
-        train.check(model_args, data_args, Arguments())
+        train.check(*groups)
 
 
 def test_weights_that_are_no_safetensors_are_refused(whole, tmp_path):
@@ -371,6 +394,17 @@ def test_weights_that_are_no_safetensors_are_refused(whole, tmp_path):
     for load in (load_model, load_trained):
         with pytest.raises(DataError, match="cannot be loaded.*safetensors"):
             load(str(tmp_path))
+
+
+def test_damaged_weights_are_one_line(whole, tmp_path):
+    shutil.copy(whole[0] / "config.json", tmp_path)
+    weights = (whole[0] / "model.safetensors").read_bytes()
+    for damaged in (weights[: len(weights) // 2], b"", b"no weights"):
+        (tmp_path / "model.safetensors").write_bytes(damaged)
+        for load in (load_model, load_trained):
+            with pytest.raises(DataError, match="cannot be loaded") as caught:
+                load(str(tmp_path))
+            assert len(str(caught.value).splitlines()) == 1
 
 
 def test_folders_that_cannot_be(data, tmp_path):
