@@ -8,6 +8,8 @@ from dataset_utils import ANNOTATIONS, IMAGES, DataError, Sample, read_samples
 from formats.common import Item, Items
 from formats.icdar import looks_like
 
+UNREAD = "unread_words"  # field of a sample: how many of the image's words were left out
+
 
 @dataclass(frozen=True)
 class Format:
@@ -106,4 +108,5 @@ def sample_of(item: Item, folder: Path) -> Sample:
     except Image.DecompressionBombError as error:
         raise DataError(f"{item.image_path}: is too large ({error})") from None
     file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
-    return Sample(folder, file, width, height, item.words, {}, item.image_path)
+    extra = {UNREAD: len(item.problems)} if item.problems else {}
+    return Sample(folder, file, width, height, item.words, extra, item.image_path)

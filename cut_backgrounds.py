@@ -5,7 +5,8 @@
 
 Text detectors fail on what surrounds real text: streets, shelves, faces. Photographs with text
 show it, and where their words are known, what lies between these can serve as background. Every
-word must be annotated, if only as don't-care: what is not would be taught as background. A chunk's
+word must be annotated, if only as don't-care: what is not would be taught as background, so images
+with annotations that cannot be read are left out. A chunk's
 annotation file is written last and marks it done; the same command goes on where the last one
 stopped.
 """
@@ -22,17 +23,17 @@ from cli_utils import (
     progress_bar,
     run_main,
 )
-from convert_utils import FORMATS, read_dataset
+from convert_utils import FORMATS, UNREAD, read_dataset
 from dataset_utils import DataError, Sample, read_sample_image, write_json, write_triplet
 from folder_utils import (
     RECORD,
     chunks_to_do,
     finish_chunk,
     iterate_samples,
-    names_fingerprint,
     read_left_out,
     report_left_out,
     start_folder,
+    words_fingerprint,
 )
 from static import constants as C
 from worker_utils import run_calls
@@ -59,7 +60,7 @@ def main() -> None:
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
-        "images": names_fingerprint(samples),
+        "images": words_fingerprint(samples),
         "min_size": args.min_size,
         "per_image": args.per_image,
         "chunk_size": args.chunk_size,
@@ -94,6 +95,9 @@ def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) 
     cv2.setNumThreads(1)  # the processes share the cores
     folder, records, problems = path.parent.parent, [], []
     for sample in samples:
+        if unread := sample.extra.get(UNREAD):
+            problems.append(f"{sample.image_path}: {unread} of its words cannot be read")
+            continue
         try:
             image = read_sample_image(sample)
         except DataError as error:

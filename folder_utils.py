@@ -116,9 +116,15 @@ def chunks_to_do(
     return todo, len(samples) - sum(len(chunk) for _, chunk in todo)
 
 
-def names_fingerprint(samples: list[Sample]) -> str:
-    """Changes with the images' names and their order: with what each chunk holds."""
-    return hashlib.sha256("\n".join(sample.file for sample in samples).encode()).hexdigest()[:16]
+def words_fingerprint(samples: list[Sample]) -> str:
+    """Changes with the images' names, their order and their words: with what each chunk holds."""
+    total = hashlib.sha256()
+    for sample in samples:
+        total.update(f"{sample.file}\n{len(sample.words)}\n".encode())
+        for word in sample.words:
+            total.update(f"{word.text}\n{word.ignore}\n{len(word.polygon)}\n".encode())
+            total.update(word.polygon.tobytes())
+    return total.hexdigest()[:16]
 
 
 def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:

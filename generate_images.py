@@ -117,7 +117,8 @@ def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
         if font not in used and font not in damaged
     ]
     problems += [f"no font in {args.fonts} speaks {k}" for k, v in speakers.items() if not v]
-    with progress_bar(list_backgrounds(args.backgrounds), desc="checking", unit="photo") as bar:
+    photographs = list_backgrounds(args.backgrounds, apart_from=args.save_folder)
+    with progress_bar(photographs, desc="checking", unit="photo") as bar:
         backgrounds, bad_backgrounds = check_backgrounds(bar)
     job = Job(
         folder=args.save_folder.absolute(),

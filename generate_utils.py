@@ -26,7 +26,8 @@ from synth.scanner import age_paper, lay_on, scan
 from synth.warps import map_pixels, map_points, plane_homography, translation
 from synth.writer import is_typewriter
 
-SAMPLE_WORDS = 40  # of a vocabulary, to see whether a font speaks its language
+# Of a vocabulary's words and of its frequent ones, to see whether a font speaks its language.
+SAMPLE_WORDS, SAMPLE_COMMON = 40, 200
 
 
 @dataclass
@@ -53,8 +54,7 @@ def find_speakers(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str
     """Match fonts to languages: a font speaks one when it has ink for nearly all of its words."""
     speakers = {}
     for vocabulary in vocabularies:
-        step = max(1, len(vocabulary.words) // SAMPLE_WORDS)
-        words = vocabulary.words[::step] + vocabulary.common
+        words = _sample(vocabulary.words, SAMPLE_WORDS) + _sample(vocabulary.common, SAMPLE_COMMON)
         speakers[vocabulary.language] = [
             font for font in fonts if np.mean([font.supports(word) for word in words]) > 0.9
         ]
@@ -63,6 +63,11 @@ def find_speakers(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str
         reason = next(filter(None, map(best.lacks, words)), "lacks some letters")
         raise DataError(f"no font can draw the words; the nearest, {best.path.name}, {reason}")
     return speakers
+
+
+def _sample(words: list[str], number: int) -> list[str]:
+    """At least `number` of the words, evenly from all of them, where there are so many."""
+    return words[:: max(1, len(words) // number)]
 
 
 def generate_triplet(

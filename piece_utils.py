@@ -5,9 +5,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from shapely import Polygon, area, box, get_parts, make_valid
+from shapely.geometry.polygon import orient
 
 from dataset_utils import Sample, Word
 from static import constants as C
+
+OVERLAP = 0.125  # of a tile's side, at least, so that a word on a seam is whole in one of the two
 
 
 def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
@@ -28,9 +32,8 @@ def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
     for top in _starts(height, side):
         for left in _starts(width, side):
             tile = image[top : top + side, left : left + side]
-            inside = [word.mapped(offset=(-left, -top)) for word in words]
-            pieces.append((tile, [w for w in inside if _touches(w, tile.shape)]))
-    return [(piece, [_cut(word, piece.shape) for word in own]) for piece, own in pieces]
+            pieces.append((tile, [word.mapped(offset=(-left, -top)) for word in words]))
+    return [(p, [cut for word in own if (cut := _cut(word, p.shape))]) for p, own in pieces]
 
 
 def piece_file(sample: Sample, number: int) -> str:
@@ -44,22 +47,32 @@ def piece_file(sample: Sample, number: int) -> str:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where spans of `side` begin so that they cover `length`, overlapping evenly."""
-    number = -(-length // side)
+    """Where spans of `side` begin so that they cover `length`, overlapping evenly and at least by
+    OVERLAP."""
+    overlap = round(OVERLAP * side)
+    number = max(1, -(-(length - overlap) // (side - overlap)))
     return [round(i * (length - side) / max(1, number - 1)) for i in range(number)]
 
 
-def _touches(word: Word, shape: tuple) -> bool:
-    low, high = word.polygon.min(0), word.polygon.max(0)
-    return (high > 0).all() and (low < (shape[1], shape[0])).all()
-
-
-def _cut(word: Word, shape: tuple) -> Word:
-    """The word, without cells and don't-care where it is too small or a border cuts it."""
+def _cut(word: Word, shape: tuple) -> Word | None:
+    """The word, without cells and don't-care where it is too small or a border cuts it; None where
+    it lies outside."""
     limits = np.array([shape[1], shape[0]])
     whole = (word.polygon >= -1).all() and (word.polygon <= limits + 1).all()
     low = cv2.minAreaRect(word.polygon)[1]
     if whole and min(low) >= C.MIN_PIECE_WORD:
         return word
-    polygon = word.polygon.clip(0, limits).astype(np.float32)
+    polygon = _inside(word.polygon, limits)
+    if polygon is None:
+        return None
     return replace(word, characters=[], quads=word.quads[:0], polygon=polygon, ignore=True)
+
+
+def _inside(polygon: np.ndarray, limits: np.ndarray) -> np.ndarray | None:
+    """The part of a polygon (k, 2) within 0..limits, the largest of several, clockwise; or None."""
+    parts = make_valid(Polygon(polygon)).intersection(box(0, 0, *limits.tolist()))
+    parts = [part for part in get_parts(parts) if isinstance(part, Polygon) and not part.is_empty]
+    if not parts:
+        return None
+    outline = orient(max(parts, key=area)).exterior  # against the clock where y points up
+    return np.array(outline.coords[:-1], np.float32)

@@ -40,10 +40,10 @@ from folder_utils import (
     chunks_to_do,
     finish_chunk,
     iterate_samples,
-    names_fingerprint,
     read_left_out,
     report_left_out,
     start_folder,
+    words_fingerprint,
 )
 from heatmap_utils import draw_heatmaps
 from runtimes import DEVICES, weights_fingerprint
@@ -85,7 +85,7 @@ def main() -> None:
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
-        "images": names_fingerprint(samples[: args.max_samples]),
+        "images": words_fingerprint(samples[: args.max_samples]),
         "model": weights_fingerprint(model_dir),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,

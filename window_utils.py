@@ -18,7 +18,8 @@ def free_windows(
     first; none where none is large enough.
     """
     taken = np.zeros(shape, np.uint8)
-    cv2.fillPoly(taken, [np.round(word.polygon).astype(np.int32) for word in words], 1)
+    for word in words:  # one by one: where two of them overlap, one call would leave a hole
+        cv2.fillPoly(taken, [np.round(word.polygon).astype(np.int32)], 1)
     margin = 2 * C.WINDOW_MARGIN + 1
     taken = cv2.dilate(taken, np.ones((margin, margin), np.uint8))
     windows = []

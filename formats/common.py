@@ -48,6 +48,9 @@ def make_word(
         raise ValueError(f"the box of {text!r} has no area")
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
+    # So do its cells: affinities join their upper and their lower halves.
+    quads = np.array([q if signed_area(q) >= 0 else q[[0, 3, 2, 1]] for q in quads], np.float32)
+    quads = quads.reshape(-1, 4, 2)
     return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
 
 

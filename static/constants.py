@@ -69,7 +69,7 @@ SHRINK_STEP = 0.65  # times; a block becomes so much smaller each time that ther
 SMALLEST_SHRINK = 0.4  # blocks that would have to shrink more to find room are dropped
 FONT_SIZE = (12, 190)  # px an em, drawn log-uniformly; capital letters are about 0.7 em
 PARAGRAPH_FONT_SIZE = (10, 22)  # px an em, log-uniform
-MIN_CHARACTER_SIDE = 2.0  # px, words with a character cell narrower than this are dropped
+MIN_CHARACTER_SIDE = 2.0  # px, blocks with a character cell narrower than this are dropped
 MIN_FONT_SIZE = (
     9.0  # px an em, blocks with a word smaller than this are dropped: nobody can read it
 )
@@ -198,7 +198,7 @@ PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width
 PAGE_COLUMNS = (1, 1, 1, 2)  # one of them is drawn; receipts and letters always have one
 PAGE_RULE_PROBABILITY = 0.75  # that paragraphs, forms and tables are ruled; check boxes always are
 RULE_LEVEL = (120, 255)  # ink of a rule: 0 none, 255 as dark as its page's rules get
-RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in rules and leaders
+RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in and dividing rules
 UNDERLINE_PROBABILITY = 0.25  # that a heading is underlined
 PAGE_PAPER_LEVEL = (190, 255)  # grey level of the paper
 PAGE_INK_LEVEL = (0, 90)  # grey level of the letters

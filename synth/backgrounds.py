@@ -12,27 +12,38 @@ from synth.distractors import draw_distractors
 from synth.textures import draw_texture, noise
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SMALLEST_CROP = 8  # px of a photograph, enlarged to a whole image
 
 
-def list_backgrounds(folder: Path) -> list[Path]:
-    """Image files below `folder`, in order. Raises DataError when there is none."""
+def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]:
+    """Image files below `folder`, in order, but none below `apart_from`, where a run may write its
+    own images. Raises DataError when there is none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if apart_from and apart_from.resolve().is_relative_to(folder.resolve()):
+        own = apart_from.resolve()
+        paths = [path for path in paths if not path.resolve().is_relative_to(own)]
     if not paths:
         raise DataError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
     return paths
 
 
 def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
-    """Sort out the files that cannot be decoded: (usable paths, a line for each other one)."""
+    """Sort out the files that cannot be decoded or are too small: (usable paths, a line for each
+    other one)."""
     usable, problems = [], []
     for path in paths:
         try:
-            read_image(path)
-            usable.append(path)
+            height, width = read_image(path).shape[:2]
         except DataError as error:
             problems.append(str(error))
+            continue
+        factor = min(1, C.BACKGROUND_SIDE / max(height, width))  # as it will be used
+        if min(height, width) * factor < SMALLEST_CROP:
+            problems.append(f"{path}: {width}x{height} px is too small or too narrow")
+        else:
+            usable.append(path)
     if not usable:
         raise DataError(f"none of the {len(paths)} backgrounds can be read; {problems[0]}")
     return usable, problems
@@ -81,7 +92,7 @@ def draw_background(
 
 def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
     height, width = photo.shape[:2]
-    side = max(8, round(min(height, width) * rng.uniform(*C.BACKGROUND_CROP)))
+    side = max(SMALLEST_CROP, round(min(height, width) * rng.uniform(*C.BACKGROUND_CROP)))
     x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
     image = photo[y : y + side, x : x + side]
     image = cv2.resize(

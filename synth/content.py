@@ -45,7 +45,7 @@ def load_vocabularies(path: Path) -> list[Vocabulary]:
                 name,
                 _read_list(path / f"{name}.txt"),
                 _read_list(path / f"common_{name}.txt"),
-                _pairs(_read_list(path / f"names_{name}.txt")),
+                _read_names(path / f"names_{name}.txt"),
             )
             for name in C.LANGUAGE_SHARES
         ]
@@ -55,21 +55,29 @@ def load_vocabularies(path: Path) -> list[Vocabulary]:
 
 
 def _read_list(path: Path) -> list[str]:
+    words = _read_text(path).split()
+    if not words:
+        raise DataError(f"{path}: there is no word in it")
+    return words
+
+
+def _read_names(path: Path) -> list[tuple[str, ...]]:
+    names = [tuple(line.split()) for line in _read_text(path).splitlines() if line.strip()]
+    for name in names:
+        if len(name) != 2:
+            raise DataError(f"{path}: {' '.join(name)!r} is not a given name and a surname")
+    return names
+
+
+def _read_text(path: Path) -> str:
     try:
-        words = path.read_text(encoding="utf-8-sig").split()
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such file; --words takes a text file, one word a line"
         ) from None
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: not a UTF-8 text file ({error})") from None
-    if not words:
-        raise DataError(f"{path}: there is no word in it")
-    return words
-
-
-def _pairs(words: list[str]) -> list[tuple[str, ...]]:
-    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:

@@ -45,7 +45,10 @@ class Writer:
         self.bottom = size
 
     def tokens(self, width, em, words, font, end="", text=None):
-        """Up to `words` tokens that fit into `width` px, the last one ending in `end`."""
+        """Up to `words` tokens that fit into `width` px, the last one ending in `end`; none where
+        the font lacks letters of `text`."""
+        if text and not font.supports(text):
+            return []
         font.set_size(em)
         space = em * max(font.space * self.spacing[0], C.SMALLEST_SPACE)
         tracking = em * self.spacing[1]

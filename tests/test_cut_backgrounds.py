@@ -17,6 +17,8 @@ WORDS = {  # left, top, right, bottom, text; ICDAR 2013's and 2015's ### is don'
     "b": [(150, 0, 170, 240, "middle")],
     "c": [(0, 90, 400, 130, "across")],
     "d": [(190, 110, 210, 130, "centre"), (20, 20, 60, 40, "###")],
+    # A word in a don't-care region: the overlap is not free.
+    "e": [(0, 0, 400, 150, "###"), (20, 10, 380, 140, "large")],
 }
 
 
@@ -38,6 +40,8 @@ def source(tmp_path):
     whole = (folder / "damaged.png").read_bytes()
     (folder / "damaged.png").write_bytes(whole[: len(whole) // 2])
     (folder / "gt_damaged.txt").write_text("1,1,9,1,9,9,1,9,word")
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "torn.png")
+    (folder / "gt_torn.txt").write_text("1,1,9,1,9,9,1,9,word\n1,1,9,word with too few numbers")
     return folder
 
 
@@ -63,10 +67,10 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     command = ("cut_backgrounds.py", "--input_dir", source, "--min_size", 80, "--num_workers", 1)
     result = run_well(*command, "--save_folder", folder)
     assert "damaged.png" in result.stderr
-    (line,) = json.loads((folder / "dataset.json").read_text())["left_out"]
-    assert "damaged.png" in line
+    *_, damaged, torn = json.loads((folder / "dataset.json").read_text())["left_out"]
+    assert "damaged.png" in damaged and "torn.png: 1 of its words cannot be read" in torn
     samples, problems = read_samples(folder)
-    assert not problems and f"{len(samples)} windows of 4 images" in result.stdout
+    assert not problems and f"{len(samples)} windows of 5 images" in result.stdout
     windows = {name: [s for s in samples if s.extra["source"] == f"{name}.png"] for name in WORDS}
     for name, own in windows.items():
         taken = np.zeros((HEIGHT, WIDTH), int)
@@ -112,7 +116,8 @@ def test_bad_input_is_one_line(source, tmp_path):
     assert_refused(run(*command, "--save_folder", out), "min_size (260 there, 256 now)")
     assert_refused(run(*command, "--save_folder", source), "only read from", "--save_folder")
     assert_refused(run(*command, "--save_folder", source.parent, "--overwrite"), "only read from")
-    (source / "gt_c.txt").rename(source.parent / "gt_c.txt")
+    with (source / "gt_c.txt").open("a") as file:  # a word that had been overlooked
+        file.write("\n1,1,9,1,9,9,1,9,###")
     again = run(*command, "--save_folder", out, "--min_size", 260)
     assert_refused(again, "made with other settings: images (")
     (tmp_path / "empty").mkdir()

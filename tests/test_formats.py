@@ -150,6 +150,19 @@ def test_coco_with_characters(tmp_path):
     assert "no area" in item.problems[0] and "gone.png" in lines[0]
 
 
+def test_cells_drawn_against_the_clock_are_turned(tmp_path):
+    """Otherwise affinities, which join upper and lower halves, would have no area."""
+    picture(tmp_path / "a.png")
+    cells = [square(10, 10), square(22, 10)]
+    backwards = [cell[[0, 3, 2, 1]].tolist() for cell in cells]
+    characters = [{"text": t, "polygon": p} for t, p in zip("no", backwards, strict=True)]
+    word = {"image_id": 7, "bbox": [10, 10, 22, 10], "text": "no", "characters": characters}
+    images = [{"id": 7, "file_name": "a.png"}]
+    (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": [word]}))
+    (item,), _ = read("coco", tmp_path)
+    np.testing.assert_array_equal(item.words[0].quads, cells)
+
+
 def test_cocotext_and_textocr(tmp_path):
     picture(tmp_path / "train2014" / "COCO_train2014_1.jpg")
     data = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run
+from conftest import ROOT, assert_refused, run, run_well
+from PIL import Image
 
 from box_metrics import polygon_ious
 from dataset_utils import read_samples, read_triplet
@@ -274,6 +276,8 @@ def test_own_material_with_damaged_files(tmp_path):
     photo = sorted(C.BACKGROUNDS.glob("*.jpg"))[0].read_bytes()
     (backgrounds / "good.jpg").write_bytes(photo)
     (backgrounds / "bad.jpg").write_bytes(photo[:900])
+    for name, size in (("icon.png", (5, 5)), ("banner.png", (3000, 20))):
+        Image.new("RGB", size).save(backgrounds / name)
     words = tmp_path / "words.txt"
     words.write_text("alpha\nbeta\n", encoding="utf-8")
     folder = tmp_path / "data"
@@ -281,10 +285,22 @@ def test_own_material_with_damaged_files(tmp_path):
     args = ("--num_images", 3, "--save_folder", folder, "--image_size", 160, "--num_workers", 1)
     result = run("generate_images.py", *args, *own)
     assert result.returncode == 0, result.stderr
-    for name in ("bad.ttf", "noise.ttf", "bad.jpg"):
+    for name in ("bad.ttf", "noise.ttf", "bad.jpg", "icon.png", "banner.png"):
         assert f"{name}: " in result.stderr
     found = {word.text.lower() for s in read_samples(folder)[0] for word in s.words}
     assert any("alpha" in text or "beta" in text for text in found)
+
+
+def test_a_folder_within_the_backgrounds_does_not_become_one(tmp_path):
+    shutil.copy(sorted(C.BACKGROUNDS.glob("*.jpg"))[0], tmp_path)
+    command = ("generate_images.py", "--backgrounds", tmp_path, "--image_size", 96)
+    command += ("--num_workers", 1, "--save_folder", tmp_path / "made", "--num_images")
+    run_well(*command, 2)
+    before = contents(tmp_path / "made")
+    run_well(*command, 2)
+    assert contents(tmp_path / "made") == before
+    run_well(*command, 2, "--overwrite")
+    assert contents(tmp_path / "made") == before
 
 
 @pytest.mark.parametrize(

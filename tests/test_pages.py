@@ -1,14 +1,19 @@
 """Pages: labels against the ink, what is not text, effects on and off."""
 
+import string
+
 import cv2
 import numpy as np
 import pytest
+from fontTools import subset
+from fontTools.ttLib import TTFont
 
 from generate_utils import draw_page_scene, open_resources
 from static import constants as C
 from synth import pages, scanner
 from synth.backgrounds import list_backgrounds
-from synth.fonts import load_fonts
+from synth.fonts import Font, load_fonts
+from synth.writer import Writer
 
 FONTS = tuple(font.path for font in load_fonts(C.FONTS)[0])
 SCANNER = ("BLEED", "FOLD", "BINARY", "FAX", "SPECKLE", "EDGE", "STREAK", "INVERT_PAGE", "DESK")
@@ -153,6 +158,21 @@ def test_dark_edges_stay_off_the_words(monkeypatch):
         image = np.full((256, 256, 3), 255, np.uint8)
         scanner._dark_edges(np.random.default_rng(seed), image, [polygon])
         assert (image != 255).any() and (image[60:90, 40:200] == 255).all()
+
+
+def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
+    """Its boxes for missing glyphs would be drawn, and labelled as digits."""
+    path = C.FONTS / "play" / "Play-Regular.ttf"
+    font = TTFont(path)
+    subsetter = subset.Subsetter(subset.Options(notdef_outline=True))
+    subsetter.populate(text=string.ascii_letters)
+    subsetter.subset(font)
+    font.save(tmp_path / "letters.ttf")
+    for source, tokens in ((path, ["12.50"]), (tmp_path / "letters.ttf", [])):
+        own = Font(source)
+        arguments = [own], resources.vocabularies[0], "receipt", (0, 0, 256, 256)
+        writer = Writer(np.random.default_rng(0), 256, *arguments)
+        assert writer.tokens(200, 20, 1, own, text="12.50") == tokens
 
 
 def test_same_seed_same_page(resources, monkeypatch):

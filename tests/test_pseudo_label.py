@@ -178,6 +178,36 @@ def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
     assert cut_pieces(image, words, 500) == [(image, words)]
 
 
+def test_what_a_border_cuts_is_dont_care_where_it_lies():
+    """A slanted word: of each tile's part of it, all is don't-care, and little else."""
+    image = np.zeros((400, 640, 3), np.uint8)
+    word = word_of("slanted", turned(cells(7, 60, 30), -30, (150, 350)))
+    whole = shapely.Polygon(word.polygon)
+    places = [(x, y) for y in (0, 100, 200) for x in (0, 147, 293, 440)]
+    _, *tiles = cut_pieces(image, [word], 200)
+    assert len(tiles) == len(places)
+    parts = 0
+    for (left, top), (_, own) in zip(places, tiles, strict=True):
+        tile = shapely.box(left, top, left + 200, top + 200)
+        for cut in own:
+            assert cut.ignore
+            outline = shapely.Polygon(cut.polygon + (left, top))
+            parts += 1
+            assert outline.symmetric_difference(whole & tile).area < 1
+            x, y = cut.polygon.T
+            assert np.dot(x, np.roll(y, -1)) >= np.dot(y, np.roll(x, -1))  # clockwise
+    assert parts >= 4
+
+
+@pytest.mark.parametrize(("length", "side"), [(1024, 512), (1280, 768), (513, 512), (2048, 512)])
+def test_a_word_on_a_seam_is_whole_in_one_of_the_tiles(length, side):
+    image = np.zeros((side, length, 3), np.uint8)
+    for left in range(0, length - 40, 13):
+        word = word_of("ab", cells(2, 20, 12) + np.float32((left, 100)))
+        _, *tiles = cut_pieces(image, [word], side)
+        assert any(len(own) and not own[0].ignore for _, own in tiles), left
+
+
 def test_names_of_pieces_do_not_collide(tmp_path):
     files = ("1.jpg", "1.png", "1_jpg", "a/1.jpg", "a_1.jpg", "b/a/1.jpg", "b/a%2F1.jpg", "a.1.jpg")
     names = {

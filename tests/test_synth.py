@@ -1,11 +1,13 @@
 """Exactness of the generator's parts: every label against the ink that it stands for."""
 
 import re
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
+from dataset_utils import DataError
 from generate_utils import clip_words, map_words
 from static import constants as C
 from synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
@@ -173,6 +175,15 @@ def test_vocabulary_of_ones_own(tmp_path):
     path.write_text("\ufeffalpha\nbeta gamma\n", encoding="utf-8")
     (own,) = load_vocabularies(path)
     assert own == Vocabulary("own", ["alpha", "beta", "gamma"], ["alpha", "beta", "gamma"])
+
+
+@pytest.mark.parametrize("names", ["Ann Lee\nCher\n", "Ann Lee\n\nMary Ann Lee\n"])
+def test_a_name_that_is_no_pair_is_one_line(tmp_path, names):
+    lists = tmp_path / "words"
+    shutil.copytree(C.WORDS, lists)
+    (lists / "names_english.txt").write_text(names)
+    with pytest.raises(DataError, match="names_english.txt: '(Cher|Mary Ann Lee)' is not a given"):
+        load_vocabularies(lists)
 
 
 def test_a_russian_list_of_ones_own_has_russian_forms(tmp_path, monkeypatch):
