@@ -6,9 +6,8 @@
 Text detectors fail on what surrounds real text: streets, shelves, faces. Photographs with text
 show it, and where their words are known, what lies between these can serve as background. Every
 word must be annotated, if only as don't-care: what is not would be taught as background, so images
-with annotations that cannot be read are left out. A chunk's
-annotation file is written last and marks it done; the same command goes on where the last one
-stopped.
+with annotations that cannot be read are left out. A chunk's annotation file is written last and
+marks it done; the same command goes on where the last one stopped.
 """
 
 import argparse

@@ -26,7 +26,7 @@ def still_held_back(model_dir: Path, held_back: dict[str, list[str]]) -> dict[st
     held_back: as list_held_back gives it, for the training to come. Raises DataError for a damaged
     record.
     """
-    before = _read_held_back(model_dir) or {}
+    before = _read_held_back(model_dir)
     both = {
         folder: sorted(set(files) & set(before.get(folder, files)))
         for folder, files in held_back.items()
@@ -34,11 +34,11 @@ def still_held_back(model_dir: Path, held_back: dict[str, list[str]]) -> dict[st
     return {**before, **both}
 
 
-def _read_held_back(model_dir: Path) -> dict[str, list[str]] | None:
-    """The record's list; None where there is no record. Raises DataError for a damaged one."""
+def _read_held_back(model_dir: Path) -> dict[str, list[str]]:
+    """The record's list; empty where there is no record. Raises DataError for a damaged one."""
     path = Path(model_dir) / RECORD
     if not path.exists():
-        return None
+        return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8")).get("held_back", {})
         return {folder: [str(file) for file in files] for folder, files in record.items()}
@@ -49,6 +49,6 @@ def _read_held_back(model_dir: Path) -> dict[str, list[str]] | None:
 def find_held_back(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
     """Those of one folder's samples that the model was not trained on; None where it was trained
     on other images, or where nothing tells. Raises DataError for a damaged record."""
-    record = _read_held_back(model_dir) or {}
+    record = _read_held_back(model_dir)
     origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
     return [sample for sample in samples if sample.origin in origins] or None

@@ -49,8 +49,9 @@ def make_word(
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
     # So do its cells: affinities join their upper and their lower halves.
-    quads = np.array([q if signed_area(q) >= 0 else q[[0, 3, 2, 1]] for q in quads], np.float32)
-    quads = quads.reshape(-1, 4, 2)
+    across, down = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T  # the diagonals
+    backwards = across[0] * down[1] < across[1] * down[0]
+    quads = np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads)
     return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
 
 
