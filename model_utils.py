@@ -173,6 +173,16 @@ def use_fast_head(model: SegformerForSemanticSegmentation) -> SegformerForSemant
     return model
 
 
+def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
+    """Let the head's batch norm keep the mean and variance that it has, in training as well.
+
+    It then sees each crop as detection will. Otherwise the running values follow the last ten or
+    so batches, and with four crops each that is chance: see static/model/README.md, round 11.
+    """
+    norm = model.decode_head.batch_norm.eval()
+    norm.train = lambda mode=True: norm
+
+
 def _fast_head(head: nn.Module, states: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """SegformerDecodeHead.forward with the fusing convolution moved before the upsampling.
 

@@ -36,6 +36,9 @@ class ModelArguments:
         C.PRETRAINED, "Model folder or hub name to start from. Without a network: static/model."
     )
     from_scratch: bool = option(False, "Start from random weights instead.")
+    fixed_statistics: bool = option(
+        False, "Keep the batch norm's mean and variance of that model. For batches of a few crops."
+    )
     tuned_thresholds: bool = option(
         False, "Test with the thresholds of that model's detection.json instead of the defaults."
     )
@@ -163,7 +166,7 @@ def make_trainer(
     from detection_utils import DetectionSettings, load_settings
     from loss_utils import HeatmapLoss
     from memory_utils import keep_memory
-    from model_utils import image_processor, load_model
+    from model_utils import fix_statistics, image_processor, load_model
     from train_callbacks import SavePictures, SetEpoch, StopEarly
     from train_data import EvalDataset
     from train_report import draw_predictions
@@ -174,8 +177,11 @@ def make_trainer(
     forget_words(train_set.source)
     set_seed(args.seed)
     name, test_set = model_args.model_name_or_path, EvalDataset(test_source)
+    model = load_model(name, model_args.from_scratch)
+    if model_args.fixed_statistics:
+        fix_statistics(model)
     trainer = HeatmapTrainer(
-        model=load_model(name, model_args.from_scratch),
+        model=model,
         args=args,
         train_dataset=train_set,
         eval_dataset=test_set,
@@ -287,6 +293,8 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
         raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")
     if data_args.early_stopping_patience and args.eval_strategy == "no":
         raise DataError("--early_stopping_patience needs tests: --eval_strategy epoch or steps")
+    if model_args.fixed_statistics and model_args.from_scratch:
+        raise DataError("--fixed_statistics: random weights of --from_scratch have none yet")
     if model_args.tuned_thresholds:
         path = Path(model_args.model_name_or_path) / "detection.json"
         if not path.is_file():

@@ -23,7 +23,14 @@ from cache_utils import open_source
 from cli_utils import run_main
 from dataset_utils import DataError, read_samples, split_samples
 from loss_utils import HeatmapLoss
-from model_utils import Normalise, load_model, load_trained, new_model, to_maps
+from model_utils import (
+    Normalise,
+    fix_statistics,
+    load_model,
+    load_trained,
+    new_model,
+    to_maps,
+)
 from presets import make_preset
 from static import constants as C
 from train_arguments import DetectorTrainingArguments
@@ -82,6 +89,21 @@ def test_fast_head_equals_the_librarys(size):
         assert torch.allclose(a, b, atol=1e-4 * max(1.0, b.abs().max().item()))
 
 
+def test_fixed_statistics_make_training_see_what_detection_sees():
+    model = new_model()
+    norm = model.decode_head.batch_norm
+    torch.nn.init.normal_(norm.running_mean)
+    kept = norm.running_mean.clone(), norm.running_var.clone()
+    pixels = torch.randn(2, 3, 64, 64)
+    detected = model.eval()(pixel_values=pixels).logits
+    fix_statistics(model)
+    trained = model.train()(pixel_values=pixels).logits
+    assert torch.equal(trained, detected)
+    trained.sum().backward()
+    assert norm.weight.grad.abs().max() > 0  # what it scales and adds is learned
+    assert torch.equal(norm.running_mean, kept[0]) and torch.equal(norm.running_var, kept[1])
+
+
 @pytest.mark.parametrize(
     ("given", "from_scratch", "used"),
     [(None, True, 1.5e-3), (None, False, 6e-4), (1e-5, True, 1e-5)],
@@ -119,6 +141,21 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
         scalars |= set(events.Tags()["scalars"])
         pictures += sum(len(events.Images(tag)) for tag in events.Tags()["images"])
     assert {"train/loss", "eval/f1", "eval/heatmap_error"} <= scalars and pictures >= 3
+
+
+def test_fixed_statistics_outlast_a_run(whole, data, tmp_path, monkeypatch):
+    folder = whole[0]
+    flags = [*TINY[:-2], "--input_dir", data, "--output_dir", tmp_path, "--max_steps", 2]
+    flags += ["--model_name_or_path", folder, "--fixed_statistics", "True"]
+    flags += ["--eval_strategy", "no", "--load_best_model_at_end", "False"]
+    flags += ["--dataloader_num_workers", 0]
+    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, flags)])
+    train.main()
+    before, after = (load_file(place / "model.safetensors") for place in (folder, tmp_path))
+    kept = {name for name, tensor in after.items() if torch.equal(tensor, before[name])}
+    norm = "decode_head.batch_norm."
+    assert {norm + "running_mean", norm + "running_var"} <= kept
+    assert not kept & {norm + "weight", norm + "bias", "decode_head.classifier.weight"}
 
 
 def test_transformers_loads_the_result(whole):
@@ -369,6 +406,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         ({"unseen": ["words"]}, "not words"),
         ({"early_stopping_patience": 3}, "needs tests"),
         ({"tuned_thresholds": True}, "tune.py writes one"),
+        ({"fixed_statistics": True, "from_scratch": True}, "have none yet"),
         ({"show_samples": -1}, "--show_samples must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"learning_rate": -1.0}, "--learning_rate must be at least 0"),

@@ -16,7 +16,7 @@ import train  # noqa: E402
 from cache_utils import open_source  # noqa: E402
 from dataset_utils import read_samples  # noqa: E402
 from loss_utils import HeatmapLoss, gather_batch  # noqa: E402
-from model_utils import new_model  # noqa: E402
+from model_utils import fix_statistics, new_model  # noqa: E402
 from train_arguments import DetectorTrainingArguments  # noqa: E402
 from train_data import EvalDataset  # noqa: E402
 from train_utils import HeatmapTrainer  # noqa: E402
@@ -28,8 +28,7 @@ def train_with_fixed_statistics(*args) -> None:
 
     def fixed_model():
         model = new_model()
-        norm = model.decode_head.batch_norm.eval()
-        norm.train = lambda mode=True: norm
+        fix_statistics(model)
         return model
 
     argv = ["train.py", *map(str, args)]
