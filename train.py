@@ -37,7 +37,7 @@ class ModelArguments:
     )
     from_scratch: bool = option(False, "Start from random weights instead.")
     fixed_statistics: bool = option(
-        False, "Keep the batch norm's mean and variance of that model. For batches of a few crops."
+        False, "Keep the first model's batch norm mean and variance; for batches of a few crops."
     )
     tuned_thresholds: bool = option(
         False, "Test with the thresholds of that model's detection.json instead of the defaults."

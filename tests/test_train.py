@@ -23,14 +23,7 @@ from cache_utils import open_source
 from cli_utils import run_main
 from dataset_utils import DataError, read_samples, split_samples
 from loss_utils import HeatmapLoss
-from model_utils import (
-    Normalise,
-    fix_statistics,
-    load_model,
-    load_trained,
-    new_model,
-    to_maps,
-)
+from model_utils import Normalise, fix_statistics, load_model, load_trained, new_model, to_maps
 from presets import make_preset
 from static import constants as C
 from train_arguments import DetectorTrainingArguments
@@ -145,8 +138,9 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
 
 def test_fixed_statistics_outlast_a_run(whole, data, tmp_path, monkeypatch):
     folder = whole[0]
-    flags = [*TINY[:-2], "--input_dir", data, "--output_dir", tmp_path, "--max_steps", 2]
-    flags += ["--model_name_or_path", folder, "--fixed_statistics", "True"]
+    flags = [*TINY, "--input_dir", data, "--output_dir", tmp_path, "--max_steps", 2]
+    flags += ["--from_scratch", "False", "--model_name_or_path", folder]
+    flags += ["--fixed_statistics", "True"]
     flags += ["--eval_strategy", "no", "--load_best_model_at_end", "False"]
     flags += ["--dataloader_num_workers", 0]
     monkeypatch.setattr(sys, "argv", ["train.py", *map(str, flags)])
