@@ -28,11 +28,9 @@ def test_with_all_weights_1_it_equals_monais(weighted):
     monai = DiceFocalLoss(sigmoid=True, squared_pred=True, batch=True)
     expected = value_and_gradient(monai(upsampled, labels.float() / 255), logits)
     found = value_and_gradient(HeatmapLoss()(logits, labels, weights), logits)
-    if weighted:
-        assert torch.allclose(found[0], expected[0], rtol=1e-6)
-        assert torch.allclose(found[1], expected[1], atol=1e-9)
-    else:
-        assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+    # not bit for bit: a sum's rounding depends on how the CPU splits it, which differs by run
+    assert torch.allclose(found[0], expected[0], rtol=1e-6)
+    assert torch.allclose(found[1], expected[1], atol=1e-9)
 
 
 def test_weights_weigh_both_parts():
