@@ -10,7 +10,7 @@ from conftest import SIZE, assert_refused, run, run_well
 
 from dataset_utils import Sample, Word, read_samples, read_triplet
 from heatmap_utils import affinity_quads, draw_heatmaps
-from label_utils import LOWEST, cut_evenly, label_images
+from label_utils import LOOSEST_END, LOWEST, cut_evenly, ink_outline, label_images
 from piece_utils import cut_pieces, piece_file
 
 
@@ -79,6 +79,34 @@ def test_characters_of_perfect_maps(quads):
     np.testing.assert_array_equal(found.polygon, word.polygon)
     shares = [overlap(a, b) for a, b in zip(found.quads, quads, strict=True)]
     assert min(shares) > 0.6 and np.mean(shares) > 0.75
+
+
+@pytest.mark.parametrize("degrees", [0, 30])
+@pytest.mark.parametrize("room", [0, 2, 4])
+def test_cells_end_where_the_ink_does(degrees, room):
+    """People's boxes leave room around a word: two words' boxes touch where their ink does not."""
+    left = cells(5, 14, 30)
+    quads = [turned(part, degrees, (80, 200)) for part in (left, left + [70 + 2 * room, 0])]
+    words = [word_of(text, part) for text, part in zip(("LOOSE", "BOXES"), quads, strict=True)]
+    for word, start in zip(words, (0, 70 + 2 * room), strict=True):
+        box = np.array([(0, 0), (70, 0), (70, 30), (0, 30)]) + [start, 0]
+        word.polygon = turned(
+            box + room * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), degrees, (80, 200)
+        )
+    for found, true in zip(label(words), quads, strict=True):
+        assert found.confidence == 1
+        for cell, own in zip(found.quads, true, strict=True):
+            assert overlap(cell, own) > 0.85
+
+
+def test_faint_letters_at_an_end_keep_most_of_their_room():
+    quads = cells(5, 14, 30)
+    textmap = draw_heatmaps([quads[:4] + np.float32(20)], 120, 80)[0]
+    outline = np.float32([(20, 20), (90, 20), (90, 50), (20, 50)])
+    end = ink_outline(textmap, outline)[:, 0].max()
+    assert end == pytest.approx(90 - LOOSEST_END * 30, abs=0.01)  # not 76
+    nothing = np.zeros((80, 120), np.uint8)
+    np.testing.assert_array_equal(ink_outline(nothing, outline), outline)
 
 
 def test_letters_one_below_the_other_are_linked():
