@@ -3,8 +3,9 @@ second, smaller view that the model's settings may ask for; and of decoding.
 
     python benchmarks/bench_detection.py [--model_dir static/model]
 
-One photograph of static/photos, fitted to usual sizes of the network's input. On a GPU also batches of eight. Medians
-of wall-clock time, and in brackets the least CPU time, which other processes disturb less.
+One photograph of static/photos, fitted to usual sizes of the network's input. On a GPU also batches
+of eight. Medians of wall-clock time, and in brackets the least CPU time, which other processes
+disturb less.
 """
 
 import argparse
