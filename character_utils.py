@@ -16,6 +16,7 @@ ROWS = 16  # of a straightened word
 CORE_ROWS = (0.2, 0.8)  # of the height; beyond, neighbouring lines shine in
 FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for the best maps)
 COLUMN = 2.0  # height / width from which a word that shows no valleys counts as vertical
+LOOSEST_END, LOOSEST_SIDE = 0.3, 0.2  # of a word's shorter side: more than so much is no room
 PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
 EDGE_VALUE = float(np.exp(-(CELL_EDGE**2) / 2))  # of a character's Gaussian at its cell's edge
 
@@ -57,11 +58,55 @@ def split_characters(
     return np.stack(corners, axis=1).astype(np.float32)
 
 
-def _straightened(textmap: np.ndarray, polygon: np.ndarray) -> tuple[Ribbon, np.ndarray]:
+def ink_outline(textmap: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """The part of a word's outline that its characters fill, as the map shows them.
+
+    A character's Gaussian ends at EDGE_VALUE of its peak. At most LOOSEST_END is taken off at each
+    end and LOOSEST_SIDE above and below, so that faint letters at an end are not lost. An outline
+    without a character stays as it is.
+
+    textmap: (H, W) uint8, the character map. polygon: (2K, 2) of the word in its continuous
+    coordinates, K points along the upper side and K back.
+    Returns (2K', 2) float32.
+    """
+    height = ribbon_of(polygon).height
+    ribbon, straight = _straightened(textmap, polygon, max(1, round(SAMPLES * height)))
+    along = _profile(straight)
+    if along.max() < FOREGROUND:
+        return polygon
+    across = np.quantile(straight[:, along > EDGE_VALUE * along.max()], 0.75, axis=1)
+    unit = min(height, ribbon.length)
+    start, end = _filled(along, ribbon.length, LOOSEST_END * unit)
+    top, bottom = _filled(across, height, LOOSEST_SIDE * unit) / height
+    between = (ribbon.places > start) & (ribbon.places < end)
+    places = np.concatenate([[start], ribbon.places[between], [end]])
+    upper, lower = (ribbon.at(places, np.full(places.shape, share)) for share in (top, bottom))
+    return np.concatenate([upper, lower[::-1]]).astype(np.float32)
+
+
+def _filled(profile: np.ndarray, side: float, limit: float) -> np.ndarray:
+    """From where to where, in px of a side, a profile along it exceeds a character's edge; at most
+    `limit` px from the side's ends."""
+    inside = np.flatnonzero(profile >= EDGE_VALUE * np.quantile(profile, 0.9))
+    step = side / len(profile)
+    first, last = inside[0] * step, (inside[-1] + 1) * step
+    return np.array([min(first, limit), max(last, side - limit)])
+
+
+def _straightened(
+    textmap: np.ndarray, polygon: np.ndarray, rows: int = ROWS
+) -> tuple[Ribbon, np.ndarray]:
     ribbon = ribbon_of(polygon)
     # A polygon far beyond the map does not need more columns than the map can tell apart.
     width = int(np.clip(np.ceil(SAMPLES * ribbon.length), 1, SAMPLES * sum(textmap.shape)))
-    return ribbon, ribbon.straighten(textmap, width, ROWS)
+    return ribbon, ribbon.straighten(textmap, width, rows)
+
+
+def _profile(straight: np.ndarray) -> np.ndarray:
+    """The highest value (W,), 0..1, in each column of a straightened word's core."""
+    first, last = (int(round(share * len(straight))) for share in CORE_ROWS)
+    profile = straight[first : max(last, first + 1)].max(axis=0).astype(np.float64)
+    return profile / (255 if straight.dtype == np.uint8 else 1)
 
 
 def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarray:
@@ -74,10 +119,7 @@ def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarr
     """
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    height, width = straight.shape
-    first, last = (int(round(share * height)) for share in CORE_ROWS)
-    profile = straight[first : max(last, first + 1)].max(axis=0).astype(np.float64)
-    profile /= 255 if straight.dtype == np.uint8 else 1
+    profile = _profile(straight)
     peaks, valleys = _basins(profile, count)
     bounds = _cut_at(profile, peaks, valleys)
     while count is not None and len(bounds) < count:

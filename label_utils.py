@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from character_utils import CORE_ROWS, EDGE_VALUE, FOREGROUND, split_characters
-from curve_utils import ribbon_of
+from character_utils import FOREGROUND, ink_outline, split_characters
 from dataset_utils import Word
 from static import constants as C
 from synth.warps import map_points
@@ -19,7 +18,6 @@ MARGIN = 0.5  # of the word's height, around it: the network is used to surround
 MAX_WIDTH = 1024  # px of a crop; longer words are shrunk to it
 TALL = 1.5  # height / width from which an upright word of several letters runs downwards
 FLAT_CORNER = 0.05  # of a quad's area: a corner's triangle, doubled, is at least so large
-LOOSEST_END, LOOSEST_SIDE = 0.3, 0.2  # of the word's height; so much is taken off at most
 LOWEST = 0.5  # a confidence at or below it: the word is cut into equal parts (CRAFT)
 
 
@@ -112,43 +110,6 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
     texts = letters or [""] * len(quads)
     quads = map_points(crop.to_image, _linked_downwards(quads))
     return Word(word.text, texts, quads, word.polygon, False, confidence)
-
-
-def ink_outline(textmap: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """The part of a word's outline that its characters fill, as the map shows them.
-
-    A character's Gaussian ends at EDGE_VALUE of its peak, see character_utils.py. At most
-    LOOSEST_END is taken off at each end and LOOSEST_SIDE above and below, so that faint letters at
-    an end are not lost. An outline without a character stays as it is.
-
-    textmap: (h, w) uint8, the word's character map. polygon: (2K, 2) in its continuous
-    coordinates, K points along the upper side and K back.
-    Returns (2K', 2) float32.
-    """
-    ribbon = ribbon_of(polygon)
-    columns, rows = (max(2, round(2 * side)) for side in (ribbon.length, ribbon.height))
-    straight = ribbon.straighten(textmap, columns, rows).astype(np.float32)
-    first, last = (round(share * rows) for share in CORE_ROWS)
-    along = straight[first : max(last, first + 1)].max(axis=0)
-    if along.max() < 255 * FOREGROUND:
-        return polygon
-    across = np.quantile(straight[:, along > EDGE_VALUE * along.max()], 0.75, axis=1)
-    unit = min(ribbon.height, ribbon.length)
-    start, end = _filled(along, ribbon.length, LOOSEST_END * unit)
-    top, bottom = _filled(across, ribbon.height, LOOSEST_SIDE * unit) / ribbon.height
-    between = (ribbon.places > start) & (ribbon.places < end)
-    places = np.concatenate([[start], ribbon.places[between], [end]])
-    upper, lower = (ribbon.at(places, np.full(places.shape, share)) for share in (top, bottom))
-    return np.concatenate([upper, lower[::-1]]).astype(np.float32)
-
-
-def _filled(profile: np.ndarray, side: float, limit: float) -> np.ndarray:
-    """From where to where, in px of a side, a profile across it exceeds a character's edge; at
-    most `limit` px from the side's ends."""
-    inside = np.flatnonzero(profile >= EDGE_VALUE * np.quantile(profile, 0.9))
-    step = side / len(profile)
-    first, last = inside[0] * step, (inside[-1] + 1) * step
-    return np.array([min(first, limit), max(last, side - limit)])
 
 
 def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:

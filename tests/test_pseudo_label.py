@@ -8,9 +8,10 @@ import pytest
 import shapely
 from conftest import SIZE, assert_refused, run, run_well
 
+from character_utils import LOOSEST_END, ink_outline
 from dataset_utils import Sample, Word, read_samples, read_triplet
 from heatmap_utils import affinity_quads, draw_heatmaps
-from label_utils import LOOSEST_END, LOWEST, cut_evenly, ink_outline, label_images
+from label_utils import LOWEST, cut_evenly, label_images
 from piece_utils import cut_pieces, piece_file
 
 
