@@ -28,9 +28,9 @@ def test_with_all_weights_1_it_equals_monais(weighted):
     monai = DiceFocalLoss(sigmoid=True, squared_pred=True, batch=True)
     expected = value_and_gradient(monai(upsampled, labels.float() / 255), logits)
     found = value_and_gradient(HeatmapLoss()(logits, labels, weights), logits)
-    # not bit for bit: a sum's rounding depends on how the CPU splits it, which differs by run
-    assert torch.allclose(found[0], expected[0], rtol=1e-6)
-    assert torch.allclose(found[1], expected[1], atol=1e-9)
+    # not bit for bit: how a CPU splits a sum of 6144 floats decides its last digits
+    assert found[0].item() == pytest.approx(expected[0].item(), rel=1e-5)
+    assert torch.allclose(found[1], expected[1], rtol=0, atol=1e-7)  # of up to 4e-4
 
 
 def test_weights_weigh_both_parts():

@@ -226,7 +226,7 @@ def test_two_processes_train_like_one(two, data, tmp_path):
 
 def test_gradients_of_two_processes_are_those_of_one(two):
     expected = gradients(0, 1)
-    assert torch.allclose(two[1]["gradients"], expected, atol=1e-6 * expected.abs().max().item())
+    assert torch.allclose(two[1]["gradients"], expected, atol=1e-5 * expected.abs().max().item())
 
 
 def test_metrics_of_two_processes_are_those_of_one(two, data, tmp_path):
