@@ -74,6 +74,8 @@ EFFECTS = {
         "large sign": {"SIGN_SCENE_PROBABILITY": 1.0, "SIGN_FONT_SIZE": (110, 160)},
         "neighbours": {"NEIGHBOUR_PROBABILITY": 1.0, "BLOCKS": (7, 9)},
         "spaced out": {"WIDE_TRACKING_PROBABILITY": 1.0},
+        "narrow letters": {"STRETCH_PROBABILITY": 1.0, "STRETCH": (0.65, 0.66)},
+        "wide letters": {"STRETCH_PROBABILITY": 1.0, "STRETCH": (1.49, 1.5)},
         "pictograms": {"PICTOGRAM_PROBABILITY": 1.0},
         "any rotation": {"ANY_ROTATION_PROBABILITY": 1.0},
         "sideways": {"SIDEWAYS_PROBABILITY": 1.0},
@@ -89,6 +91,9 @@ EFFECTS = {
         "outline": _one_word(STROKE_PROBABILITY=1.0, STROKE_WIDTH=(0.04, 0.05)),
         "sticker": _one_word(STROKE_PROBABILITY=1.0, STICKER_PROBABILITY=1.0),
         "shadow": _one_word(SHADOW_PROBABILITY=1.0),
+        "glow": _one_word(
+            GLOW_PROBABILITY=1.0, GLOW=(0.15, 0.2), **_only("TEXTURE_SHARES", "asphalt")
+        ),
         "depth": _one_word(EXTRUSION_PROBABILITY=1.0),
         "sign": _one_word(
             PLATE_PROBABILITY=1.0, SIGN_COLOUR_PROBABILITY=1.0, PLATE_BORDER_PROBABILITY=1.0

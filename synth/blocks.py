@@ -58,6 +58,8 @@ def draw_block(
         layer = add_pictogram(rng, layer, style.size)
     if rng.random() < C.ELASTIC_PROBABILITY:
         layer.bends += (draw_elastic(rng, style.size),)
+    if not dense and rng.random() < C.STRETCH_PROBABILITY:
+        layer.stretch = float(np.exp(rng.uniform(*np.log(C.STRETCH))))
     if em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
         layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
     return layer, em
@@ -104,7 +106,7 @@ def _supersampling(em: float) -> int:
 
 def scene_area(layer: TextLayer, em: float) -> float:
     """px^2 that a block covers in the scene, before its plane is tilted."""
-    return layer.alpha.size / _supersampling(em) ** 2
+    return layer.stretch * layer.alpha.size / _supersampling(em) ** 2
 
 
 def _form_shares() -> dict[str, float]:
@@ -204,7 +206,8 @@ def _fit(rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: 
 
 def _layer_to_scene(layer: TextLayer, plane: np.ndarray, zoom: float) -> Warp:
     height, width = layer.alpha.shape
-    return Warp(plane @ scaling(zoom) @ translation(-width / 2, -height / 2), layer.bends)
+    size = scaling(layer.stretch * zoom, zoom)
+    return Warp(plane @ size @ translation(-width / 2, -height / 2), layer.bends)
 
 
 def _grown_frame(layer: TextLayer, grow: float, size: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from synth.content import choose
 from synth.plates import Plate
 from synth.textures import cloud, noise
 
-LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur")
+LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur", "glow")
 OFFSETS = ("shadow", "extrusion")
 
 
@@ -48,14 +48,16 @@ class InkStyle:
     shadow: tuple[float, float] = (0.0, 0.0)
     shadow_blur: float = 0.0
     shadow_opacity: float = 0.0
+    glow: float = 0.0
+    glow_strength: float = 0.0
     extrusion: tuple[float, float] = (0.0, 0.0)
     colours: dict = field(default_factory=dict)
 
     def reach(self) -> float:
-        """px, how far from the letters anything may be drawn, a blurred shadow's last traces
+        """px, how far from the letters anything may be drawn, a shadow's and a glow's last traces
         aside."""
         shadow = max(map(abs, self.shadow)) + 2 * self.shadow_blur
-        return max(shadow, *map(abs, self.extrusion), self.stroke)
+        return max(shadow, 2 * self.glow, *map(abs, self.extrusion), self.stroke)
 
 
 def draw_ink_style(
@@ -84,6 +86,9 @@ def draw_ink_style(
         style.shadow = tuple(float(v) for v in offset)
         style.shadow_blur = rng.uniform(*C.SHADOW_BLUR) * em
         style.shadow_opacity = rng.uniform(*C.SHADOW_OPACITY)
+    if rng.random() < C.GLOW_PROBABILITY:
+        style.glow = rng.uniform(*C.GLOW) * em
+        style.glow_strength = rng.uniform(*C.GLOW_STRENGTH)
     if rng.random() < C.EXTRUSION_PROBABILITY:
         angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(*C.EXTRUSION) * em
         style.extrusion = (float(depth * np.cos(angle)), float(depth * np.sin(angle)))
@@ -127,8 +132,10 @@ def apply_ink(
             base = _lay_plate(rng, region, plate, style, colours)
         if plate is not None or contrast is None:
             contrast = Contrast(base, alpha, style.em)
-        # A mode that needs a very dark or light ink gives way before the block does.
+        # What needs a very dark or light ink gives way before the block does.
         blend = style.blend if attempt == 0 else "normal"
+        if attempt:
+            style.glow_strength = 0.0
         if "ink" not in colours and not _choose_ink(rng, style, blend, colours, contrast):
             continue
         result = _lay_letters(rng, base, alpha, style, blend, colours)
@@ -145,6 +152,8 @@ def _choose_ink(rng, style: InkStyle, blend: str, colours: dict, contrast) -> bo
     It costs little to foresee, and much to draw a block that is then seen to fail.
     """
     inks = ink_colours(rng, DRAWS)
+    if style.glow_strength:  # what shines is bright: the same hues, the strongest part at 255
+        inks = inks + (255 - inks.max(1, keepdims=True))
     foreseen = contrast.foresee(inks, BLENDS[blend], style.opacity)
     fit = np.flatnonzero(foreseen >= C.LEGIBLE_SHARE)
     if not len(fit) and not style.stroke:  # a line around the letters may help
@@ -171,13 +180,17 @@ def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.
 
 
 def _lay_letters(rng, base, alpha, style, blend, colours) -> np.ndarray:
-    """Shadow, extrusion, outline, then the letters; a new (h, w, 3) uint8 array."""
+    """Shadow, glow, extrusion, outline, then the letters; a new (h, w, 3) uint8 array."""
     result = base
     if style.shadow_opacity:
         shade = moved(alpha, style.shadow)
         if style.shadow_blur > 0.3:
             shade = cv2.GaussianBlur(shade, (0, 0), style.shadow_blur)
         result = lay_over(result, np.zeros_like(base), shade, style.shadow_opacity)
+    if style.glow_strength:
+        halo = cv2.GaussianBlur(alpha, (0, 0), max(style.glow, 0.3))
+        light = BLENDS["screen"](result, flat_paint(base, colours["ink"]))
+        result = lay_over(result, light, halo, style.glow_strength)
     if any(style.extrusion):
         side = flat_paint(base, np.asarray(colours["ink"]) * 0.55)
         result = lay_over(result, side, extruded(alpha, style.extrusion), 1.0)

@@ -37,13 +37,15 @@ class TextStyle:
 class TextLayer:
     """alpha: (H, W) uint8 coverage; words: their cells in the layer's continuous coordinates;
     baseline: row of the first line's baseline, px; frame: (k, 2) the block's outline; bends: what
-    the layer is still to go through before its homography (see warps.Warp)."""
+    the layer is still to go through before its homography (see warps.Warp); stretch: times, how
+    much wider it is to become by that."""
 
     alpha: np.ndarray
     words: list[Word]
     baseline: int
     frame: np.ndarray
     bends: tuple[Curve | Elastic, ...] = ()
+    stretch: float = 1.0
 
 
 @dataclass

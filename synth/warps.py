@@ -89,8 +89,9 @@ def translation(x: float, y: float) -> np.ndarray:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
-def scaling(factor: float) -> np.ndarray:
-    return np.diag([factor, factor, 1.0])
+def scaling(x: float, y: float | None = None) -> np.ndarray:
+    """y: the same as x when None."""
+    return np.diag([x, x if y is None else y, 1.0])
 
 
 def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Random fonts, words and warps: one glyph rendered alone lies in the quad that its label says."""
 
+import cv2
 import numpy as np
 import pytest
 import shapely
@@ -7,9 +8,10 @@ from test_synth import ink_share
 
 from static import constants as C
 from synth.bends import draw_elastic
-from synth.blocks import bend, map_words
+from synth.blocks import bend, draw_block, map_words, place_block, scene_area
 from synth.content import load_vocabularies
 from synth.fonts import Font, load_fonts
+from synth.placement import Placement
 from synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
 from synth.warps import Warp, plane_homography, scaling, translation
 from synth.writer import draw_supported
@@ -115,3 +117,41 @@ def test_a_words_polygon_follows_its_line(form):
         loose.append(polygon.area / shapely.union_all(shapely.make_valid(cells)).area)
     # Letters turned one by one stand apart on the outer side of a bend.
     assert np.median(loose) < (1.3 if form == "turned" else 1.1) and max(loose) < 1.5
+
+
+def placed(monkeypatch, seed, stretch):
+    """A block of one straight word so stretched, on an untilted wall: (Word, its ink)."""
+    for name in vars(C):
+        if name.endswith("_PROBABILITY"):
+            monkeypatch.setattr(C, name, 0)
+    for name, value in {
+        "STRETCH_PROBABILITY": 1,
+        "STRETCH": (stretch, stretch),
+        "LINES": (1, 1),
+        "LINE_WORDS": (1, 1),
+        "SMALL_ROTATION": (0, 0),
+    }.items():
+        monkeypatch.setattr(C, name, value)
+    rng = np.random.default_rng(seed)
+    image = np.full((800, 800, 3), 120, np.uint8)  # so large that no word has to shrink
+    font = FONTS[rng.integers(len(FONTS))]
+    layer, em = draw_block(rng, VOCABULARIES[0], font, sizes=(40, 41))
+    placement = Placement(rng, image)
+    spot = placement.draw_spot(rng, scene_area(layer, em))
+    (word,) = place_block(rng, image, spot, layer, em)
+    return word, placement.ink
+
+
+def test_stretched_letters_keep_their_cells(monkeypatch):
+    """Their ink is wider or narrower by what the settings say, and so are their cells."""
+    for seed in range(12):
+        sides = {}
+        for stretch in (0.65, 1.0, 1.5):
+            word, ink = placed(monkeypatch, seed, stretch)
+            assert ink_share(ink, word.polygon, 1.5) > 0.97
+            _, _, *inked = cv2.boundingRect((ink > 40).astype(np.uint8))
+            sides[stretch] = np.array([np.ptp(word.polygon, axis=0), inked])
+        for stretch, (cells, inked) in sides.items():
+            (flat_width, flat_height), flat_ink = sides[1.0]
+            assert cells == pytest.approx((flat_width * stretch, flat_height), rel=0.01)
+            assert inked == pytest.approx(flat_ink * (stretch, 1), abs=2.5)

@@ -12,6 +12,7 @@ from synth.plates import draw_plate
 STYLES = {
     "plain": {},
     "shadow": {"shadow": (3.0, 2.0), "shadow_blur": 1.0, "shadow_opacity": 0.8},
+    "glow": {"glow": 3.0, "glow_strength": 1.0},
     "stroke": {"stroke": 2.0},
     "extrusion": {"extrusion": (4.0, -3.0)},
     "light": {"shading": 0.8, "grain": 0.9},
@@ -19,7 +20,8 @@ STYLES = {
     **{f"fill {fill}": {"fill": fill} for fill in C.FILL_SHARES if fill != "flat"},
     **{f"blend {blend}": {"blend": blend} for blend in C.BLEND_SHARES if blend != "normal"},
 }
-SHADES = ("shadow", "stroke", "extrusion")
+WALLS = {"glow": 50}  # grey level of the wall, else 140: light is seen in the dark
+SHADES = ("shadow", "glow", "stroke", "extrusion")
 
 
 def letters(h=60, w=180):
@@ -41,7 +43,7 @@ def drawn(name, region, alpha, seed=0):
 
 @pytest.mark.parametrize("name", STYLES)
 def test_effect_draws_near_its_letters_and_leaves_the_mask(name):
-    alpha, region = letters(), wall()
+    alpha, region = letters(), wall(WALLS.get(name, 140))
     before, mask = region.copy(), alpha.copy()
     done, style = drawn(name, region, alpha)
     assert done and (alpha == mask).all()
@@ -61,7 +63,7 @@ def test_effect_draws_near_its_letters_and_leaves_the_mask(name):
 @pytest.mark.parametrize("name", SHADES)
 def test_a_block_grown_by_its_reach_holds_all_that_is_drawn(name):
     """And not much more: at half of it something would be cut."""
-    alpha, region = letters(), wall(noise=0)
+    alpha, region = letters(), wall(WALLS.get(name, 140), noise=0)
     before = region.copy()
     _, style = drawn(name, region, alpha)
     change = np.abs(region.astype(int) - before).max(2)
@@ -137,7 +139,8 @@ def test_turned_off_means_not_drawn(monkeypatch):
 def test_each_effect_occurs_and_can_be_repeated_at_another_size():
     rng = np.random.default_rng(0)
     styles = [draw_ink_style(rng, 40.0, softness=1.0) for _ in range(600)]
-    for part in ("plate_opacity", "plate_border", "stroke", "shadow_opacity", "shading", "blur"):
+    parts = ("plate_opacity", "plate_border", "stroke", "shadow_opacity", "glow", "shading", "blur")
+    for part in parts:
         assert 0.05 < np.mean([getattr(style, part) > 0 for style in styles]) < 0.95
     assert any(any(style.extrusion) for style in styles)
     assert {style.blend for style in styles} == set(C.BLEND_SHARES)
