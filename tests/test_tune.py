@@ -221,9 +221,11 @@ def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
     assert scorer.sweep(good, "both", leader=whole["early"])["stopped"] is False
     assert scorer.sweep(good, "both", leader=whole["early"] + 0.1)["stopped"] is True
     assert tune_utils.leader_of(study) == 0
-    tune_utils.search(study, scorer, HERE, n_trials=30, n_jobs=1)
-    states = [trial.state.name for trial in study.trials]
-    assert states.count("PRUNED") >= 1 and states.count("COMPLETE") >= 2
+    for low_text, link_threshold in ((0.2, 0.2), (tune_utils.LOW_TEXT[1], tune_utils.LINK[1])):
+        study.enqueue_trial({"low_text": low_text, "link_threshold": link_threshold})
+    tune_utils.search(study, scorer, HERE, n_trials=6, n_jobs=1)
+    states = {trial.params["low_text"]: trial.state.name for trial in study.trials}
+    assert states[0.2] == "COMPLETE" and states[tune_utils.LOW_TEXT[1]] == "PRUNED"
     best = max((trial for trial in study.trials if trial.values), key=lambda t: sum(t.values))
     assert tune_utils.leader_of(study) == best.user_attrs["early"] > 0
     # Too few words to judge by: nothing is stopped.
