@@ -48,8 +48,11 @@ def run_calls(
                 for future in finished:
                     yield future.result()
     except BaseException:
-        for future in running:
-            future.cancel()
+        if cluster:
+            for future in running:
+                future.cancel()
+        # A local pool's calls end with its processes. Cancelled as well, one that no process has
+        # begun makes the pool's thread fail (InvalidStateError, Python 3.11).
         stop_workers()
         raise
     finally:

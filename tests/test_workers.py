@@ -3,11 +3,13 @@
 import math
 import os
 import threading
+import time
 from concurrent.futures.process import _ExecutorManagerThread
 from multiprocessing import active_children
 
 import pytest
 
+import worker_utils
 from dataset_utils import DataError
 from worker_utils import run_calls
 
@@ -34,4 +36,25 @@ def test_a_killed_worker_is_said_in_one_line():
 def test_what_a_call_raises_comes_through():
     with pytest.raises(ValueError):
         list(run_calls(math.factorial, [(3,), (-1,), (4,)], 2))
+    assert_nothing_is_left()
+
+
+def test_an_interrupt_is_quiet_when_the_pool_sees_its_workers_die_first(monkeypatch):
+    failures, stop_workers = [], worker_utils.stop_workers
+
+    def calls():
+        yield from [(60,)] * 12
+        time.sleep(0.5)  # until the pool's thread has handed out what its queue holds
+        raise KeyboardInterrupt
+
+    def stop_and_wait():
+        stop_workers()
+        time.sleep(0.5)  # the pool's thread notices meanwhile
+
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    monkeypatch.setattr(worker_utils, "stop_workers", stop_and_wait)
+    monkeypatch.setattr(worker_utils, "AHEAD", 10)  # so that calls wait which no worker has begun
+    with pytest.raises(KeyboardInterrupt):
+        list(run_calls(time.sleep, calls(), 2))
+    assert not failures
     assert_nothing_is_left()
