@@ -83,9 +83,9 @@ WIDE_TRACKING = (0.15, 0.8)  # em, spaced-out lettering
 WORD_SPACE = (0.7, 1.6)  # times the font's own space
 NARROW_SPACE_PROBABILITY = 0.3  # that words of a scene stand closer, as on crowded signs
 NARROW_SPACE = (0.5, 0.8)  # times the font's own space
+SMALLEST_SPACE = 0.15  # em, no space is narrower
 STRETCH_PROBABILITY = 0.35  # that a block of a scene has wider or narrower letters than its font
 STRETCH = (0.65, 1.5)  # times the font's width, log-uniform
-SMALLEST_SPACE = 0.15  # em, no space is narrower
 CELL_PADDING = 0.04  # of the word's ink height, added above and below for the character cells
 MIN_CELL_HEIGHT = 0.3  # em, so that a dash or a full stop keeps a cell that can be seen
 
