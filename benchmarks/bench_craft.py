@@ -84,7 +84,7 @@ def main() -> None:
         f"CRAFT, {parameters:.1f} million parameters; {platform.machine()}, "
         f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}"
     )
-    # Without the instructions bfloat16 takes minutes an image.
+    # Without the instructions for it bfloat16 is emulated, and says nothing of CRAFT.
     precisions = (False, True) if has_fast_bf16(torch.device("cpu")) else (False,)
     for memory in (torch.contiguous_format, torch.channels_last):
         network.to(memory_format=memory)
