@@ -10,9 +10,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from line_utils import MIN_HEIGHT, SQUARE, part_lines
+
 MIN_AREA = 10  # pixels of the map; a smaller component is noise
 TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
 STRONG_LINK = 0.9  # quantile of the affinity in a component that its weak links are measured by
+LINE_PASSES = 4  # how often components are searched for two lines, at most
+DOUBLE = 1.2  # times, how often a component's columns of pixels meet it if it may be two lines
 MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
 
 
@@ -134,17 +138,29 @@ def find_words(
     _drop_weak_links; 0 keeps all links.
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
-    if relative_link:
-        _drop_weak_links(linkmap, is_text, is_link, relative_link)
-    is_word = is_text | is_link
-    number, labels = _components(is_word)
-    if touching is not None and touching > low_text:
-        cores = above(textmap, touching)
-        number = _part_touching(
-            textmap, cores, is_link, is_text, is_word, labels, number, text_threshold
-        )
+    candidates = is_link
+    for left in reversed(range(LINE_PASSES)):
+        if relative_link:
+            _drop_weak_links(linkmap, is_text, is_link, candidates, relative_link)
+        is_word = is_text | is_link
+        number, labels = _components(is_word)
+        parts = touching is not None and touching > low_text
+        if parts:
+            cores = above(textmap, touching) & is_text
+            number = _part_touching(
+                textmap, cores, is_link, is_text, is_word, labels, number, text_threshold
+            )
+        with_text, text, peaks = group_runs(is_text, labels, textmap)
+        if not parts or left == 0:
+            break
+        cores |= above(linkmap, touching)
+        suspects = (peaks >= text_threshold) & _may_be_lines(cores, labels, with_text, text)
+        suspects = with_text[suspects]
+        parted = part_lines(textmap, linkmap, is_text, is_link, labels, suspects, text_threshold)
+        if len(parted) == 0:
+            break
+        candidates = is_link & np.isin(labels, parted)
 
-    with_text, text, peaks = group_runs(is_text, labels, textmap)
     components = text
     if touching is None:  # CRAFT counts the links' pixels as well
         found, components, _ = group_runs(is_word, labels)
@@ -166,16 +182,20 @@ def _components(mask: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def _drop_weak_links(
-    linkmap: np.ndarray, is_text: np.ndarray, is_link: np.ndarray, share: float
+    linkmap: np.ndarray,
+    is_text: np.ndarray,
+    is_link: np.ndarray,
+    candidates: np.ndarray,
+    share: float,
 ) -> None:
-    """Take links out of is_link, in place, that are weak for the words they join.
+    """Take those of the candidates out of is_link, in place, that are weak for what they join.
 
     Between words the network sees some affinity too, the more the surer it is of the words: in a
     clear line it may exceed what joins the letters of a faint word, and no one threshold fits both.
     A link stays that is above `share` of the strong affinity (STRONG_LINK) of its own component.
     """
     number, labels = _components(is_text | is_link)
-    at = np.flatnonzero(is_link)
+    at = np.flatnonzero(candidates)
     if len(at) == 0:
         return
     owners, levels = labels.ravel()[at].astype(np.int64), linkmap.ravel()[at]
@@ -187,6 +207,30 @@ def _drop_weak_links(
     strong = np.zeros(number)
     strong[ranked[starts] >> 8] = ranked[starts + (STRONG_LINK * last).astype(int)] & 255
     is_link.ravel()[at] = levels > share * strong[owners]
+
+
+def _may_be_lines(
+    cores: np.ndarray, labels: np.ndarray, found: np.ndarray, text: Runs
+) -> np.ndarray:
+    """bool (N,), which components may hold several lines of text: most columns of pixels, or most
+    rows where a component is higher than wide, meet it more than once.
+
+    cores: bool (H, W), where the maps are high. found: int (N,), the components' labels. text:
+    their runs, a group a component.
+    """
+    x0, y0, x1, y1 = text.bounds().T
+    size = np.stack([x1 - x0, y1 - y0]) + 1
+    met = []
+    for now, before in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        starts = cores.copy()
+        starts[now] &= ~cores[before]
+        met.append(np.bincount(labels[starts], minlength=found.max(initial=0) + 1)[found])
+    columns, rows = np.array(met) / size
+    width, height = size
+    times = np.where(width > height, columns, rows)
+    squarish = np.maximum(width, height) < SQUARE * np.minimum(width, height)
+    times = np.where(squarish, np.maximum(columns, rows), times)
+    return (times > DOUBLE) & (np.minimum(width, height) >= MIN_HEIGHT)
 
 
 def find_runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -98,6 +98,46 @@ def test_lines_that_touch_come_apart():
     assert (np.diff(boxes.mean(1)[:, 1]) > 0).all()
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("degrees", [0, 12, -25, 45, 90, 160])
+@pytest.mark.parametrize("lengths", [(6, 6), (8, 4), (3, 3), (5, 5, 5)])
+def test_lines_that_hang_together_come_apart(lengths, degrees, kind):
+    """Affinity that also runs from line to line, as around a block of large letters."""
+    angle = np.deg2rad(degrees)
+    along, down = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+    start = np.array([160.0, 160.0]) - 35 * along - 30 * down
+    words = [
+        word_quads(*(start + 27 * row * down), length, 16, 24, degrees)
+        for row, length in enumerate(lengths)
+    ]
+    maps = draw(words)
+    for above, below in zip(words[:-1], words[1:], strict=True):
+        column = np.stack([above[0], below[0]])
+        maps[1] = np.maximum(maps[1], draw([np.roll(column, 1, axis=1)])[1])
+    maps = maps if kind is np.uint8 else maps.astype(kind) / 255
+    truth = [outline(quads) for quads in words]
+    assert len(detect_words(*maps, 0.6, 0.4, 0.4).boxes) == 1  # CRAFT's decoder: one component
+    for relative_link in (0.0, 0.5):
+        found = detect_words(*maps, 0.6, 0.4, 0.4, False, "proportional", relative_link)
+        match = match_image(found.boxes + 0.5, truth, iou_threshold=0.75)
+        assert summarise([match])["f1"] == 1
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 90])
+@pytest.mark.parametrize(("letters", "pitch"), [(2, 30), (3, 34), (6, 36)])
+def test_letters_far_apart_are_no_lines(letters, pitch, degrees):
+    angle = np.deg2rad(degrees)
+    quads = [
+        word_quads(
+            150 + pitch * (i - letters / 2) * np.cos(angle),
+            150 + pitch * (i - letters / 2) * np.sin(angle),
+            *(1, 14, 30, degrees),
+        )
+        for i in range(letters)
+    ]
+    assert len(decode([np.concatenate(quads)], 0.4)) == 1
+
+
 def test_linked_characters_stay_together_without_text_between_them():
     quads = np.concatenate([word_quads(40 + 26 * i, 60, 1, 14, 24) for i in range(5)])
     assert len(decode([quads], 0.4)) == 1
