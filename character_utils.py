@@ -8,16 +8,15 @@ such a picture are the basins of its profile along the word, and these are cheap
 
 import numpy as np
 
+from basin_utils import FOREGROUND, basins
 from contour_utils import CELL_EDGE
 from curve_utils import Ribbon, quad_sides, ribbon_of
 
 SAMPLES = 2  # columns of a straightened word for each px of the map
 ROWS = 16  # of a straightened word
 CORE_ROWS = (0.2, 0.8)  # of the height; beyond, neighbouring lines shine in
-FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for the best maps)
 COLUMN = 2.0  # height / width from which a word that shows no valleys counts as vertical
 LOOSEST_END, LOOSEST_SIDE = 0.3, 0.2  # of a word's shorter side: more than so much is no room
-PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
 EDGE_VALUE = float(np.exp(-(CELL_EDGE**2) / 2))  # of a character's Gaussian at its cell's edge
 
 
@@ -120,7 +119,7 @@ def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarr
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     profile = _profile(straight)
-    peaks, valleys = _basins(profile, count)
+    peaks, valleys = basins(profile, count)
     bounds = _cut_at(profile, peaks, valleys)
     while count is not None and len(bounds) < count:
         widest = (bounds[:, 1] - bounds[:, 0]).argmax()
@@ -128,29 +127,6 @@ def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarr
         bounds = np.insert(bounds, widest, (start, middle), axis=0)
         bounds[widest + 1] = middle, end
     return bounds
-
-
-def _basins(profile: np.ndarray, count: int | None) -> tuple[list[int], list[int]]:
-    """Columns of the peaks that are characters, and of the valleys between them."""
-    # A plateau counts once, at its middle.
-    starts = np.flatnonzero(np.diff(profile, prepend=np.nan))
-    middles = (starts + np.append(starts[1:], len(profile)) - 1) // 2
-    level = np.concatenate([[-1.0], profile[starts], [-1.0]])
-    rising = np.diff(level) > 0
-    peaks = middles[rising[:-1] & ~rising[1:]].tolist()
-    peaks = [peak for peak in peaks if profile[peak] >= FOREGROUND] or [int(profile.argmax())]
-    valleys = [a + int(profile[a : b + 1].argmin()) for a, b in zip(peaks, peaks[1:], strict=False)]
-    while valleys:
-        depths = [
-            1 - profile[valley] / max(min(profile[peaks[i]], profile[peaks[i + 1]]), 1e-9)
-            for i, valley in enumerate(valleys)
-        ]
-        faintest = int(np.argmin(depths))
-        if len(peaks) <= count if count else depths[faintest] >= PROMINENCE:
-            break
-        lower = faintest + (profile[peaks[faintest]] > profile[peaks[faintest + 1]])
-        del peaks[lower], valleys[faintest]
-    return peaks, valleys
 
 
 def _cut_at(profile: np.ndarray, peaks: list[int], valleys: list[int]) -> np.ndarray:

@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from line_utils import MIN_HEIGHT, SQUARE, part_lines
+from spacing_utils import restore_even_links
 
 MIN_AREA = 10  # pixels of the map; a smaller component is noise
 TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
+EVEN_LINK = 0.3  # share of the strong affinity that links evenly spaced letters
 STRONG_LINK = 0.9  # quantile of the affinity in a component that its weak links are measured by
 LINE_PASSES = 4  # how often components are searched for two lines, at most
 DOUBLE = 1.2  # times, how often a component's columns of pixels meet it if it may be two lines
@@ -141,7 +143,7 @@ def find_words(
     candidates = is_link
     for left in reversed(range(LINE_PASSES)):
         if relative_link:
-            _drop_weak_links(linkmap, is_text, is_link, candidates, relative_link)
+            _drop_weak_links(textmap, linkmap, is_text, is_link, candidates, relative_link)
         is_word = is_text | is_link
         number, labels = _components(is_word)
         parts = touching is not None and touching > low_text
@@ -182,6 +184,7 @@ def _components(mask: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def _drop_weak_links(
+    textmap: np.ndarray,
     linkmap: np.ndarray,
     is_text: np.ndarray,
     is_link: np.ndarray,
@@ -192,7 +195,8 @@ def _drop_weak_links(
 
     Between words the network sees some affinity too, the more the surer it is of the words: in a
     clear line it may exceed what joins the letters of a faint word, and no one threshold fits both.
-    A link stays that is above `share` of the strong affinity (STRONG_LINK) of its own component.
+    A link stays that is above `share` of the strong affinity (STRONG_LINK) of its own component,
+    or above EVEN_LINK of it where the letters stand no farther apart than others of the word.
     """
     number, labels = _components(is_text | is_link)
     at = np.flatnonzero(candidates)
@@ -206,7 +210,33 @@ def _drop_weak_links(
     last = np.diff(starts, append=len(ranked)) - 1
     strong = np.zeros(number)
     strong[ranked[starts] >> 8] = ranked[starts + (STRONG_LINK * last).astype(int)] & 255
-    is_link.ravel()[at] = levels > share * strong[owners]
+    strong = strong[owners]
+    is_strong = levels > share * strong
+    is_link.ravel()[at] = is_strong
+    weak = at[~is_strong & (levels > EVEN_LINK * strong)]
+    if len(weak):
+        _keep_even_links(textmap, is_text, is_link, weak)
+
+
+def _keep_even_links(
+    textmap: np.ndarray, is_text: np.ndarray, is_link: np.ndarray, weak: np.ndarray
+) -> None:
+    """Put those of the weak links, places in the flat map, into is_link that join evenly spaced
+    letters."""
+    loose = is_link.copy()
+    loose.ravel()[weak] = True
+    number, wholes = _components(is_text | loose)
+    _, labels = _components(is_text | is_link)
+    _, pieces, _ = group_runs(is_text, labels)
+    pieces = pieces.take(np.flatnonzero(pieces.areas() >= MIN_AREA))
+    parents = wholes[pieces.rows[pieces.starts], pieces.first[pieces.starts]]
+    bounds = pieces.bounds()
+    windows = []
+    for whole in np.flatnonzero(np.bincount(parents, minlength=number) > 1):
+        inside = bounds[parents == whole]
+        (x0, y0), (x1, y1) = inside[:, :2].min(axis=0), inside[:, 2:].max(axis=0)
+        windows.append((whole, np.s_[y0 : y1 + 1, x0 : x1 + 1]))
+    restore_even_links(textmap, is_text, is_link, loose, labels, wholes, windows)
 
 
 def _may_be_lines(

@@ -164,6 +164,27 @@ def test_links_weak_for_their_words_are_cut_and_faint_words_stay_whole(kind):
     assert len(detect_words(*maps, 0.4, 0.3, 0.3, relative_link=0.6).boxes) == 2  # CRAFT's decoder
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_a_weak_link_holds_letters_that_stand_evenly(degrees, kind):
+    """Typed words: one affinity of a word may be weak, but there is no room for a space."""
+    angle = np.deg2rad(degrees)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    even = word_quads(80, 40, 9, 14, 24, degrees)
+    words = [even, word_quads(*(np.array([80, 40]) + (9 * 14 + 10) * along), 3, 14, 24, degrees)]
+    maps = draw(words)
+    space = draw([np.stack([even[-1], words[1][0]])])[1]
+    maps[1] = np.maximum(maps[1], (space * 0.45).astype(np.uint8))
+    middle = even[3:5].mean((0, 1))  # of the link between the fourth letter and the fifth
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    near = np.abs((np.stack([x, y], axis=-1) - middle) @ along) < 7
+    maps[1][near] = (maps[1][near] * 0.45).astype(np.uint8)
+    maps = maps if kind is np.uint8 else maps.astype(kind) / 255
+    truth = [outline(quads) for quads in words]
+    found = detect_words(*maps, 0.6, 0.1, 0.4, False, "proportional", 0.6)
+    assert summarise([match_image(found.boxes + 0.5, truth, iou_threshold=0.75)])["f1"] == 1
+
+
 def test_words_at_the_border_end_there():
     quads = word_quads(-20, -6, 6, 14, 24)
     (box,) = decode([quads], 0.4)
