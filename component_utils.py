@@ -1,9 +1,4 @@
-"""Thresholded maps as words: components of text and link pixels, held as runs.
-
-A run is a stretch of set pixels in one row. What the decoders need of a component (area, bounds,
-peak, outline) comes from its runs, for all components at once: the time grows with the map and
-with the length of the outlines, whatever the number of components.
-"""
+"""Thresholded maps as words: components of text and link pixels, parted where words touch."""
 
 from dataclasses import dataclass
 
@@ -11,66 +6,13 @@ import cv2
 import numpy as np
 
 from line_utils import MIN_HEIGHT, SQUARE, part_lines
-from spacing_utils import restore_even_links
+from link_utils import drop_weak_links
+from run_utils import MIN_AREA, Runs, find_components, find_runs, group_runs
 
-MIN_AREA = 10  # pixels of the map; a smaller component is noise
 TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
-EVEN_LINK = 0.3  # share of the strong affinity that links evenly spaced letters
-STRONG_LINK = 0.9  # quantile of the affinity in a component that its weak links are measured by
 LINE_PASSES = 4  # how often components are searched for two lines, at most
 DOUBLE = 1.2  # times, how often a component's columns of pixels meet it if it may be two lines
 MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
-
-
-@dataclass
-class Runs:
-    """R runs, sorted by group, then row by row as they lie on the map.
-
-    rows, first, last: int32 (R,); the last column belongs to the run.
-    starts: int (N,), where each of the N groups begins; none is empty.
-    """
-
-    rows: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    starts: np.ndarray
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.diff(self.starts, append=len(self.rows))
-
-    @property
-    def groups(self) -> np.ndarray:
-        """int (R,), the group of each run."""
-        return np.repeat(np.arange(len(self.starts)), self.counts)
-
-    def areas(self) -> np.ndarray:
-        """int (N,), pixels."""
-        return np.add.reduceat(self.last - self.first + 1, self.starts)
-
-    def bounds(self) -> np.ndarray:
-        """int (N, 4): first column, first row, last column, last row."""
-        first = np.minimum.reduceat(self.first, self.starts)
-        last = np.maximum.reduceat(self.last, self.starts)
-        ends = self.starts + self.counts - 1
-        return np.stack([first, self.rows[self.starts], last, self.rows[ends]], axis=1)
-
-    def take(self, groups: np.ndarray) -> "Runs":
-        """These groups alone, in this order."""
-        counts = self.counts[groups]
-        starts = np.cumsum(counts) - counts
-        index = np.repeat(self.starts[groups] - starts, counts) + np.arange(counts.sum())
-        return Runs(self.rows[index], self.first[index], self.last[index], starts)
-
-    def outer(self) -> "Runs":
-        """One run a group and row, from its first to its last pixel: the convex hull stays."""
-        groups = self.groups
-        is_first = np.ones(len(groups), bool)
-        is_first[1:] = (np.diff(self.rows) != 0) | (np.diff(groups) != 0)
-        begins = np.flatnonzero(is_first)
-        ends = np.append(begins[1:], len(groups))[: len(begins)] - 1
-        starts = np.searchsorted(begins, self.starts)
-        return Runs(self.rows[begins], self.first[begins], self.last[ends], starts)
 
 
 @dataclass
@@ -137,15 +79,15 @@ def find_words(
     thresholds are in the maps' units. touching: words that are joined only by text below it, and
     not by a link, come apart, and areas and bounds are those of the text. None: words stay
     together, and areas and bounds are those of text and links, as in CRAFT. relative_link: see
-    _drop_weak_links; 0 keeps all links.
+    drop_weak_links; 0 keeps all links.
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
     candidates = is_link
     for left in reversed(range(LINE_PASSES)):
         if relative_link:
-            _drop_weak_links(textmap, linkmap, is_text, is_link, candidates, relative_link)
+            drop_weak_links(textmap, linkmap, is_text, is_link, candidates, relative_link)
         is_word = is_text | is_link
-        number, labels = _components(is_word)
+        number, labels = find_components(is_word)
         parts = touching is not None and touching > low_text
         if parts:
             cores = above(textmap, touching) & is_text
@@ -177,68 +119,6 @@ def find_words(
     return Words(labels, numbers, is_text, text.take(keep), bounds, areas[keep], peaks[keep])
 
 
-def _components(mask: np.ndarray) -> tuple[int, np.ndarray]:
-    """The 4-connected components of a mask: their number, 0 included, and labels, int32 (H, W)."""
-    # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
-    return cv2.connectedComponentsWithAlgorithm(mask.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU)
-
-
-def _drop_weak_links(
-    textmap: np.ndarray,
-    linkmap: np.ndarray,
-    is_text: np.ndarray,
-    is_link: np.ndarray,
-    candidates: np.ndarray,
-    share: float,
-) -> None:
-    """Take those of the candidates out of is_link, in place, that are weak for what they join.
-
-    Between words the network sees some affinity too, the more the surer it is of the words: in a
-    clear line it may exceed what joins the letters of a faint word, and no one threshold fits both.
-    A link stays that is above `share` of the strong affinity (STRONG_LINK) of its own component,
-    or above EVEN_LINK of it where the letters stand no farther apart than others of the word.
-    """
-    number, labels = _components(is_text | is_link)
-    at = np.flatnonzero(candidates)
-    if len(at) == 0:
-        return
-    owners, levels = labels.ravel()[at].astype(np.int64), linkmap.ravel()[at]
-    if levels.dtype != np.uint8:
-        levels = (levels.clip(0, 1) * 255).astype(np.uint8)
-    ranked = np.sort(owners * 256 + levels)
-    starts = np.flatnonzero(np.diff(ranked >> 8, prepend=-1))
-    last = np.diff(starts, append=len(ranked)) - 1
-    strong = np.zeros(number)
-    strong[ranked[starts] >> 8] = ranked[starts + (STRONG_LINK * last).astype(int)] & 255
-    strong = strong[owners]
-    is_strong = levels > share * strong
-    is_link.ravel()[at] = is_strong
-    weak = at[~is_strong & (levels > EVEN_LINK * strong)]
-    if len(weak):
-        _keep_even_links(textmap, is_text, is_link, weak)
-
-
-def _keep_even_links(
-    textmap: np.ndarray, is_text: np.ndarray, is_link: np.ndarray, weak: np.ndarray
-) -> None:
-    """Put those of the weak links, places in the flat map, into is_link that join evenly spaced
-    letters."""
-    loose = is_link.copy()
-    loose.ravel()[weak] = True
-    number, wholes = _components(is_text | loose)
-    _, labels = _components(is_text | is_link)
-    _, pieces, _ = group_runs(is_text, labels)
-    pieces = pieces.take(np.flatnonzero(pieces.areas() >= MIN_AREA))
-    parents = wholes[pieces.rows[pieces.starts], pieces.first[pieces.starts]]
-    bounds = pieces.bounds()
-    windows = []
-    for whole in np.flatnonzero(np.bincount(parents, minlength=number) > 1):
-        inside = bounds[parents == whole]
-        (x0, y0), (x1, y1) = inside[:, :2].min(axis=0), inside[:, 2:].max(axis=0)
-        windows.append((whole, np.s_[y0 : y1 + 1, x0 : x1 + 1]))
-    restore_even_links(textmap, is_text, is_link, loose, labels, wholes, windows)
-
-
 def _may_be_lines(
     cores: np.ndarray, labels: np.ndarray, found: np.ndarray, text: Runs
 ) -> np.ndarray:
@@ -261,69 +141,6 @@ def _may_be_lines(
     squarish = np.maximum(width, height) < SQUARE * np.minimum(width, height)
     times = np.where(squarish, np.maximum(columns, rows), times)
     return (times > DOUBLE) & (np.minimum(width, height) >= MIN_HEIGHT)
-
-
-def find_runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, first and last columns of the runs of a mask (H, W) bool, row by row."""
-    height, width = mask.shape
-    padded = np.zeros((height, width + 2), bool)
-    padded[:, 1:-1] = mask
-    edges = np.flatnonzero(padded[:, 1:] != padded[:, :-1]).astype(np.int32)
-    rows, columns = np.divmod(edges, np.int32(width + 1))
-    return rows[::2], columns[::2], columns[1::2] - 1
-
-
-def group_runs(
-    mask: np.ndarray,
-    labels: np.ndarray,
-    values: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-) -> tuple[np.ndarray, Runs, np.ndarray | None]:
-    """The runs of a mask by their labels; pixels that touch in a row must have the same.
-
-    groups: the group of each label, -1 to leave its runs out; None for the labels themselves.
-    Returns the groups that have runs, int (N,) ascending; the runs; and the highest of `values`
-    in each group, (N,), where they are given.
-    """
-    rows, first, last = find_runs(mask)
-    keys = labels[rows, first]
-    kept = slice(None)
-    if groups is not None:
-        keys = groups[keys]
-        kept = np.flatnonzero(keys >= 0)
-    order, found, starts = sort_groups(keys[kept])
-    runs = Runs(*(column[kept][order] for column in (rows, first, last)), starts)
-    if values is None:
-        return found, runs, None
-    peaks = _run_peaks(values, rows, first, last)[kept][order]
-    return found, runs, np.maximum.reduceat(peaks, starts)
-
-
-def sort_groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort by key, keeping the order within a key.
-
-    keys: int (R,), not negative. Returns the order (R,), the N different keys, ascending, and
-    where each begins in that order, (N,).
-    """
-    if len(keys) and keys.max() < 2**16:
-        keys = keys.astype(np.uint16)  # NumPy sorts these ten times faster
-    order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
-    is_first = np.ones(len(ranked), bool)
-    is_first[1:] = ranked[1:] != ranked[:-1]
-    starts = np.flatnonzero(is_first)
-    return order, ranked[starts].astype(np.int64), starts
-
-
-def _run_peaks(values, rows, first, last):
-    """The highest value in each run; the runs in the order of the map."""
-    if len(rows) == 0:
-        return values.ravel()[:0]
-    offsets = rows.astype(np.int64) * values.shape[1]
-    # reduceat takes stretches from one index to the next: every second one is a run.
-    borders = np.stack([offsets + first, offsets + last + 1], axis=1).ravel()
-    borders = borders[:-1] if borders[-1] == values.size else borders
-    return np.maximum.reduceat(values.ravel(), borders)[::2]
 
 
 def _part_touching(textmap, cores, is_link, is_text, is_word, labels, number, text_threshold):

@@ -13,7 +13,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from component_utils import Words, group_runs, sample
+from component_utils import Words, sample
+from run_utils import group_runs
 from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
 
 CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
