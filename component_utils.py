@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from line_utils import MIN_HEIGHT, SQUARE, part_lines
-from link_utils import drop_weak_links
+from link_utils import join_linked
 from run_utils import MIN_AREA, Runs, find_components, find_runs, group_runs
 
 TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
@@ -79,15 +79,18 @@ def find_words(
     thresholds are in the maps' units. touching: words that are joined only by text below it, and
     not by a link, come apart, and areas and bounds are those of the text. None: words stay
     together, and areas and bounds are those of text and links, as in CRAFT. relative_link: see
-    drop_weak_links; 0 keeps all links.
+    join_linked; 0 keeps all links.
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
     candidates = is_link
     for left in reversed(range(LINE_PASSES)):
         if relative_link:
-            drop_weak_links(textmap, linkmap, is_text, is_link, candidates, relative_link)
+            number, labels = join_linked(
+                textmap, linkmap, is_text, is_link, candidates, relative_link
+            )
+        else:
+            number, labels = find_components(is_text | is_link)
         is_word = is_text | is_link
-        number, labels = find_components(is_word)
         parts = touching is not None and touching > low_text
         if parts:
             cores = above(textmap, touching) & is_text

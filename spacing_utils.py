@@ -11,57 +11,41 @@ SHALLOWEST = 0.85  # times the map between the other letters: lower it is a spac
 MIN_LENGTH = 1.2  # length / height of a word; what is shorter shows no spacing
 
 
-def restore_even_links(
-    textmap: np.ndarray,
-    is_text: np.ndarray,
-    is_link: np.ndarray,
-    loose: np.ndarray,
-    labels: np.ndarray,
-    wholes: np.ndarray,
-    windows: list[tuple[int, tuple[slice, slice]]],
-) -> None:
-    """Put links back that join pieces of a word.
+def even_gaps(
+    textmap: np.ndarray, is_text: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, list[tuple[float, float]]]:
+    """Where pieces of a word belong together, as the spacing of its letters shows.
 
     Where the affinity between two letters is weak, their distance and the map between them tell
     whether a space is there: they are compared with those of the letters that are linked.
 
     Params:
-        textmap: (H, W) character map, uint8, 0..255, or float, 0..1.
-        is_text: bool (H, W), pixels of characters.
-        is_link: bool (H, W), the links that are left; links are added in place.
-        loose: bool (H, W), these and the weak ones.
-        labels: int32 (H, W), components of text and links: the pieces.
-        wholes: int32 (H, W), components of text and loose links.
-        windows: label and window of each of the wholes that are looked at.
+        textmap: (h, w) character map around the word, uint8, 0..255, or float, 0..1.
+        is_text: bool (h, w), pixels of the word's characters.
+        labels: int (h, w), the piece of each.
+
+    Returns:
+        along: float (2,), x and y of a step of one px along the word.
+        gaps: from where to where, as products with `along`, a space would be and is not.
     """
-    unit = 255 if textmap.dtype == np.uint8 else 1
-    for whole, window in windows:
-        inside = wholes[window] == whole
-        y, x = np.nonzero(inside & is_text[window])
-        points = np.stack([x, y], axis=1).astype(np.float32)
-        corners = cv2.boxPoints(cv2.minAreaRect(points))
-        sides = corners[1] - corners[0], corners[2] - corners[1]
-        height, length = sorted(np.linalg.norm(side) + 1 for side in sides)
-        if length < MIN_LENGTH * height:
-            continue
-        along = max(sides, key=np.linalg.norm) / (length - 1)
-        start = (points @ along).min()
-        values = textmap[window][y, x] / unit
-        gaps = _even_gaps(
-            (points @ along - start).astype(int), values, labels[window][y, x], height
-        )
-        if not gaps:
-            continue
-        y, x = np.nonzero(inside & loose[window])
-        place = np.stack([x, y], axis=1) @ along - start
-        for first, last in gaps:
-            between = (place >= first) & (place <= last)
-            is_link[window][y[between], x[between]] = True
+    y, x = np.nonzero(is_text)
+    points = np.stack([x, y], axis=1).astype(np.float32)
+    corners = cv2.boxPoints(cv2.minAreaRect(points))
+    sides = corners[1] - corners[0], corners[2] - corners[1]
+    height, length = sorted(np.linalg.norm(side) + 1 for side in sides)
+    along = max(sides, key=np.linalg.norm) / max(length - 1, 1)
+    if length < MIN_LENGTH * height:
+        return along, []
+    places = points @ along
+    start = places.min()
+    values = textmap[y, x] / (255 if textmap.dtype == np.uint8 else 1)
+    found = _gaps((places - start).astype(int), values, labels[y, x], height)
+    return along, [(start + first, start + last) for first, last in found]
 
 
-def _even_gaps(places, values, owners, height) -> list[tuple[int, int]]:
-    """From where to where along a word neighbouring letters of different pieces are no farther
-    apart than others, nor the map between them lower.
+def _gaps(places, values, owners, height) -> list[tuple[int, int]]:
+    """From where to where along a word letters of two pieces are no farther apart than others, nor
+    the map between them lower.
 
     places: int (n,), px along the word, of each pixel. values: (n,), of the map, 0..1. owners: int
     (n,), piece of each pixel. height: px, of the word.
