@@ -64,7 +64,7 @@ def _load(source: str | Path, options: dict) -> SegformerForSemanticSegmentation
     except Exception as error:  # damaged weights raise kinds of the library's own
         reason = " ".join(str(error).split())
         raise DataError(f"{source}: cannot be loaded as a SegFormer ({reason})") from None
-    return _made_faster(model)
+    return use_fast_head(model)
 
 
 def _find(name: str) -> str | None:
@@ -109,7 +109,7 @@ def new_model() -> SegformerForSemanticSegmentation:
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[0].numel()))
     nn.init.constant_(model.decode_head.classifier.bias, -2.0)  # most pixels are background
-    return _made_faster(model)
+    return use_fast_head(model)
 
 
 def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
@@ -128,7 +128,7 @@ def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
             f"{folder}: has {model.config.num_labels} channels instead of {len(C.LABELS)}; "
             "it was not trained by train.py"
         )
-    return _made_faster(model.eval())
+    return use_fast_head(model.eval())
 
 
 def image_processor(size: int) -> SegformerImageProcessorPil:
@@ -166,39 +166,11 @@ def has_fast_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def _made_faster(model: SegformerForSemanticSegmentation) -> SegformerForSemanticSegmentation:
-    """Let a model compute in less time; its parameters stay as they are. Raises DataError.
-
-    The decode head gives the same as before. Where the config has a `key_pooling`, a list with a
-    whole number a stage, the queries of a stage attend to the means of squares of so many keys a
-    side instead of to each: [2, 2, 1, 1] leaves the first two stages, whose attention costs most
-    in large images, a quarter of the keys.
-    """
+def use_fast_head(model: SegformerForSemanticSegmentation) -> SegformerForSemanticSegmentation:
+    """Make a model's decode head compute the same in less time; parameters stay as they are."""
     head = model.decode_head
     head.forward = lambda states, **_: _fast_head(head, states)
-    sides, reductions = getattr(model.config, "key_pooling", None), model.config.sr_ratios
-    if sides is None:
-        return model
-    if not (
-        isinstance(sides, list)
-        and len(sides) == len(reductions)
-        and all(isinstance(side, int) and side > 0 for side in sides)
-        and all(side == 1 or ratio > 1 for side, ratio in zip(sides, reductions, strict=True))
-    ):
-        raise DataError(
-            f"config.json: key_pooling must be {len(reductions)} whole numbers from 1, and 1 where "
-            f"the stage's sr_ratios is 1, not {sides}"
-        )
-    for stage, side in zip(model.segformer.stages, sides, strict=True):
-        for block in stage.blocks if side > 1 else ():
-            keys = block.attention.sequence_reduction.sequence_reduction
-            keys.register_forward_hook(lambda _, __, keys, side=side: _pool(keys, side))
     return model
-
-
-def _pool(keys: torch.Tensor, side: int) -> torch.Tensor:
-    """Means of side x side squares of keys (B, C, h, w); at the far edges, of what is there."""
-    return F.avg_pool2d(keys, side, ceil_mode=True)
 
 
 def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
