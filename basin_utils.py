@@ -6,7 +6,7 @@ FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for
 PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
 
 
-def basins(profile: np.ndarray, count: int | None) -> tuple[list[int], list[int]]:
+def basins(profile: np.ndarray, count: int | None = None) -> tuple[list[int], list[int]]:
     """Places of the peaks that are characters, and of the valleys between them.
 
     profile: (W,), 0..1, the highest character value at each place along a word. count: the number

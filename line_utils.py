@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from basin_utils import basins
+
 MIN_HEIGHT = 14  # pixels of the map; lower components are one line
 TURNS = np.radians(np.arange(0, 33, 4))  # of the lines against the component's longer side
 SQUARE = 1.4  # length / height; below it the lines may run along the shorter side as well
@@ -47,7 +49,7 @@ def part_lines(
         weights = np.maximum(text, linkmap[window][y, x]).astype(np.float64)
         points = np.stack([x, y], axis=1).astype(np.float32)
         sparse = np.s_[:: len(points) // MOST_POINTS + 1]
-        border = _border(points[sparse].copy(), weights[sparse], text[sparse] >= text_threshold)
+        border = _border(points[sparse].copy(), weights[sparse], text[sparse], text_threshold)
         if border is None:
             continue
         across, level = border
@@ -58,11 +60,11 @@ def part_lines(
     return parted
 
 
-def _border(points, weights, is_peak):
+def _border(points, weights, text, text_threshold):
     """Where two lines meet: a unit vector across them, and how far along it. None for one line.
 
-    points: float32 (n, 2), x, y of a component's pixels. weights: (n,), how much each counts.
-    is_peak: bool (n,), those that make a word.
+    points: float32 (n, 2), x, y of a component's pixels. weights: (n,), how much each counts. text:
+    (n,), their character values.
     """
     corners = cv2.boxPoints(cv2.minAreaRect(points))
     sides = corners[1] - corners[0], corners[2] - corners[1]
@@ -99,6 +101,11 @@ def _border(points, weights, is_peak):
     along, far = points @ np.float32([across[1], -across[0]]), points @ across > level
     for part in (far, ~far):
         size = [np.ptp(axis[part]) + 1 for axis in (along, points @ across)]
-        if not is_peak[part].any() or size[0] < MIN_LENGTH * size[1]:
+        if size[0] < MIN_LENGTH * size[1] or text[part].max() < text_threshold:
+            return None
+        # Two letters of one word are two hills as well, but each of them is one hill along itself.
+        profile = np.zeros(int(size[0]) + 1)
+        np.maximum.at(profile, (along[part] - along[part].min()).astype(int), text[part])
+        if len(basins(profile / max(profile.max(), 1e-6))[0]) < 2:
             return None
     return border

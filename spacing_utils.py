@@ -56,7 +56,7 @@ def _gaps(places, values, owners, height) -> list[tuple[int, int]]:
     if width >= len(profile):
         return []
     profile = np.convolve(profile, np.full(width, 1 / width), "same")
-    peaks, valleys = (np.array(found, int) for found in basins(profile, None))
+    peaks, valleys = (np.array(found, int) for found in basins(profile))
     if len(peaks) < 3:
         return []
     order = np.lexsort((values, places))  # the last pixel of each place is its brightest

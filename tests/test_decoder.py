@@ -138,6 +138,14 @@ def test_letters_far_apart_are_no_lines(letters, pitch, degrees):
     assert len(decode([np.concatenate(quads)], 0.4)) == 1
 
 
+@pytest.mark.parametrize("degrees", [0, -4, 20, 45, 90])
+@pytest.mark.parametrize("width", [15, 18, 21])
+def test_two_tall_letters_are_no_lines(width, degrees):
+    quads = word_quads(150, 150, 2, width, 40, degrees)
+    boxes = detect_words(*draw([quads]), 0.7, 0.4, 0.4, decoder="proportional").boxes
+    assert len(boxes) == 1
+
+
 def test_linked_characters_stay_together_without_text_between_them():
     quads = np.concatenate([word_quads(40 + 26 * i, 60, 1, 14, 24) for i in range(5)])
     assert len(decode([quads], 0.4)) == 1
