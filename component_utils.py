@@ -82,11 +82,11 @@ def find_words(
     join_linked; 0 keeps all links.
     """
     is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
-    candidates = is_link
+    searched = np.ones(is_text.shape, bool)  # the pixels of what was not parted need no second look
     for left in reversed(range(LINE_PASSES)):
         if relative_link:
             number, labels = join_linked(
-                textmap, linkmap, is_text, is_link, candidates, relative_link
+                textmap, linkmap, is_text, is_link, is_link & searched, relative_link
             )
         else:
             number, labels = find_components(is_text | is_link)
@@ -102,11 +102,18 @@ def find_words(
             break
         cores |= above(linkmap, touching)
         suspects = (peaks >= text_threshold) & _may_be_lines(cores, labels, with_text, text)
-        suspects = with_text[suspects]
-        parted = part_lines(textmap, linkmap, is_text, is_link, labels, suspects, text_threshold)
-        if len(parted) == 0:
+        suspects &= searched[text.rows[text.starts], text.first[text.starts]]
+        if not suspects.any():
             break
-        candidates = is_link & np.isin(labels, parted)
+        found, words, _ = group_runs(is_word, labels)
+        windows = words.bounds()[np.searchsorted(found, with_text[suspects])]
+        parted = part_lines(
+            *(textmap, linkmap, is_text, is_link, labels),
+            *(with_text[suspects], windows, text_threshold),
+        )
+        if not parted:
+            break
+        searched = np.isin(labels, parted)
 
     components = text
     if touching is None:  # CRAFT counts the links' pixels as well

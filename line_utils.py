@@ -23,6 +23,7 @@ def part_lines(
     is_link: np.ndarray,
     labels: np.ndarray,
     suspects: np.ndarray,
+    bounds: np.ndarray,
     text_threshold: float,
 ) -> list[int]:
     """Part components that hold two lines of text, or more, in two.
@@ -34,17 +35,16 @@ def part_lines(
     Params:
         labels: int32, the component of each pixel that is text or link, 0 for none.
         suspects: int (N,), labels of the components that are looked at.
+        bounds: int (N, 4), their first column and row, last column and row.
         text_threshold: both parts need a character value that reaches it.
 
     Returns:
         The labels of those that were parted.
     """
     parted = []
-    for label in suspects:
-        inside = labels == label
-        x0, y0, width, height = cv2.boundingRect(inside.view(np.uint8))
-        window = np.s_[y0 : y0 + height, x0 : x0 + width]
-        y, x = np.nonzero(inside[window])
+    for label, (x0, y0, x1, y1) in zip(suspects.tolist(), bounds.tolist(), strict=True):
+        window = np.s_[y0 : y1 + 1, x0 : x1 + 1]
+        y, x = np.nonzero(labels[window] == label)
         text = textmap[window][y, x]
         weights = np.maximum(text, linkmap[window][y, x]).astype(np.float64)
         points = np.stack([x, y], axis=1).astype(np.float32)
