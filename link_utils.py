@@ -80,7 +80,7 @@ def _join_even(textmap, is_text, is_link, weak, wholes, labels) -> None:
             for start, end in gaps:
                 between = (places >= start) & (places <= end)
                 is_link[window][y[between], x[between]] = True
-            joined = find_components(inside & (is_text | is_link)[window])[1][y, x]
+            joined = find_components(inside & (is_text[window] | is_link[window]))[1][y, x]
             names = np.zeros(joined.max() + 1, labels.dtype)
             np.maximum.at(names, joined, labels[window][y, x])
             names[0] = 0  # links that are still out
