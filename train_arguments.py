@@ -37,11 +37,17 @@ class DetectorTrainingArguments(TrainingArguments):
     metric_for_best_model: str = _default("f1")
     dataloader_num_workers: int = _default(2)
     report_to: str = _default("tensorboard")
+    muon: bool = field(
+        default=False,
+        metadata={"help": "Train matrices with Muon: fewer steps than with AdamW."},
+    )
     bf16: bool | None = field(
         default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}
     )
 
     def __post_init__(self):
+        if self.muon and self.optim not in ("adamw_torch", "adamw_torch_fused"):
+            raise ValueError(f"--muon True goes with AdamW, not with --optim {self.optim}")
         self.has_default_rate = self.learning_rate is None
         if self.has_default_rate:
             self.learning_rate = C.LEARNING_RATE

@@ -14,6 +14,7 @@ from detection_utils import DetectionSettings, match_maps
 from detection_utils import compute_metrics as compute_metrics  # at hand for users of this module
 from loss_utils import HeatmapLoss, gather_batch
 from model_utils import Normalise, to_maps, upsample
+from optimizer_utils import MuonAdamW
 from train_callbacks import tests_since_best
 from train_data import MixSampler, collate
 
@@ -46,6 +47,18 @@ class HeatmapTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None) -> MixSampler:
         return self.sampler
+
+    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
+        if self.optimizer is None and self.args.muon:
+            args = self.args
+            self.optimizer = MuonAdamW(
+                (model or self.model).parameters(),
+                lr=args.learning_rate,
+                weight_decay=args.weight_decay,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+            )
+        return super().create_optimizer(model)
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         """Load a checkpoint's weights for resuming.

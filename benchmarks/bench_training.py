@@ -3,8 +3,8 @@
     python benchmarks/bench_training.py [--size 256] [--batch 16] [--input_dir syntdata]
 
 Prints the median of several steps on one batch held in memory: with the library's decode head and
-ours, in float32 and bfloat16, with channels last and compiled. With --input_dir also the steps a
-second of training on that folder against those on one batch in memory.
+ours, in float32 and bfloat16, with Muon, channels last and compiled. With --input_dir also the
+steps a second of training on that folder against those on one batch in memory.
 """
 
 import argparse
@@ -24,7 +24,9 @@ from dataset_utils import read_samples  # noqa: E402
 from loss_utils import HeatmapLoss  # noqa: E402
 from memory_utils import keep_memory  # noqa: E402
 from model_utils import Normalise, has_fast_bf16, new_model  # noqa: E402
+from optimizer_utils import MuonAdamW  # noqa: E402
 from presets import make_preset  # noqa: E402
+from static import constants as C  # noqa: E402
 from train_data import MixSampler, TrainDataset, collate  # noqa: E402
 
 
@@ -55,7 +57,7 @@ def compare_networks(args: argparse.Namespace, device: torch.device) -> None:
         "labels": torch.randint(256, (args.batch, 2, args.size // 2, args.size // 2)),
     }
     batch = {name: tensor.to(device, torch.uint8) for name, tensor in batch.items()}
-    variants = ["library's head", "fast head"]
+    variants = ["library's head", "fast head", "fast head, Muon"]
     variants += ["fast head, channels last", "fast head, compiled"] if args.all else []
     for variant in variants:
         for bf16 in (False, True):
@@ -69,7 +71,7 @@ def compare_networks(args: argparse.Namespace, device: torch.device) -> None:
             if variant.endswith("compiled"):
                 model.compile()
             repeated = (batch for _ in range(args.steps + 2))
-            steps = list(train(model, repeated, bf16))[2:]
+            steps = list(train(model, repeated, bf16, muon=variant.endswith("Muon")))[2:]
             name = "bfloat16" if bf16 else "float32"
             wall, cpu = (
                 statistics.median(values) / args.batch for values in zip(*steps, strict=True)
@@ -108,12 +110,14 @@ def compare_with_memory(args: argparse.Namespace, device: torch.device) -> None:
         print(f"  with all cores busy at all times, the second would be {share:.2f} of the first")
 
 
-def train(model, batches, bf16: bool) -> Iterator[tuple[float, float]]:
+def train(model, batches, bf16: bool, muon: bool = False) -> Iterator[tuple[float, float]]:
     """Train on the batches; for each step its seconds, on the clock and of this process's CPU time,
     including the wait for the batch."""
     device = next(model.parameters()).device
     loss, normalise = HeatmapLoss(), Normalise().to(device)
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = (MuonAdamW if muon else torch.optim.AdamW)(
+        model.parameters(), lr=C.SCRATCH_RATE, weight_decay=0.01
+    )
     wall, cpu = time.perf_counter(), time.process_time()
     for batch in batches:
         batch = {name: tensor.to(device) for name, tensor in batch.items()}

@@ -295,6 +295,25 @@ def test_a_loss_that_is_not_finite_from_the_start(data, tmp_path):
         trainer.train()
 
 
+def test_muon_goes_on_where_it_stopped(data, tmp_path):
+    settings = {"muon": True, "lr_scheduler_type": "constant", "save_strategy": "steps"}
+    losses = []
+    for steps in ((4,), (2, 4)):
+        folder = tmp_path / str(len(steps))
+        for last in steps:
+            trainer = make_trainer(data, folder, max_steps=last, save_steps=2, **settings)
+            trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    assert len(losses[0]) == 4 and losses[1] == pytest.approx(losses[0], rel=1e-5)
+    saved = torch.load(folder / "checkpoint-4" / "optimizer.pt", weights_only=True)
+    assert sum("momentum" in state for state in saved["state"].values()) == 62
+
+
+def test_muon_does_not_replace_another_optimizer(tmp_path):
+    with pytest.raises(ValueError, match="not with --optim adafactor"):
+        DetectorTrainingArguments(output_dir=str(tmp_path), muon=True, optim="adafactor")
+
+
 def test_early_stopping_looks_at_the_whole_history():
     class State:
         log_history = []
