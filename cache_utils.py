@@ -322,9 +322,10 @@ def _fingerprint(samples: list[Sample], size: int) -> str:
         for path in (sample.image_path, *sample.heatmap_paths):
             try:
                 stat = os.stat(path)
-                total.update(f"{path.name}/{stat.st_mtime_ns}/{stat.st_size}".encode())
+                state = f"{stat.st_mtime_ns}/{stat.st_size}"
             except OSError:
-                total.update(f"{path.name}/missing".encode())
+                state = "missing"
+            total.update(f"{path.name}/{state}".encode(errors="surrogatepass"))
         for word in filter(is_weighted, sample.words):
             kind = f"{word.ignore}/{word.confidence}/{len(word.characters)}"
             total.update(f"{kind}/{word.polygon.tolist()}".encode())

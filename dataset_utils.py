@@ -145,6 +145,8 @@ class Sample:
 
     @classmethod
     def from_json(cls, folder: Path, record: dict) -> "Sample":
+        if not isinstance(record["file"], str):
+            raise DataError(f"its file is no name: {record['file']}")
         width, height = record["size"]
         words = [Word.from_json(word) for word in record["words"]]
         extra = {k: v for k, v in record.items() if k not in ("file", "size", "words")}
@@ -157,7 +159,7 @@ class Sample:
 def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """Write beside `path` and rename, so that the file appears whole or not at all."""
     if isinstance(data, str):
-        data = data.encode()
+        data = data.encode(errors="backslashreplace")  # names of files that are not UTF-8
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         beside.write_bytes(data)
@@ -230,7 +232,7 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
                         f"the limit is {C.MAX_PIXELS / 1e6:g} million pixels"
                     )
                 image.load()
-                if upright:
+                if upright and _orientation(image) > 1:
                     ImageOps.exif_transpose(image, in_place=True)
                 return np.array(_to_rgb(image))
     except DataError:
@@ -244,6 +246,15 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
         raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise DataError(f"{name}: not a readable image ({error})") from None
+
+
+def _orientation(image) -> int:
+    """1 to 8, how a Pillow image was held; 1 where its EXIF data are damaged or do not tell."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow raises many kinds on damaged data
+        return 1
+    return value if value in range(1, 9) else 1
 
 
 def _to_rgb(image):
@@ -312,7 +323,7 @@ def check_triplet(sample: Sample) -> str | None:
         try:
             with Image.open(path) as image:
                 width, height = image.size
-                turned = image.getexif().get(ORIENTATION, 1) > 4
+                turned = _orientation(image) > 4
         except (OSError, Image.DecompressionBombError):
             return f"{path}: missing, not a readable image, or far too large"
         _check_size(path, *((height, width) if turned else (width, height)), sample)
@@ -432,7 +443,8 @@ def _values(sample: Sample, name: str) -> list[tuple[str, str]]:
 
 def _position(key: str) -> float:
     """0..1, evenly spread over the keys."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+    digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _rounded(points: np.ndarray) -> list:

@@ -120,9 +120,10 @@ def words_fingerprint(samples: list[Sample]) -> str:
     """Changes with the images' names, their order and their words: with what each chunk holds."""
     total = hashlib.sha256()
     for sample in samples:
-        total.update(f"{sample.file}\n{len(sample.words)}\n".encode())
+        total.update(f"{sample.file}\n{len(sample.words)}\n".encode(errors="surrogatepass"))
         for word in sample.words:
-            total.update(f"{word.text}\n{word.ignore}\n{len(word.polygon)}\n".encode())
+            about = f"{word.text}\n{word.ignore}\n{len(word.polygon)}\n"
+            total.update(about.encode(errors="surrogatepass"))
             total.update(word.polygon.tobytes())
     return total.hexdigest()[:16]
 

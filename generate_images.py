@@ -149,7 +149,8 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
     def digest(paths) -> str:
         total = hashlib.sha256()
         for path in paths:
-            total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            total.update(os.fsencode(path.name) + b"\0")
+            total.update(hashlib.sha256(path.read_bytes()).digest())
         return total.hexdigest()[:16]
 
     words = sorted(job.words.glob("*.txt")) if job.words.is_dir() else [job.words]

@@ -11,11 +11,11 @@ RECORD = "training.json"  # in a model's folder
 def list_held_back(train: list[Sample], test: list[Sample]) -> dict[str, list[str]]:
     """The test images' files, for each folder's name: the split goes by the name too, so that a
     folder may be moved. Pieces count as the image that they are of; of two folders with one name,
-    files that only one side has."""
-    held_back: dict[str, list[str]] = {}
-    for origin in sorted({s.origin for s in test} - {s.origin for s in train}):
-        folder, _, file = origin.partition("/")
-        held_back.setdefault(folder, []).append(file)
+    files that only one side has. A folder that is trained on as a whole has an empty list."""
+    seen = {sample.origin for sample in train}
+    held_back = {_folder_of(origin): [] for origin in sorted(seen)}
+    for origin in sorted({sample.origin for sample in test} - seen):
+        held_back.setdefault(_folder_of(origin), []).append(origin.partition("/")[2])
     return held_back
 
 
@@ -48,7 +48,19 @@ def _read_held_back(model_dir: Path) -> dict[str, list[str]]:
 
 def find_held_back(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
     """Those of one folder's samples that the model was not trained on; None where it was trained
-    on other images, or where nothing tells. Raises DataError for a damaged record."""
+    on other images, or where nothing tells. Raises DataError for a damaged record, and for a folder
+    of which nothing was held back."""
     record = _read_held_back(model_dir)
     origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
-    return [sample for sample in samples if sample.origin in origins] or None
+    found = [sample for sample in samples if sample.origin in origins]
+    folders = {_folder_of(sample.origin) for sample in samples}
+    if not found and any(record.get(folder) == [] for folder in folders):
+        raise DataError(
+            f"{samples[0].folder}: the model was trained on all images of a folder of this name; "
+            "evaluate.py --split all and tune.py --test_size 1 take them all the same"
+        )
+    return found or None
+
+
+def _folder_of(origin: str) -> str:
+    return origin.partition("/")[0]

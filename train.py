@@ -106,7 +106,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     train, test, problems, held_back = find_samples(data_args)
 
-    from split_utils import still_held_back
+    from train_callbacks import AtStart
     from train_utils import is_finished, last_checkpoint
 
     output = Path(args.output_dir)
@@ -124,12 +124,11 @@ def main() -> None:
     if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
         print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
         return
+    record = describe(model_args, data_args, train_source, test_source)
+    record["held_back"] = not_yet_seen(held_back, output if checkpoint else None, model_args)
     trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
     if args.should_save:
-        results.unlink(missing_ok=True)
-        if checkpoint:
-            held_back = still_held_back(output, held_back)
-        save_settings(output, model_args, data_args, args, train_source, test_source, held_back)
+        trainer.add_callback(AtStart(lambda: save_settings(output, results, record, args)))
 
     if checkpoint:
         print(f"going on from {checkpoint}; a new --output_dir starts anew")
@@ -180,18 +179,22 @@ def make_trainer(
     model = load_model(name, model_args.from_scratch)
     if model_args.fixed_statistics:
         fix_statistics(model)
-    trainer = HeatmapTrainer(
-        model=model,
-        args=args,
-        train_dataset=train_set,
-        eval_dataset=test_set,
-        processing_class=image_processor(data_args.image_size),
-        callbacks=[SetEpoch(sampler)],
-        loss=HeatmapLoss(),
-        sampler=sampler,
-        truth=test_set.truth(),
-        settings=load_settings(name) if model_args.tuned_thresholds else DetectionSettings(),
-    )
+    settings = load_settings(name) if model_args.tuned_thresholds else DetectionSettings()
+    try:
+        trainer = HeatmapTrainer(
+            model=model,
+            args=args,
+            train_dataset=train_set,
+            eval_dataset=test_set,
+            processing_class=image_processor(data_args.image_size),
+            callbacks=[SetEpoch(sampler)],
+            loss=HeatmapLoss(),
+            sampler=sampler,
+            truth=test_set.truth(),
+            settings=settings,
+        )
+    except (ValueError, ImportError, RuntimeError) as error:  # --report_to something unknown
+        raise DataError(str(error)) from error
     trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
     if data_args.early_stopping_patience:
         trainer.add_callback(StopEarly(data_args.early_stopping_patience))
@@ -210,28 +213,28 @@ def show_samples(path: Path, train_set, sampler, count: int) -> None:
     print(f"{path}: crops with words, maps and weights (black: none)")
 
 
-def save_settings(
-    output: Path,
-    model_args: ModelArguments,
-    data_args: DataArguments,
-    args,
-    train_source,
-    test_source,
-    held_back: dict[str, list[str]],
-) -> None:
-    """Write what is needed to train this model again, and to judge it on images it has not seen."""
-    from split_utils import RECORD
-    from train_report import data_fingerprint, save_record
+def describe(
+    model_args: ModelArguments, data_args: DataArguments, train_source, test_source
+) -> dict:
+    """What training.json says of the model and the data, while the sources have their words."""
+    from train_report import data_fingerprint
 
-    save_record(
-        output / RECORD,
-        data_fingerprint=data_fingerprint(train_source.samples + test_source.samples),
-        images={"train": len(train_source), "test": len(test_source)},
-        model=asdict(model_args),
-        data=asdict(data_args),
-        training=args.to_dict(),
-        held_back=held_back,
-    )
+    return {
+        "data_fingerprint": data_fingerprint(train_source.samples + test_source.samples),
+        "images": {"train": len(train_source), "test": len(test_source)},
+        "model": asdict(model_args),
+        "data": asdict(data_args),
+    }
+
+
+def save_settings(output: Path, results: Path, record: dict, args) -> None:
+    """Write what is needed to train this model again, and to judge it on images it has not seen;
+    delete the results of a shorter run."""
+    from split_utils import RECORD
+    from train_report import save_record
+
+    results.unlink(missing_ok=True)
+    save_record(output / RECORD, **record, training=args.to_dict())
 
 
 def report(output: Path, metrics: dict[str, float], count: int) -> None:
@@ -266,6 +269,11 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
         (data_args, "show_samples", 0),
         (args, "seed", 0),
         (args, "learning_rate", 0),
+        (args, "weight_decay", 0),
+        (args, "per_device_train_batch_size", 1),
+        (args, "per_device_eval_batch_size", 1),
+        (args, "gradient_accumulation_steps", 1),
+        (args, "dataloader_num_workers", 0),
     ):
         value = getattr(group, name)
         if value is not None and value < least:
@@ -326,6 +334,20 @@ def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[
         problems,
         list_held_back(train, test),
     )
+
+
+def not_yet_seen(
+    held_back: dict[str, list[str]], going_on: Path | None, model_args: ModelArguments
+) -> dict[str, list[str]]:
+    """Of the images held back those that the model has not seen before either: in this folder's run
+    that goes on, or in that of the folder that the model comes from."""
+    from split_utils import still_held_back
+
+    if going_on:
+        return still_held_back(going_on, held_back)
+    if model_args.from_scratch:
+        return held_back
+    return still_held_back(Path(model_args.model_name_or_path), held_back)
 
 
 def at_most(count: int | None, samples: list) -> list:

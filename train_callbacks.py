@@ -1,5 +1,6 @@
 """What happens while the Trainer runs: the sampler's epochs, early stopping, pictures."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from transformers import TrainerCallback
@@ -7,6 +8,16 @@ from transformers.integrations import TensorBoardCallback
 
 from plot_utils import plot_training_curves, save_picture
 from train_data import MixSampler
+
+
+class AtStart(TrainerCallback):
+    """Calls a function once training starts, when the checkpoint to go on from has been loaded."""
+
+    def __init__(self, call: Callable[[], None]):
+        self.call = call
+
+    def on_train_begin(self, args, state, control, **_):
+        self.call()
 
 
 class SetEpoch(TrainerCallback):

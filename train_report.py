@@ -65,7 +65,8 @@ def data_fingerprint(samples: list[Sample]) -> str:
     total = hashlib.sha256()
     for sample in samples:
         path = sample.image_path
-        total.update(f"{path.name}/{path.stat().st_size if path.exists() else None}".encode())
+        size = path.stat().st_size if path.exists() else None
+        total.update(f"{path.name}/{size}".encode(errors="surrogatepass"))
         for word in sample.words:
             total.update(f"{word.ignore}{word.confidence}".encode())
             total.update(word.polygon.tobytes() + word.quads.tobytes())

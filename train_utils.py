@@ -2,10 +2,14 @@
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
 from box_metrics import ImageMatch, Truth, summarise
@@ -20,6 +24,8 @@ from train_data import MixSampler, collate
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+
+FLAGS = ("initial_lr", "weight_decay", "betas", "eps")  # of the optimizer, that a user can change
 
 
 class HeatmapTrainer(Trainer):
@@ -69,6 +75,47 @@ class HeatmapTrainer(Trainer):
         loaded = type(self.model).from_pretrained(resume_from_checkpoint, use_safetensors=True)
         self.model.load_state_dict(loaded.state_dict())
 
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        """The library's own takes the learning rate and the like from the checkpoint too, so that
+        the flags of the command that goes on would change nothing."""
+        if checkpoint is None:
+            return
+        given = [
+            {name: group[name] for name in FLAGS if name in group}
+            for group in self.optimizer.param_groups
+        ]
+        try:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        except ValueError as error:
+            raise DataError(
+                f"{checkpoint} was trained with another optimizer ({error}): name a new "
+                f"--output_dir, and go on with --model_name_or_path {checkpoint}"
+            ) from None
+        groups, schedule = self.optimizer.param_groups, self.lr_scheduler
+        for group, flags in zip(groups, given, strict=True):
+            group.update(flags)
+        if isinstance(schedule, LambdaLR):
+            schedule.base_lrs = [group["initial_lr"] for group in groups]
+            for group, factor in zip(groups, schedule.lr_lambdas, strict=True):
+                group["lr"] = group["initial_lr"] * factor(schedule.last_epoch)
+            schedule._last_lr = [group["lr"] for group in groups]  # which the Trainer logs
+
+    def _save_checkpoint(self, *args, **kwargs):
+        with _one_line(self.args.output_dir):
+            super()._save_checkpoint(*args, **kwargs)
+
+    def save_model(self, *args, **kwargs):
+        with _one_line(self.args.output_dir):
+            super().save_model(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """On several processes with the first one's batch norm statistics, which are those saved:
+        each has its own, of its own crops."""
+        if self.args.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+        return super().evaluate(*args, **kwargs)
+
     def _load_best_model(self):
         self._load_from_checkpoint(self.state.best_model_checkpoint)
 
@@ -107,6 +154,15 @@ class HeatmapTrainer(Trainer):
         counts = torch.tensor(counts, dtype=torch.float32, device=loss.device)
         errors = heatmap_errors(logits, inputs["labels"], inputs.get("weights"))
         return loss.detach(), torch.cat([counts, errors[:, None]], 1), indices
+
+
+@contextmanager
+def _one_line(folder: str) -> Iterator[None]:
+    """A full disk, which PyTorch and safetensors report as errors of their own, as DataError."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        raise DataError(f"{folder}: cannot be written ({str(error).splitlines()[0]})") from error
 
 
 def heatmap_errors(

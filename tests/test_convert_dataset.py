@@ -160,17 +160,19 @@ def test_annotations_as_other_tools_write_them(tmp_path):
     """A byte order mark, Windows line ends, texts that are no strings, one other encoding."""
     box = [[1, 1], [9, 1], [9, 9], [1, 9]]
 
-    def line(text):
+    def line(text, file="a.jpg"):
         words = [{"text": text, "polygon": box}]
-        return json.dumps({"file": "a.jpg", "size": [9, 9], "words": words}, ensure_ascii=False)
+        return json.dumps({"file": file, "size": [9, 9], "words": words}, ensure_ascii=False)
 
     lines = [line(None), line(2024), line("слово")]
-    data = [b"\xef\xbb\xbf" + lines[0].encode(), lines[1].encode(), lines[2].encode("cp1251"), b""]
+    data = [b"\xef\xbb\xbf" + lines[0].encode(), lines[1].encode(), lines[2].encode("cp1251")]
+    data += [line("a number", 12).encode(), b""]
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/00000.jsonl").write_bytes(b"\r\n".join(data))
     samples, problems = read_samples(tmp_path)
     assert [sample.words[0].text for sample in samples] == ["", "2024"]
-    assert len(problems) == 1 and "00000.jsonl:3: damaged annotation" in problems[0]
+    assert len(problems) == 2 and "00000.jsonl:3: damaged annotation" in problems[0]
+    assert "00000.jsonl:4: damaged annotation (its file is no name: 12)" in problems[1]
 
 
 def test_bad_input_is_one_line(coco, tmp_path):

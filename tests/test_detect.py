@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -321,6 +322,23 @@ def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys)
     assert "nothing found in 1" in capsys.readouterr().out
     settings = json.loads((tmp_path / "none" / "one.json").read_text())["settings"]
     assert settings["text_threshold"] == 1 and settings["low_text"] == 0.02
+
+
+def test_a_name_that_is_not_utf8(random_model, tmp_path):
+    """As old archives hold; two runs leave one result."""
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (60, 40), "white").save(tmp_path / "images" / name)
+    for _ in range(2):
+        run_well(
+            *("detect.py", tmp_path / "images", "--model_dir", random_model, "--device", "cpu"),
+            *("--output_dir", tmp_path / "out"),
+        )
+    stem = name.removesuffix(".png")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"{stem}{suffix}" for suffix in (".jpg", ".json", ".txt")}
+    record = json.loads((tmp_path / "out" / f"{stem}.json").read_text())
+    assert record["file"] == str(tmp_path / "images" / name)
 
 
 def test_bad_models_are_refused(model_dir, monkeypatch):

@@ -108,6 +108,21 @@ def test_exif_orientation(orientation):
     np.testing.assert_array_equal(decoded(encoded(image, "PNG", exif=exif)), upright)
 
 
+@pytest.mark.parametrize("junk", [b"Exif\0\0junk", b"MM\0*\xff\xff\xff\xff", b""])
+def test_damaged_exif_data_do_not_spoil_a_sound_image(junk, tmp_path):
+    image = Image.fromarray(COLOURS)
+    for kind, more in (("PNG", {}), ("JPEG", {"dpi": (72, 72)})):
+        np.testing.assert_array_equal(
+            decoded(encoded(image, kind, exif=junk, **more)), decoded(encoded(image, kind, **more))
+        )
+    (tmp_path / "images").mkdir()
+    sample = Sample(tmp_path, "a.png", 2 * SIDE, 3 * SIDE, [])
+    for path in (sample.image_path, *sample.heatmap_paths):
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (2 * SIDE, 3 * SIDE)).save(path, exif=junk)
+    assert check_triplet(sample) is None
+
+
 def seeds():
     """Sound files of every format, to be damaged."""
     rgb, grey = Image.fromarray(COLOURS), Image.fromarray(RAMP)

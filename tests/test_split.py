@@ -95,6 +95,29 @@ def test_of_two_folders_with_one_name_no_trained_image_is_held_back(tmp_path):
     assert list_held_back([*a[:2], *b[1:3]], [*a[2:], b[0], b[3]]) == {"synt": ["3.jpg"]}
 
 
+def test_a_folder_trained_on_as_a_whole_is_not_judged_as_unseen(fonts, tmp_path):
+    samples = read_samples(fonts)[0]
+    others = [Sample(tmp_path / "others", f"{i}.jpg", 64, 64, []) for i in range(2)]
+    record = {"held_back": list_held_back([*samples, others[0]], others[1:])}
+    assert record["held_back"] == {"fonts": [], "others": ["1.jpg"]}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    for judge in (lambda: judged_by(fonts, tmp_path), lambda: find_held_back(tmp_path, samples)):
+        with pytest.raises(DataError, match="trained on all images"):
+            judge()
+    assert len(judged_by(fonts, tmp_path, split="all")) == len(samples)
+    assert find_held_back(tmp_path, others) == others[1:]
+
+
+def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
+    (tmp_path / "training.json").write_text(json.dumps({"held_back": {"fonts": ["1"]}}))
+    now, start = {"fonts": ["1", "2"]}, train.ModelArguments(str(tmp_path))
+    assert train.not_yet_seen(now, None, start) == {"fonts": ["1"]}
+    assert train.not_yet_seen(now, None, train.ModelArguments("some/hub_name")) == now
+    scratch = train.ModelArguments(str(tmp_path), from_scratch=True)
+    assert train.not_yet_seen(now, None, scratch) == now
+    assert train.not_yet_seen(now, tmp_path, scratch) == {"fonts": ["1"]}
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"held_back": 3}', '{"held_back": {"fonts": 3}}'])
 def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
     (tmp_path / "training.json").write_text(content)

@@ -27,7 +27,7 @@ from model_utils import Normalise, fix_statistics, load_model, load_trained, new
 from presets import make_preset
 from static import constants as C
 from train_arguments import DetectorTrainingArguments
-from train_callbacks import SetEpoch, StopEarly
+from train_callbacks import AtStart, SetEpoch, StopEarly
 from train_data import EvalDataset, MixSampler, TrainDataset
 from train_utils import HeatmapTrainer, is_finished, last_checkpoint
 
@@ -309,6 +309,40 @@ def test_muon_goes_on_where_it_stopped(data, tmp_path):
     assert sum("momentum" in state for state in saved["state"].values()) == 62
 
 
+def test_flags_given_anew_count_when_a_run_goes_on(data, tmp_path):
+    settings = {"warmup_steps": 0, "save_strategy": "steps", "save_steps": 2}
+    make_trainer(data, tmp_path, max_steps=2, **settings).train()
+    settings |= {"learning_rate": 1e-5, "lr_scheduler_type": "linear", "weight_decay": 0.5}
+    trainer = make_trainer(data, tmp_path, max_steps=4, **settings)
+    trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
+    rates = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    assert rates[2:] == pytest.approx([0.5e-5, 0.25e-5]), rates
+    decays = {group["weight_decay"] for group in trainer.optimizer.param_groups}
+    assert decays == {0.0, 0.5}
+
+
+def test_a_run_does_not_go_on_with_another_optimizer(data, tmp_path):
+    settings = {"save_strategy": "steps", "save_steps": 1}
+    make_trainer(data, tmp_path, max_steps=1, **settings).train()
+    called = []
+    trainer = make_trainer(
+        data, tmp_path, [AtStart(lambda: called.append(1))], max_steps=2, muon=True
+    )
+    with pytest.raises(DataError, match="another optimizer .*--model_name_or_path"):
+        trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
+    assert not called  # training.json stays what it was
+
+
+def test_a_full_disk_is_one_line(data, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("[enforce fail at inline_container.cc] unexpected pos 64 vs 0\nstack")
+
+    trainer = make_trainer(data, tmp_path, max_steps=1, save_strategy="steps", save_steps=1)
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(DataError, match="cannot be written .*unexpected pos 64 vs 0.$"):
+        trainer.train()
+
+
 def test_muon_does_not_replace_another_optimizer(tmp_path):
     with pytest.raises(ValueError, match="not with --optim adafactor"):
         DetectorTrainingArguments(output_dir=str(tmp_path), muon=True, optim="adafactor")
@@ -398,6 +432,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
+        (("--report_to", "tensorbord", "--from_scratch", "True"), "tensorbord is not supported"),
     ):
         with pytest.raises(SystemExit, match="2"):
             here(monkeypatch, *args, *flags)
@@ -423,13 +458,19 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         ({"show_samples": -1}, "--show_samples must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"learning_rate": -1.0}, "--learning_rate must be at least 0"),
+        ({"weight_decay": -1.0}, "--weight_decay must be at least 0"),
+        ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size must be at least 1"),
+        ({"gradient_accumulation_steps": 0}, "--gradient_accumulation_steps must be at least 1"),
+        ({"dataloader_num_workers": -1}, "--dataloader_num_workers must be at least 0"),
         ({"metric_for_best_model": "hmean"}, "there is no hmean, only precision, recall, f1"),
     ],
 )
 def test_flags_that_cannot_be(flags, message):
     class Arguments:
         eval_strategy, has_default_rate, metric_for_best_model = "no", False, "f1"
-        seed, learning_rate = 0, 1e-4
+        seed, learning_rate, weight_decay, dataloader_num_workers = 0, 1e-4, 0, 2
+        per_device_train_batch_size = per_device_eval_batch_size = 1
+        gradient_accumulation_steps = 1
 
     groups = train.ModelArguments(), train.DataArguments(), Arguments()
     for name, value in flags.items():
