@@ -40,7 +40,7 @@ notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
 test: setup  ## style checks and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: setup  ## the benchmarks that the README's figures come from
 	$(BIN)/python benchmarks/bench_generator.py
