@@ -250,8 +250,12 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
 
 def _orientation(image) -> int:
     """1 to 8, how a Pillow image was held; 1 where its EXIF data are damaged or do not tell."""
+    import warnings
+
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        with warnings.catch_warnings():  # about those data
+            warnings.simplefilter("ignore")
+            value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow raises many kinds on damaged data
         return 1
     return value if value in range(1, 9) else 1
