@@ -90,7 +90,8 @@ def run_main(main: Callable[[], None]) -> None:
     """Run a script's main: errors that a user can mend are one line and exit code 2."""
     from dataset_utils import DataError
 
-    sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
+    if sys.stdout:  # None when it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
         main()
     except DataError as error:

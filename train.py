@@ -124,11 +124,12 @@ def main() -> None:
     if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
         print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
         return
-    record = describe(model_args, data_args, train_source, test_source)
-    record["held_back"] = not_yet_seen(held_back, output if checkpoint else None, model_args)
-    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source)
+    callbacks = []
     if args.should_save:
-        trainer.add_callback(AtStart(lambda: save_settings(output, results, record, args)))
+        held_back = not_yet_seen(held_back, output if checkpoint else None, model_args)
+        record = describe(model_args, data_args, train_source, test_source, held_back)
+        callbacks = [AtStart(lambda: save_settings(output, results, record, args))]
+    trainer = make_trainer(model_args, data_args, args, train_set, sampler, test_source, callbacks)
 
     if checkpoint:
         print(f"going on from {checkpoint}; a new --output_dir starts anew")
@@ -155,9 +156,16 @@ def make_training_data(data_args: DataArguments, source, seed: int):
 
 
 def make_trainer(
-    model_args: ModelArguments, data_args: DataArguments, args, train_set, sampler, test_source
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args,
+    train_set,
+    sampler,
+    test_source,
+    callbacks: list,
 ):
-    """The network to start from, with all that its training needs."""
+    """The network to start from, with all that its training needs. The data set's words are gone
+    afterwards."""
     import cv2
     from transformers import set_seed
 
@@ -187,13 +195,13 @@ def make_trainer(
             train_dataset=train_set,
             eval_dataset=test_set,
             processing_class=image_processor(data_args.image_size),
-            callbacks=[SetEpoch(sampler)],
+            callbacks=[SetEpoch(sampler), *callbacks],
             loss=HeatmapLoss(),
             sampler=sampler,
             truth=test_set.truth(),
             settings=settings,
         )
-    except (ValueError, ImportError, RuntimeError) as error:  # --report_to something unknown
+    except (ValueError, ImportError, RuntimeError) as error:  # --report_to
         raise DataError(str(error)) from error
     trainer.add_callback(SavePictures(trainer, lambda: draw_predictions(trainer, test_source)))
     if data_args.early_stopping_patience:
@@ -214,7 +222,11 @@ def show_samples(path: Path, train_set, sampler, count: int) -> None:
 
 
 def describe(
-    model_args: ModelArguments, data_args: DataArguments, train_source, test_source
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    train_source,
+    test_source,
+    held_back: dict[str, list[str]],
 ) -> dict:
     """What training.json says of the model and the data, while the sources have their words."""
     from train_report import data_fingerprint
@@ -224,6 +236,7 @@ def describe(
         "images": {"train": len(train_source), "test": len(test_source)},
         "model": asdict(model_args),
         "data": asdict(data_args),
+        "held_back": held_back,
     }
 
 

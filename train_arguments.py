@@ -39,7 +39,7 @@ class DetectorTrainingArguments(TrainingArguments):
     report_to: str = _default("tensorboard")
     muon: bool = field(
         default=False,
-        metadata={"help": "Train matrices with Muon: fewer steps than with AdamW."},
+        metadata={"help": "Train matrices with Muon, the rest with AdamW."},
     )
     bf16: bool | None = field(
         default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}

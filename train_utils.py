@@ -101,11 +101,11 @@ class HeatmapTrainer(Trainer):
             schedule._last_lr = [group["lr"] for group in groups]  # which the Trainer logs
 
     def _save_checkpoint(self, *args, **kwargs):
-        with _one_line(self.args.output_dir):
+        with _writing(self.args.output_dir):
             super()._save_checkpoint(*args, **kwargs)
 
     def save_model(self, *args, **kwargs):
-        with _one_line(self.args.output_dir):
+        with _writing(self.args.output_dir):
             super().save_model(*args, **kwargs)
 
     def evaluate(self, *args, **kwargs):
@@ -157,7 +157,7 @@ class HeatmapTrainer(Trainer):
 
 
 @contextmanager
-def _one_line(folder: str) -> Iterator[None]:
+def _writing(folder: str) -> Iterator[None]:
     """A full disk, which PyTorch and safetensors report as errors of their own, as DataError."""
     try:
         yield
