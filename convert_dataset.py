@@ -15,22 +15,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli_utils import (
-    ArgumentParser,
-    existing_folder,
-    integer,
-    progress_bar,
-    run_main,
-)
-from convert_utils import FORMATS, read_items
-from dataset_utils import (
-    DataError,
-    Sample,
-    read_image,
-    write_json,
-    write_triplet,
-)
-from folder_utils import (
+from static import constants as C
+from textdet.common.cli import ArgumentParser, existing_folder, integer, progress_bar, run_main
+from textdet.common.errors import DataError
+from textdet.common.files import write_json
+from textdet.common.images import read_image
+from textdet.common.workers import run_calls
+from textdet.data.annotation import Sample
+from textdet.data.chunked_folder import (
     PREVIEW,
     RECORD,
     chunk_path,
@@ -41,10 +33,10 @@ from folder_utils import (
     report_left_out,
     start_folder,
 )
-from formats.common import Item
-from heatmap_utils import draw_heatmaps
-from static import constants as C
-from worker_utils import run_calls
+from textdet.data.formats.common import Item
+from textdet.data.formats.registry import FORMATS, read_items
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -199,7 +191,7 @@ def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
     print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     report_left_out(folder)
     if counts["characters"]:
-        from plot_utils import write_preview
+        from textdet.data.preview import write_preview
 
         write_preview(folder)
         print(f"  look at {folder / PREVIEW}; train.py takes it as it is")

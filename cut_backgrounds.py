@@ -14,7 +14,8 @@ import argparse
 import os
 from pathlib import Path
 
-from cli_utils import (
+from static import constants as C
+from textdet.common.cli import (
     ArgumentParser,
     existing_folder,
     integer,
@@ -22,9 +23,11 @@ from cli_utils import (
     progress_bar,
     run_main,
 )
-from convert_utils import FORMATS, UNREAD, read_dataset
-from dataset_utils import DataError, Sample, read_sample_image, write_json, write_triplet
-from folder_utils import (
+from textdet.common.errors import DataError
+from textdet.common.files import write_json
+from textdet.common.workers import run_calls
+from textdet.data.annotation import Sample
+from textdet.data.chunked_folder import (
     RECORD,
     chunks_to_do,
     finish_chunk,
@@ -34,8 +37,8 @@ from folder_utils import (
     start_folder,
     words_fingerprint,
 )
-from static import constants as C
-from worker_utils import run_calls
+from textdet.data.formats.registry import FORMATS, UNREAD, read_dataset
+from textdet.data.triplets import read_sample_image, write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -88,8 +91,8 @@ def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) 
     """
     import cv2
 
-    from piece_utils import piece_file
-    from window_utils import free_windows
+    from textdet.data.free_windows import free_windows
+    from textdet.data.pieces import piece_file
 
     cv2.setNumThreads(1)  # the processes share the cores
     folder, records, problems = path.parent.parent, [], []

@@ -38,13 +38,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, integer, number, progress_bar, run_main, unit_interval
-from craft_utils import DECODERS
-from runtimes import DEVICES, RUNTIMES
 from static import constants as C
+from textdet.common.cli import (
+    ArgumentParser,
+    integer,
+    number,
+    progress_bar,
+    run_main,
+    unit_interval,
+)
+from textdet.decoding.craft import DECODERS
+from textdet.network.runtimes import DEVICES, RUNTIMES
 
 if TYPE_CHECKING:  # importing it takes a while, which --help does not have
-    from detector import Result, TextDetector
+    from textdet.network.detector import Result, TextDetector
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm"}
 STDIN = Path("-")
@@ -104,7 +111,7 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     args = parse_arguments()
-    from dataset_utils import DataError
+    from textdet.common.errors import DataError
 
     if args.export_onnx:
         export(args)
@@ -136,10 +143,10 @@ def main() -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Write model.onnx, and say where."""
-    from detection_utils import choose_model
+    from textdet.decoding.decode import choose_model
 
     model_dir = choose_model(args.model_dir)  # before PyTorch is imported, which takes a while
-    from onnx_utils import export_onnx
+    from textdet.network.onnx_export import export_onnx
 
     path = export_onnx(model_dir)
     print(f"{path}: written; detection on a CPU uses it from now on")
@@ -150,8 +157,8 @@ def open_detector(args: argparse.Namespace, **options) -> "TextDetector":
 
     options: further parameters of TextDetector.
     """
-    from detection_utils import choose_model
-    from detector import TextDetector
+    from textdet.decoding.decode import choose_model
+    from textdet.network.detector import TextDetector
 
     return TextDetector(
         choose_model(args.model_dir),
@@ -184,7 +191,7 @@ def find_images(
     """
     from glob import glob
 
-    from dataset_utils import DataError
+    from textdet.common.errors import DataError
 
     output_dir = output_dir.resolve()
     paths, problems = [], []
@@ -229,7 +236,8 @@ def read_chunks(
     paths: Iterable[Path], size: int, skipped: list[str]
 ) -> Iterator[list[tuple[Path, np.ndarray]]]:
     """Read images, `size` at a time; a line for each damaged one goes to `skipped`."""
-    from dataset_utils import DataError, read_image
+    from textdet.common.errors import DataError
+    from textdet.common.images import read_image
 
     chunk = []
     for path in paths:
@@ -246,7 +254,7 @@ def read_chunks(
 
 def _standard_input() -> io.BytesIO:
     """All of standard input, in memory, since an image's decoder has to seek. Raises DataError."""
-    from dataset_utils import DataError
+    from textdet.common.errors import DataError
 
     limit = 4 * C.MAX_PIXELS  # bytes, the largest image uncompressed
     data = sys.stdin.buffer.read(limit + 1)
@@ -291,8 +299,8 @@ def write_result(
 
     import cv2
 
-    from dataset_utils import write_atomically
-    from plot_utils import draw_found, draw_maps, save_picture
+    from textdet.common.files import write_atomically
+    from textdet.common.pictures import draw_found, draw_maps, save_picture
 
     def rounded(points: np.ndarray | None) -> list | None:
         return None if points is None else np.round(points.astype(np.float64), 2).tolist()

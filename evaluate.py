@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import ArgumentParser, integer, name_left_out, progress_bar, run_main
-from convert_utils import FORMATS, read_dataset
 from detect import add_detection_flags, open_detector
+from textdet.common.cli import ArgumentParser, integer, name_left_out, progress_bar, run_main
+from textdet.data.formats.registry import FORMATS, read_dataset
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
-    from detector import TextDetector
+    from textdet.network.detector import TextDetector
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -62,8 +62,8 @@ class Judged:
 
 def main() -> None:
     args = parse_arguments()
-    from box_metrics import summarise, sweep
-    from dataset_utils import DataError
+    from textdet.common.errors import DataError
+    from textdet.decoding.metrics import summarise, sweep
 
     if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
         raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
@@ -90,7 +90,7 @@ def main() -> None:
 
 def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> list:
     """The images that the model was not trained on, or all with --split all."""
-    from split_utils import find_held_back
+    from textdet.data.held_out import find_held_back
 
     held_back = find_held_back(model_dir, samples) if args.split == "test" else None
     if held_back is None:
@@ -104,8 +104,9 @@ def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> 
 
 def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[str]]:
     """Find each image's words and match them with the truth; a line for each damaged image."""
-    from box_metrics import match_image
-    from dataset_utils import DataError, read_sample_image
+    from textdet.common.errors import DataError
+    from textdet.data.triplets import read_sample_image
+    from textdet.decoding.metrics import match_image
 
     judged, problems = [], []
     for sample in progress_bar(samples, unit="image"):
@@ -128,8 +129,8 @@ def write_tables(
     args: argparse.Namespace, judged: list[Judged], totals: dict, detector: "TextDetector"
 ) -> None:
     """The table of the images, and the totals with what is needed to get them again."""
-    from box_metrics import summarise
-    from dataset_utils import write_atomically, write_json
+    from textdet.common.files import write_atomically, write_json
+    from textdet.decoding.metrics import summarise
 
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -159,9 +160,9 @@ def write_tables(
 def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     """Pictures of the images with the lowest F1 (then the most errors): the truth red, don't-care
     grey, what was found green."""
-    from box_metrics import summarise
-    from dataset_utils import read_sample_image
-    from plot_utils import GREEN, RED, draw_polygons, outline_width, save_picture
+    from textdet.common.pictures import GREEN, RED, draw_polygons, outline_width, save_picture
+    from textdet.data.triplets import read_sample_image
+    from textdet.decoding.metrics import summarise
 
     if not args.worst:
         return

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_utils import write_triplet
-from folder_utils import finish_chunk
-from memory_utils import keep_memory
-from stage_times import SECONDS, stage
 from static import constants as C
+from textdet.common.memory import keep_memory
+from textdet.common.stage_times import SECONDS, stage
+from textdet.data.chunked_folder import finish_chunk
+from textdet.data.triplets import write_triplet
 
 HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
 _one_at_a_time = threading.Lock()  # fonts and the stages' times belong to one thread of a process

@@ -17,7 +17,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
 
-from cli_utils import (  # noqa: E402
+from generate_chunks import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
+from static import constants as C  # noqa: E402
+from textdet.common.cli import (  # noqa: E402
     ArgumentParser,
     existing_folder,
     integer,
@@ -25,11 +27,10 @@ from cli_utils import (  # noqa: E402
     progress_bar,
     run_main,
 )
-from dataset_utils import DataError, write_json  # noqa: E402
-from folder_utils import PREVIEW, RECORD, chunk_path, read_records, start_folder  # noqa: E402
-from generate_chunks import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
-from static import constants as C  # noqa: E402
-from worker_utils import run_calls, stop_workers  # noqa: E402
+from textdet.common.errors import DataError  # noqa: E402
+from textdet.common.files import write_json  # noqa: E402
+from textdet.common.workers import run_calls, stop_workers  # noqa: E402
+from textdet.data.chunked_folder import PREVIEW, RECORD, chunk_path, read_records, start_folder  # noqa: E402
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -64,7 +65,7 @@ def main() -> None:
         print(
             f"{args.save_folder}: {len(done)} of {len(done) + len(todo)} chunks are there, going on"
         )
-    from plot_utils import write_preview
+    from textdet.data.preview import write_preview
 
     started = time.monotonic()
     try:
@@ -94,9 +95,9 @@ def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
     Raises DataError when nothing usable is left of one of them.
     """
     from generate_utils import find_speakers
-    from synth.backgrounds import check_backgrounds, list_backgrounds
-    from synth.content import load_vocabularies
-    from synth.fonts import load_fonts
+    from textdet.synth.backgrounds import check_backgrounds, list_backgrounds
+    from textdet.synth.content import load_vocabularies
+    from textdet.synth.fonts import load_fonts
 
     vocabularies = load_vocabularies(args.words)
     fonts, problems = load_fonts(args.fonts)
@@ -155,7 +156,7 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
 
     words = sorted(job.words.glob("*.txt")) if job.words.is_dir() else [job.words]
     root = Path(__file__).resolve().parent
-    modules = sorted((root / "synth").glob("*.py"))
+    modules = sorted((root / "textdet" / "synth").glob("*.py"))
     return {
         "num_images": args.num_images,
         "seed": job.seed,
@@ -165,7 +166,7 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
         "fonts": digest(job.fonts),
         "words": digest(words),
         "constants": digest([C.STATIC / "constants.py"]),
-        "code": digest([root / "generate_utils.py", root / "heatmap_utils.py", *modules]),
+        "code": digest([root / "generate_utils.py", root / "textdet/data/heatmaps.py", *modules]),
     }
 
 

@@ -9,22 +9,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset_utils import DataError, Sample, Word
-from heatmap_utils import draw_heatmaps
-from stage_times import stage
 from static import constants as C
-from synth.augment import BACKGROUND, CAMERA, augment
-from synth.backgrounds import draw_background, draw_paper
-from synth.blending import flat_paint, lay_over
-from synth.blocks import Dropped, clip_words, draw_block, map_words, place_block, scene_area
-from synth.content import Vocabulary, choose, load_vocabularies
-from synth.fonts import Font
-from synth.legibility import mark_illegible
-from synth.pages import draw_page
-from synth.placement import Placement, Spot
-from synth.scanner import age_paper, lay_on, scan
-from synth.warps import map_pixels, map_points, plane_homography, translation
-from synth.writer import is_typewriter
+from textdet.common.errors import DataError
+from textdet.common.geometry import map_pixels, map_points, translation
+from textdet.common.stage_times import stage
+from textdet.data.annotation import Sample, Word
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.synth.augment import BACKGROUND, CAMERA, augment
+from textdet.synth.backgrounds import draw_background, draw_paper
+from textdet.synth.blending import flat_paint, lay_over
+from textdet.synth.blocks import Dropped, clip_words, draw_block, map_words, place_block, scene_area
+from textdet.synth.content import Vocabulary, choose, load_vocabularies
+from textdet.synth.fonts import Font
+from textdet.synth.legibility import mark_illegible
+from textdet.synth.pages import draw_page
+from textdet.synth.placement import Placement, Spot
+from textdet.synth.scanner import age_paper, lay_on, scan
+from textdet.synth.warps import plane_homography
+from textdet.synth.writer import is_typewriter
 
 # Of a vocabulary's words and of its frequent ones, to see whether a font speaks its language.
 SAMPLE_WORDS, SAMPLE_COMMON = 40, 200

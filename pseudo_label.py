@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli_utils import (
+from static import constants as C
+from textdet.common.cli import (
     ArgumentParser,
     existing_folder,
     integer,
@@ -25,16 +26,10 @@ from cli_utils import (
     progress_bar,
     run_main,
 )
-from convert_utils import FORMATS, read_dataset
-from dataset_utils import (
-    PIECE_OF,
-    DataError,
-    Sample,
-    read_sample_image,
-    write_json,
-    write_triplet,
-)
-from folder_utils import (
+from textdet.common.errors import DataError
+from textdet.common.files import write_json
+from textdet.data.annotation import PIECE_OF, Sample
+from textdet.data.chunked_folder import (
     PREVIEW,
     RECORD,
     chunks_to_do,
@@ -45,12 +40,13 @@ from folder_utils import (
     start_folder,
     words_fingerprint,
 )
-from heatmap_utils import draw_heatmaps
-from runtimes import DEVICES, weights_fingerprint
-from static import constants as C
+from textdet.data.formats.registry import FORMATS, read_dataset
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.network.runtimes import DEVICES, weights_fingerprint
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
-    from detector import TextDetector
+    from textdet.network.detector import TextDetector
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -77,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    from detection_utils import choose_model
+    from textdet.decoding.decode import choose_model
 
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
@@ -101,7 +97,7 @@ def main() -> None:
 
 def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> None:
     """Label the chunks that are not there yet; while the network runs, the next one is read."""
-    from detector import TextDetector
+    from textdet.network.detector import TextDetector
 
     todo, done = chunks_to_do(args.save_folder, samples, args.chunk_size)
     if not todo:
@@ -136,8 +132,8 @@ def label_chunk(
     pool: ThreadPoolExecutor,
 ) -> None:
     """Label some images and write their pieces, then the annotation file `path`."""
-    from label_utils import label_images
-    from piece_utils import cut_pieces, piece_file
+    from textdet.data.pieces import cut_pieces, piece_file
+    from textdet.network.pseudo_labels import label_images
 
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(samples, found, strict=True) if not isinstance(e, str)]
@@ -183,7 +179,7 @@ def summarise(folder: Path) -> dict[str, int | float]:
 
 
 def report(args: argparse.Namespace, counts: dict) -> None:
-    from plot_utils import write_preview
+    from textdet.data.preview import write_preview
 
     write_preview(args.save_folder)
     print(f"{args.save_folder}:")

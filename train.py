@@ -13,11 +13,16 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from cli_utils import fail, name_left_out, run_main
-from dataset_utils import DataError
 from static import constants as C
+from textdet.common.cli import fail, name_left_out, run_main
+from textdet.common.errors import DataError
 
-AUGMENTATIONS = ("none", "light", "default", "strong")  # presets.py, which takes seconds to import
+AUGMENTATIONS = (
+    "none",
+    "light",
+    "default",
+    "strong",
+)  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the tests
 
 
@@ -57,7 +62,7 @@ class DataArguments:
     crop_size: int | None = option(
         None, "Side in px of the random crops to train on. Default: half of --image_size."
     )
-    augmentation: str = option("default", "Preset of presets.py: none, light, default or strong.")
+    augmentation: str = option("default", "Preset of augmentation: none, light, default or strong.")
     mirror: bool = option(False, "Also train on mirrored text.")
     test_size: float = option(0.1, "Share of the images that is only tested on, 0 to 1.")
     unseen: list[str] = option(
@@ -83,7 +88,7 @@ def parse_arguments():
         parser = HfArgumentParser(groups, description=__doc__.split("\n\n")[0], prog="train.py")
         parser.epilog = "All flags of TrainingArguments as well; --help_all shows them."
         parser.parse_args(["--help"])
-    from train_arguments import DetectorTrainingArguments
+    from textdet.training.arguments import DetectorTrainingArguments
 
     parser = HfArgumentParser(
         [*groups, DetectorTrainingArguments], description=__doc__.split("\n\n")[0]
@@ -106,7 +111,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     train, test, problems, held_back = find_samples(data_args)
 
-    from train_callbacks import AtStart
+    from textdet.training.callbacks import AtStart
     from train_utils import is_finished, last_checkpoint
 
     output = Path(args.output_dir)
@@ -145,8 +150,8 @@ def main() -> None:
 
 def make_training_data(data_args: DataArguments, source, seed: int):
     """The augmented crops of the train split, and the order in which they are drawn."""
-    from presets import make_preset
-    from train_data import MixSampler, TrainDataset
+    from textdet.training.augmentation import make_preset
+    from textdet.training.datasets import MixSampler, TrainDataset
 
     preset = make_preset(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
@@ -169,14 +174,14 @@ def make_trainer(
     import cv2
     from transformers import set_seed
 
-    from cache_utils import forget_words
-    from detection_utils import DetectionSettings, load_settings
-    from loss_utils import HeatmapLoss
-    from memory_utils import keep_memory
-    from model_utils import fix_statistics, image_processor, load_model
-    from train_callbacks import SavePictures, SetEpoch, StopEarly
-    from train_data import EvalDataset
-    from train_report import draw_predictions
+    from textdet.common.memory import keep_memory
+    from textdet.data.cache import forget_words
+    from textdet.decoding.settings import DetectionSettings, load_settings
+    from textdet.network.segformer import fix_statistics, image_processor, load_model
+    from textdet.training.callbacks import SavePictures, SetEpoch, StopEarly
+    from textdet.training.datasets import EvalDataset
+    from textdet.training.loss import HeatmapLoss
+    from textdet.training.report import draw_predictions
     from train_utils import HeatmapTrainer
 
     cv2.setNumThreads(1)  # the loader's processes and the network share the cores
@@ -214,8 +219,8 @@ def make_trainer(
 
 def show_samples(path: Path, train_set, sampler, count: int) -> None:
     """Draw what the network is going to see."""
-    from plot_utils import save_picture
-    from train_report import draw_samples
+    from textdet.common.pictures import save_picture
+    from textdet.training.report import draw_samples
 
     save_picture(path, draw_samples(train_set, sampler, count))
     print(f"{path}: crops with words, maps and weights (black: none)")
@@ -229,7 +234,7 @@ def describe(
     held_back: dict[str, list[str]],
 ) -> dict:
     """What training.json says of the model and the data, while the sources have their words."""
-    from train_report import data_fingerprint
+    from textdet.training.report import data_fingerprint
 
     return {
         "data_fingerprint": data_fingerprint(train_source.samples + test_source.samples),
@@ -243,8 +248,8 @@ def describe(
 def save_settings(output: Path, results: Path, record: dict, args) -> None:
     """Write what is needed to train this model again, and to judge it on images it has not seen;
     delete the results of a shorter run."""
-    from split_utils import RECORD
-    from train_report import save_record
+    from textdet.data.held_out import RECORD
+    from textdet.training.report import save_record
 
     results.unlink(missing_ok=True)
     save_record(output / RECORD, **record, training=args.to_dict())
@@ -325,8 +330,9 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
 def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[str, list[str]]]:
     """The train and the test split over all --input_dir, a line for each damaged annotation, and
     the names of all images held back."""
-    from dataset_utils import has_heatmaps, read_folders, split_samples
-    from split_utils import list_held_back
+    from textdet.data.held_out import list_held_back
+    from textdet.data.splits import split_samples
+    from textdet.data.triplets import has_heatmaps, read_folders
 
     samples, problems = read_folders(data_args.input_dir)
     words = {sample.folder for sample in samples if sample.words}
@@ -354,7 +360,7 @@ def not_yet_seen(
 ) -> dict[str, list[str]]:
     """Of the images held back those that the model has not seen before either: in this folder's run
     that goes on, or in that of the folder that the model comes from."""
-    from split_utils import still_held_back
+    from textdet.data.held_out import still_held_back
 
     if going_on:
         return still_held_back(going_on, held_back)
@@ -373,7 +379,7 @@ def at_most(count: int | None, samples: list) -> list:
 def open_sources(data_args: DataArguments, train: list, test: list, problems: list[str]):
     """Where the pixels of train and of test come from, without what is damaged, and a line for each
     of these. Raises DataError when it is too much."""
-    from cache_utils import Source, open_source
+    from textdet.data.cache import Source, open_source
 
     both, damaged = open_source(
         train + test, data_args.image_size, data_args.caching, workers=os.cpu_count()

@@ -12,15 +12,16 @@ from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
-from box_metrics import ImageMatch, Truth, summarise
-from dataset_utils import DataError
-from detection_utils import DetectionSettings, match_maps
-from detection_utils import compute_metrics as compute_metrics  # at hand for users of this module
-from loss_utils import HeatmapLoss, gather_batch
-from model_utils import Normalise, to_maps, upsample
-from optimizer_utils import MuonAdamW
-from train_callbacks import tests_since_best
-from train_data import MixSampler, collate
+from textdet.common.errors import DataError
+from textdet.decoding.decode import compute_metrics as compute_metrics
+from textdet.decoding.decode import match_maps
+from textdet.decoding.metrics import ImageMatch, Truth, summarise
+from textdet.decoding.settings import DetectionSettings
+from textdet.network.segformer import Normalise, to_maps, upsample
+from textdet.training.callbacks import tests_since_best
+from textdet.training.datasets import MixSampler, collate
+from textdet.training.loss import HeatmapLoss, gather_batch
+from textdet.training.optimizer import MuonAdamW
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")

@@ -9,14 +9,15 @@ and evaluate.py read, and plots in tune/ there. The same command goes on where t
 with one --storage several processes or machines share the trials.
 
 --input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, see
-convert_utils.py: thresholds for photographs are best tuned on photographs.
+data/formats/registry.py: thresholds for photographs are best tuned on photographs.
 """
 
 import argparse
 import os
 from pathlib import Path
 
-from cli_utils import (
+from static import constants as C
+from textdet.common.cli import (
     ArgumentParser,
     existing_folder,
     integer,
@@ -26,9 +27,8 @@ from cli_utils import (
     run_main,
     unit_interval,
 )
-from craft_utils import DECODERS
-from runtimes import DEVICES
-from static import constants as C
+from textdet.decoding.craft import DECODERS
+from textdet.network.runtimes import DEVICES
 
 WORK = "tune"  # folder within the model's, for maps, trials and plots
 MIN_HALVED = 4  # test images; fewer are not worth halving
@@ -113,9 +113,9 @@ def main() -> None:
     args = parse_arguments()
     samples = find_test_samples(args)
 
-    import tune_utils as tuning
-    from detection_utils import save_settings
-    from tune_plots import Result, draw_before_after, plot_study
+    from textdet.decoding.settings import save_settings
+    from textdet.tuning import study as tuning
+    from textdet.tuning.plots import Result, draw_before_after, plot_study
 
     default = default_settings(args)
     choices = {
@@ -177,10 +177,12 @@ def find_test_samples(args: argparse.Namespace) -> list:
     """
     import numpy as np
 
-    from convert_utils import read_dataset
-    from dataset_utils import DataError, has_heatmaps, split_samples
-    from detection_utils import choose_model
-    from split_utils import find_held_back
+    from textdet.common.errors import DataError
+    from textdet.data.formats.registry import read_dataset
+    from textdet.data.held_out import find_held_back
+    from textdet.data.splits import split_samples
+    from textdet.data.triplets import has_heatmaps
+    from textdet.decoding.decode import choose_model
 
     choose_model(args.model_dir)
     if args.test_size == 0:
@@ -202,9 +204,9 @@ def find_test_samples(args: argparse.Namespace) -> list:
 
 def default_settings(args: argparse.Namespace):
     """Where the search starts: default thresholds; the model's sizes unless others are given."""
-    from dataset_utils import DataError
-    from detection_utils import DetectionSettings, load_settings
-    from tune_utils import CHOSEN
+    from textdet.common.errors import DataError
+    from textdet.decoding.settings import DetectionSettings, load_settings
+    from textdet.tuning.study import CHOSEN
 
     try:
         settings = load_settings(args.model_dir)
@@ -219,8 +221,8 @@ def default_settings(args: argparse.Namespace):
 
 def open_study(args: argparse.Namespace, work: Path, samples: list, default, choices: dict):
     """The study, its name and its fingerprint; before the network runs, which takes minutes."""
-    import tune_utils as tuning
-    from tune_maps import fingerprint
+    from textdet.tuning import study as tuning
+    from textdet.tuning.maps import fingerprint
 
     fixed = default.max_enlargement, default.second_scale, C.LARGE_WORD
     key = fingerprint(args.model_dir, samples, choices, fixed, args.objective)
@@ -232,14 +234,14 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, default, cho
 
 def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list, default):
     """The maps at each long_side, and the numbers of the samples that have them."""
-    import tune_maps
+    from textdet.tuning import maps as tune_maps
 
     maps, damaged = {}, set()
     sizes = {"max_enlargement": default.max_enlargement, "second_scale": default.second_scale}
     for side in sides:
 
         def open_detector(side=side):
-            from detector import TextDetector
+            from textdet.network.detector import TextDetector
 
             return TextDetector(args.model_dir, args.device, long_side=side, **sizes)
 
@@ -274,7 +276,7 @@ def score_both(scorer, default: dict, tuned: dict) -> dict:
 
 def gain_of(held_back: dict, objective: str) -> float:
     """How much the tuned settings raise the score on the images held back."""
-    from tune_utils import score_of
+    from textdet.tuning.study import score_of
 
     before, after = (score_of(held_back[name], objective) for name in ("default", "tuned"))
     return after - before

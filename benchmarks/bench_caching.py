@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cache_utils import CACHE, Source, open_source  # noqa: E402
-from dataset_utils import read_samples  # noqa: E402
+from textdet.data.cache import CACHE, Source, open_source  # noqa: E402
+from textdet.data.triplets import read_samples  # noqa: E402
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     parser.add_argument("--image_size", type=int, default=512, help="px")
     args = parser.parse_args()
     # Not at the top: the processes that cache import this file, and these take seconds.
-    from presets import make_preset
-    from train_data import TrainDataset
+    from textdet.training.augmentation import make_preset
+    from textdet.training.datasets import TrainDataset
 
     samples = read_samples(args.input_dir)[0]
     print(f"{len(samples)} images of {args.input_dir} at {args.image_size} px")

@@ -23,15 +23,17 @@ from reference_craft import reference_boxes  # noqa: E402
 from shapes import curved_quads, quartered  # noqa: E402
 
 import generate_utils  # noqa: E402
-from box_metrics import match_image, polygon_ious, summarise  # noqa: E402
-from character_utils import split_characters  # noqa: E402
-from craft_utils import DECODERS, detect_words, getDetBoxes  # noqa: E402
-from dataset_utils import Word  # noqa: E402
-from detection_utils import DetectionSettings, decode_maps  # noqa: E402
-from heatmap_utils import draw_heatmaps  # noqa: E402
+from craft_utils import getDetBoxes  # noqa: E402
 from static import constants as C  # noqa: E402
-from synth.backgrounds import list_backgrounds  # noqa: E402
-from synth.fonts import load_fonts  # noqa: E402
+from textdet.data.annotation import Word  # noqa: E402
+from textdet.data.heatmaps import draw_heatmaps  # noqa: E402
+from textdet.decoding.characters import split_characters  # noqa: E402
+from textdet.decoding.craft import DECODERS, detect_words  # noqa: E402
+from textdet.decoding.decode import decode_maps  # noqa: E402
+from textdet.decoding.metrics import match_image, polygon_ious, summarise  # noqa: E402
+from textdet.decoding.settings import DetectionSettings  # noqa: E402
+from textdet.synth.backgrounds import list_backgrounds  # noqa: E402
+from textdet.synth.fonts import load_fonts  # noqa: E402
 
 IMAGES, SIZE, ROUNDS = 40, 512, 15
 THRESHOLDS = ((0.7, 0.4, 0.4), (0.5, 0.4, 0.3), (0.4, 0.3, 0.4), (0.4, 0.3, 0.3))

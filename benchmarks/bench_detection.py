@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import torch  # noqa: E402
 
-from dataset_utils import read_image  # noqa: E402
-from detection_utils import decode_maps, load_settings  # noqa: E402
-from detector import TextDetector  # noqa: E402
-from onnx_utils import export_onnx  # noqa: E402
-from runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
 from static import constants as C  # noqa: E402
+from textdet.common.images import read_image  # noqa: E402
+from textdet.decoding.decode import decode_maps  # noqa: E402
+from textdet.decoding.settings import load_settings  # noqa: E402
+from textdet.network.detector import TextDetector  # noqa: E402
+from textdet.network.onnx_export import export_onnx  # noqa: E402
+from textdet.network.runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
 
 SIZES = ((1280, 736), (992, 1280), (1600, 928))  # width, height, px
 ROUNDS = 7

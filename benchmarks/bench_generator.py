@@ -26,12 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from dataset_utils import ANNOTATIONS, make_folders  # noqa: E402
 from generate_chunks import Chunk, Job, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
-from synth.backgrounds import list_backgrounds  # noqa: E402
-from synth.fonts import load_fonts  # noqa: E402
-from worker_utils import local_executor  # noqa: E402
+from textdet.common.workers import local_executor  # noqa: E402
+from textdet.data.annotation import ANNOTATIONS  # noqa: E402
+from textdet.data.triplets import make_folders  # noqa: E402
+from textdet.synth.backgrounds import list_backgrounds  # noqa: E402
+from textdet.synth.fonts import load_fonts  # noqa: E402
 
 CHUNKS, CHUNK_SIZE, ROUNDS, SIZE = 12, 10, 5, 512
 LOOP = 4_000_000  # steps of the loop that each of CHUNKS calls runs

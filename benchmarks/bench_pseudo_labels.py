@@ -20,11 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from box_metrics import polygon_ious  # noqa: E402
-from dataset_utils import Word, read_image, read_samples  # noqa: E402
-from detector import TextDetector  # noqa: E402
-from label_utils import cut_evenly, label_images  # noqa: E402
 from static import constants as C  # noqa: E402
+from textdet.common.images import read_image  # noqa: E402
+from textdet.data.annotation import Word  # noqa: E402
+from textdet.data.triplets import read_samples  # noqa: E402
+from textdet.decoding.metrics import polygon_ious  # noqa: E402
+from textdet.network.detector import TextDetector  # noqa: E402
+from textdet.network.pseudo_labels import cut_evenly, label_images  # noqa: E402
 
 BATCH_SIZE, CHUNK = 32, 20  # words that the network sees at once; images labelled in one go
 HEIGHTS = (0, 10, 14, 20, 30, 60, 10_000)  # px of the words, for the table

@@ -19,15 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
 
-from cache_utils import open_source  # noqa: E402
-from dataset_utils import read_samples  # noqa: E402
-from loss_utils import HeatmapLoss  # noqa: E402
-from memory_utils import keep_memory  # noqa: E402
-from model_utils import Normalise, has_fast_bf16, new_model  # noqa: E402
-from optimizer_utils import MuonAdamW  # noqa: E402
-from presets import make_preset  # noqa: E402
 from static import constants as C  # noqa: E402
-from train_data import MixSampler, TrainDataset, collate  # noqa: E402
+from textdet.common.memory import keep_memory  # noqa: E402
+from textdet.data.cache import open_source  # noqa: E402
+from textdet.data.triplets import read_samples  # noqa: E402
+from textdet.network.segformer import Normalise, has_fast_bf16, new_model  # noqa: E402
+from textdet.training.augmentation import make_preset  # noqa: E402
+from textdet.training.datasets import MixSampler, TrainDataset, collate  # noqa: E402
+from textdet.training.loss import HeatmapLoss  # noqa: E402
+from textdet.training.optimizer import MuonAdamW  # noqa: E402
 
 
 def main() -> None:

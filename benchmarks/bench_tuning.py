@@ -24,12 +24,12 @@ import numpy as np  # noqa: E402
 import optuna  # noqa: E402
 import torch  # noqa: E402
 
-import tune_utils  # noqa: E402
-from dataset_utils import read_samples  # noqa: E402
-from detection_utils import DetectionSettings  # noqa: E402
-from detector import TextDetector  # noqa: E402
 from static import constants as C  # noqa: E402
-from tune_maps import predict_maps  # noqa: E402
+from textdet.data.triplets import read_samples  # noqa: E402
+from textdet.decoding.settings import DetectionSettings  # noqa: E402
+from textdet.network.detector import TextDetector  # noqa: E402
+from textdet.tuning import study as tune_utils  # noqa: E402
+from textdet.tuning.maps import predict_maps  # noqa: E402
 
 
 def main() -> None:

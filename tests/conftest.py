@@ -50,7 +50,7 @@ def assert_refused(result, *said):
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory):
     """Folder of a model with random weights, as train.py leaves it. Not to be written to."""
-    from model_utils import image_processor, new_model
+    from textdet.network.segformer import image_processor, new_model
 
     folder = tmp_path_factory.mktemp("models") / "random"
     new_model().save_pretrained(folder)

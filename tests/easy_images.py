@@ -5,9 +5,10 @@ import json
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dataset_utils import ANNOTATIONS, Sample, Word, make_folders, write_triplet
-from heatmap_utils import draw_heatmaps
 from static import constants as C
+from textdet.data.annotation import ANNOTATIONS, Sample, Word
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import make_folders, write_triplet
 
 SIDE = 128  # px
 WORDS = ("Text", "WORD", "signs", "Read", "LEARN", "by", "Image", "heart", "to", "page", "8", "on")

@@ -5,7 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from box_metrics import ImageMatch, match_image, polygon_ious, prepare_truth, summarise, sweep
+from textdet.decoding.metrics import (
+    ImageMatch,
+    match_image,
+    polygon_ious,
+    prepare_truth,
+    summarise,
+    sweep,
+)
 
 GRID = 32  # side of the square that the grid covers; polygons have whole-number corners
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from shapes import column_quads, curved_quads, outline, word_quads
 
-from box_metrics import polygon_ious
-from character_utils import character_bounds, split_characters
-from heatmap_utils import draw_heatmaps
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.decoding.characters import character_bounds, split_characters
+from textdet.decoding.metrics import polygon_ious
 
 SIZE = 400
 

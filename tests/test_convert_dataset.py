@@ -8,9 +8,9 @@ import pytest
 from conftest import assert_refused, run, run_well
 from PIL import Image
 
-from convert_utils import read_dataset
-from dataset_utils import read_sample_image, read_samples, read_triplet
-from heatmap_utils import draw_heatmaps
+from textdet.data.formats.registry import read_dataset
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import read_sample_image, read_samples, read_triplet
 from tune import find_test_samples
 
 IMAGES = 7

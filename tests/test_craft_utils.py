@@ -7,9 +7,9 @@ from reference_craft import reference_boxes
 from scipy import ndimage
 from shapes import word_quads
 
-import craft_utils
-from craft_utils import adjustResultCoordinates, detect_words, getDetBoxes
-from heatmap_utils import draw_heatmaps
+from craft_utils import adjustResultCoordinates, getDetBoxes
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.decoding.craft import detect_words
 
 DEFAULTS = (0.7, 0.4, 0.4)
 
@@ -125,12 +125,12 @@ def test_large_words_are_those_of_the_reference():
 
 def test_the_same_corners_wherever_box_points_starts(monkeypatch):
     maps = words_of_blobs(np.random.default_rng(3), (60, 60))
-    box_points = craft_utils.cv2.boxPoints
+    box_points = cv2.boxPoints
     expected, _ = getDetBoxes(*maps, 0.2, 0.4, 0.2)
     assert len(expected) > 1
     for turn in (1, 2, 3):
         monkeypatch.setattr(
-            craft_utils.cv2, "boxPoints", lambda rect, k=turn: np.roll(box_points(rect), k, axis=0)
+            cv2, "boxPoints", lambda rect, k=turn: np.roll(box_points(rect), k, axis=0)
         )
         np.testing.assert_allclose(getDetBoxes(*maps, 0.2, 0.4, 0.2)[0], expected, atol=1e-3)
 

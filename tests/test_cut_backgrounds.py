@@ -8,8 +8,8 @@ import pytest
 from conftest import assert_refused, run, run_well
 from PIL import Image
 
-from dataset_utils import read_sample_image, read_samples
 from static import constants as C
+from textdet.data.triplets import read_sample_image, read_samples
 
 HEIGHT, WIDTH = 240, 400
 WORDS = {  # left, top, right, bottom, text; ICDAR 2013's and 2015's ### is don't-care

@@ -5,11 +5,13 @@ import pytest
 import shapely
 from shapes import column_quads, curved_quads, outline, quartered, word_quads
 
-from box_metrics import match_image, polygon_ious, summarise
-from craft_utils import DECODERS, detect_words, getDetBoxes
-from dataset_utils import DataError
-from detection_utils import DetectionSettings, decode_maps
-from heatmap_utils import draw_heatmaps
+from craft_utils import getDetBoxes
+from textdet.common.errors import DataError
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.decoding.craft import DECODERS, detect_words
+from textdet.decoding.decode import decode_maps
+from textdet.decoding.metrics import match_image, polygon_ious, summarise
+from textdet.decoding.settings import DetectionSettings
 
 SIZE = 320
 

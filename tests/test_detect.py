@@ -15,17 +15,12 @@ from conftest import ROOT, assert_refused, run, run_well
 from PIL import Image
 
 import detect
-from dataset_utils import DataError
 from detect import find_images, free_name
-from detection_utils import (
-    DetectionSettings,
-    add_margin,
-    decode_maps,
-    save_settings,
-    take_large_words,
-)
-from detector import TextDetector, tile_spans
 from static.constants import STRIDE
+from textdet.common.errors import DataError
+from textdet.decoding.decode import add_margin, decode_maps, take_large_words
+from textdet.decoding.settings import DetectionSettings, save_settings
+from textdet.network.detector import TextDetector, tile_spans
 
 SUFFIXES = ("jpg", "json", "txt")
 

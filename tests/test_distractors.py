@@ -6,9 +6,9 @@ import pytest
 
 from generate_utils import draw_photo_scene, open_resources
 from static import constants as C
-from synth import augment as pipelines
-from synth import backgrounds, distractors
-from synth.fonts import load_fonts
+from textdet.synth import augment as pipelines
+from textdet.synth import backgrounds, distractors
+from textdet.synth.fonts import load_fonts
 
 
 @pytest.mark.parametrize("kind", sorted(distractors.KINDS))

@@ -11,10 +11,11 @@ from conftest import SIZE, assert_refused, run, run_well
 from PIL import Image
 
 import evaluate
-from convert_utils import find_format, read_dataset
-from dataset_utils import DataError, read_samples
-from detection_utils import DetectionSettings
-from detector import FoundWord, Result
+from textdet.common.errors import DataError
+from textdet.data.formats.registry import find_format, read_dataset
+from textdet.data.triplets import read_samples
+from textdet.decoding.settings import DetectionSettings
+from textdet.network.detector import FoundWord, Result
 
 
 def make_dataset(folder, truth, **images):

@@ -7,14 +7,14 @@ import shapely
 from test_synth import ink_share
 
 from static import constants as C
-from synth.bends import draw_elastic
-from synth.blocks import bend, draw_block, map_words, place_block, scene_area
-from synth.content import load_vocabularies
-from synth.fonts import Font, load_fonts
-from synth.placement import Placement
-from synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
-from synth.warps import Warp, plane_homography, scaling, translation
-from synth.writer import draw_supported
+from textdet.synth.bends import draw_elastic
+from textdet.synth.blocks import bend, draw_block, map_words, place_block, scene_area
+from textdet.synth.content import load_vocabularies
+from textdet.synth.fonts import Font, load_fonts
+from textdet.synth.placement import Placement
+from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
+from textdet.synth.warps import Warp, plane_homography, scaling, translation
+from textdet.synth.writer import draw_supported
 
 FONTS = load_fonts(C.FONTS)[0]
 VOCABULARIES = load_vocabularies(C.WORDS)

@@ -9,9 +9,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from convert_utils import FORMATS, read_items
-from dataset_utils import DataError
-from formats.mat_stream import MatError, iterate_cells
+from textdet.common.errors import DataError
+from textdet.data.formats.mat_stream import MatError, iterate_cells
+from textdet.data.formats.registry import FORMATS, read_items
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 

@@ -12,11 +12,12 @@ import json, os, sys
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-from dataset_utils import ANNOTATIONS, make_folders
+from textdet.data.annotation import ANNOTATIONS
+from textdet.data.triplets import make_folders
 from generate_chunks import Chunk, Job, run_chunk
 from static import constants as C
-from synth.backgrounds import list_backgrounds
-from synth.fonts import load_fonts
+from textdet.synth.backgrounds import list_backgrounds
+from textdet.synth.fonts import load_fonts
 
 folder, size = Path(sys.argv[1]), 96
 make_folders(folder)

@@ -17,10 +17,10 @@ import pytest
 from conftest import ROOT, assert_refused, run, run_well
 from PIL import Image
 
-from box_metrics import polygon_ious
-from dataset_utils import read_samples, read_triplet
-from heatmap_utils import draw_heatmaps
 from static import constants as C
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import read_samples, read_triplet
+from textdet.decoding.metrics import polygon_ious
 
 SMALL = ("--image_size", 160, "--chunk_size", 3, "--seed", 7)
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from test_synth import ink_share
 
-from heatmap_utils import affinity_quads
 from static import constants as C
-from synth.bends import draw_curve, draw_elastic
-from synth.blocks import map_words
-from synth.fonts import Font, load_fonts
-from synth.scripts import visual_order, visual_runs
-from synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
-from synth.warps import Warp, plane_homography, translation
+from textdet.data.heatmaps import affinity_quads
+from textdet.synth.bends import draw_curve, draw_elastic
+from textdet.synth.blocks import map_words
+from textdet.synth.fonts import Font, load_fonts
+from textdet.synth.scripts import visual_order, visual_runs
+from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
+from textdet.synth.warps import Warp, plane_homography, translation
 
 FONTS = {font.name: font for font in load_fonts(C.FONTS)[0]}
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from heatmap_utils import affinity_quads, draw_heatmaps
+from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 
 
 def slow_gaussian(width, height, quad):

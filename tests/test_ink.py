@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from static import constants as C
-from synth import blending, textures
-from synth.ink import InkStyle, apply_ink, draw_ink_style, measure_softness
-from synth.plates import draw_plate
+from textdet.synth import blending, textures
+from textdet.synth.ink import InkStyle, apply_ink, draw_ink_style, measure_softness
+from textdet.synth.plates import draw_plate
 
 STYLES = {
     "plain": {},

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_utils import Word
-from synth.legibility import mark_illegible
+from textdet.data.annotation import Word
+from textdet.synth.legibility import mark_illegible
 
 POLYGON = np.float32([(20, 20), (140, 20), (140, 60), (20, 60)])
 

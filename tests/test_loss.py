@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.losses import DiceFocalLoss
 
-from loss_utils import HeatmapLoss
+from textdet.training.loss import HeatmapLoss
 
 
 def random_batch(seed=0):

@@ -9,7 +9,7 @@ from conftest import ROOT
 FAULTS = """
 import resource, sys
 import numpy as np
-from memory_utils import keep_memory
+from textdet.common.memory import keep_memory
 
 size, kept = int(sys.argv[1]), sys.argv[2]
 if kept != "none":

@@ -11,8 +11,8 @@ import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 
-from effect_utils import CALM, EFFECTS, changed_settings
 from static import constants as C
+from textdet.synth.effects import CALM, EFFECTS, changed_settings
 
 NOTEBOOK = ROOT / "PipelineFinalProject.ipynb"
 TINY = {"IMAGES": 8, "SIDE": 128, "EPOCHS": 1, "TRIALS": 2, "UNSEEN": 2}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from conftest import assert_refused, run, run_well
 
-from box_metrics import polygon_ious
-from dataset_utils import DataError, read_image
-from detector import TextDetector
-from runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
 from static import constants as C
+from textdet.common.errors import DataError
+from textdet.common.images import read_image
+from textdet.decoding.metrics import polygon_ious
+from textdet.network.detector import TextDetector
+from textdet.network.runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
 
 PHOTOS = C.STATIC / "photos"
 
@@ -87,7 +88,7 @@ def test_the_export_is_used_where_it_fits(exported, random_model, tmp_path, monk
 def test_detection_without_pytorch(exported, tmp_path):
     """What runs on ONNX Runtime alone does not pay for importing PyTorch."""
     code = (
-        "import sys, detector; "
+        "import sys; from textdet.network import detector; "
         "found = detector.TextDetector(sys.argv[1], 'cpu', long_side=640)(sys.argv[2]); "
         "assert found.words and 'torch' not in sys.modules"
     )

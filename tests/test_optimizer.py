@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from model_utils import new_model
-from optimizer_utils import MuonAdamW, is_mixing, orthogonalise
+from textdet.network.segformer import new_model
+from textdet.training.optimizer import MuonAdamW, is_mixing, orthogonalise
 
 RATE, DECAY = 1e-2, 0.1
 

@@ -3,13 +3,13 @@
 import torch
 from easy_images import SIDE, write_images
 
-from cache_utils import open_source
-from loss_utils import HeatmapLoss
-from model_utils import new_model
-from presets import make_preset
-from train_arguments import DetectorTrainingArguments
-from train_callbacks import SetEpoch
-from train_data import EvalDataset, MixSampler, TrainDataset
+from textdet.data.cache import open_source
+from textdet.network.segformer import new_model
+from textdet.training.arguments import DetectorTrainingArguments
+from textdet.training.augmentation import make_preset
+from textdet.training.callbacks import SetEpoch
+from textdet.training.datasets import EvalDataset, MixSampler, TrainDataset
+from textdet.training.loss import HeatmapLoss
 from train_utils import HeatmapTrainer
 
 STEPS = 60

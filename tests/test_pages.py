@@ -10,10 +10,10 @@ from fontTools.ttLib import TTFont
 
 from generate_utils import draw_page_scene, open_resources
 from static import constants as C
-from synth import pages, scanner
-from synth.backgrounds import list_backgrounds
-from synth.fonts import Font, load_fonts
-from synth.writer import Writer
+from textdet.synth import pages, scanner
+from textdet.synth.backgrounds import list_backgrounds
+from textdet.synth.fonts import Font, load_fonts
+from textdet.synth.writer import Writer
 
 FONTS = tuple(font.path for font in load_fonts(C.FONTS)[0])
 SCANNER = ("BLEED", "FOLD", "BINARY", "FAX", "SPECKLE", "EDGE", "STREAK", "INVERT_PAGE", "DESK")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from static import constants as C
-from synth.fonts import load_fonts
-from synth.pictograms import SIDES, WRITING, add_pictogram, draw_pictogram, load_pictograms
-from synth.typeset import TextStyle, typeset
+from textdet.synth.fonts import load_fonts
+from textdet.synth.pictograms import SIDES, WRITING, add_pictogram, draw_pictogram, load_pictograms
+from textdet.synth.typeset import TextStyle, typeset
 
 
 def test_no_pictogram_holds_writing():
@@ -34,7 +34,7 @@ def test_pictograms_are_about_as_large_as_asked_for():
 
 @pytest.mark.parametrize("side", sorted(set(SIDES)))
 def test_a_pictogram_beside_a_block_leaves_its_words_alone(side, monkeypatch):
-    monkeypatch.setattr("synth.pictograms.SIDES", (side,))
+    monkeypatch.setattr("textdet.synth.pictograms.SIDES", (side,))
     font = next(f for f in load_fonts(C.FONTS)[0] if f.name == "DejaVuSans-Bold")
     layer = typeset([["Lift", "to"], ["level", "4"]], font, TextStyle(40))
     for seed in range(10):

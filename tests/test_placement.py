@@ -6,9 +6,9 @@ import pytest
 import shapely
 
 from static import constants as C
-from synth import placement as module
-from synth.placement import Placement, segment
-from synth.warps import map_points
+from textdet.common.geometry import map_points
+from textdet.synth import placement as module
+from textdet.synth.placement import Placement, segment
 
 
 def quad(rng, largest=90):

@@ -8,11 +8,12 @@ import pytest
 import shapely
 from conftest import SIZE, assert_refused, run, run_well
 
-from character_utils import LOOSEST_END, ink_outline
-from dataset_utils import Sample, Word, read_samples, read_triplet
-from heatmap_utils import affinity_quads, draw_heatmaps
-from label_utils import LOWEST, cut_evenly, label_images
-from piece_utils import cut_pieces, piece_file
+from textdet.data.annotation import Sample, Word
+from textdet.data.heatmaps import affinity_quads, draw_heatmaps
+from textdet.data.pieces import cut_pieces, piece_file
+from textdet.data.triplets import read_samples, read_triplet
+from textdet.decoding.characters import LOOSEST_END, ink_outline
+from textdet.network.pseudo_labels import LOWEST, cut_evenly, label_images
 
 
 def cells(count, width, height):

@@ -11,9 +11,12 @@ import pytest
 from conftest import run_well
 from PIL import Image
 
-from convert_utils import read_dataset
-from dataset_utils import DataError, Sample, check_triplet, read_image
 from static import constants as C
+from textdet.common.errors import DataError
+from textdet.common.images import read_image
+from textdet.data.annotation import Sample
+from textdet.data.formats.registry import read_dataset
+from textdet.data.triplets import check_triplet
 
 SIDE = 24
 RAMP = np.add.outer(np.arange(SIDE) * 6, np.arange(SIDE) * 4).astype(np.uint8)  # 0..230

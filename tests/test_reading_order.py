@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reading_order import group_lines
+from textdet.decoding.reading_order import group_lines
 
 
 def box(x, y, width, height):

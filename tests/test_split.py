@@ -9,9 +9,12 @@ import pytest
 from easy_images import write_images
 
 import train
-from dataset_utils import DataError, Sample, read_samples, split_samples
 from evaluate import choose_samples
-from split_utils import find_held_back, list_held_back, still_held_back
+from textdet.common.errors import DataError
+from textdet.data.annotation import Sample
+from textdet.data.held_out import find_held_back, list_held_back, still_held_back
+from textdet.data.splits import split_samples
+from textdet.data.triplets import read_samples
 from tune import find_test_samples, split_rows
 
 

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_utils import DataError
 from generate_utils import clip_words, map_words
 from static import constants as C
-from synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
-from synth.fonts import load_fonts
-from synth.typeset import TextStyle, typeset
-from synth.warps import map_pixels, map_points, plane_homography, scaling, translation
+from textdet.common.errors import DataError
+from textdet.common.geometry import map_pixels, map_points, scaling, translation
+from textdet.synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
+from textdet.synth.fonts import load_fonts
+from textdet.synth.typeset import TextStyle, typeset
+from textdet.synth.warps import plane_homography
 
 FONTS = load_fonts(C.FONTS)[0]
 SCRIPTS = {"GreatVibes", "Pacifico", "Lobster", "Caveat", "MarckScript", "BadScript"}

@@ -19,17 +19,26 @@ from transformers import AutoImageProcessor, SegformerForSemanticSegmentation, T
 from two_processes import evaluate, gradients, train_with_fixed_statistics
 
 import train
-from cache_utils import open_source
-from cli_utils import run_main
-from dataset_utils import DataError, read_samples, split_samples
-from loss_utils import HeatmapLoss
-from model_utils import Normalise, fix_statistics, load_model, load_trained, new_model, to_maps
-from presets import make_preset
 from static import constants as C
-from train_arguments import DetectorTrainingArguments
-from train_callbacks import AtStart, SetEpoch, StopEarly
-from train_data import EvalDataset, MixSampler, TrainDataset
-from train_report import data_fingerprint
+from textdet.common.cli import run_main
+from textdet.common.errors import DataError
+from textdet.data.cache import open_source
+from textdet.data.splits import split_samples
+from textdet.data.triplets import read_samples
+from textdet.network.segformer import (
+    Normalise,
+    fix_statistics,
+    load_model,
+    load_trained,
+    new_model,
+    to_maps,
+)
+from textdet.training.arguments import DetectorTrainingArguments
+from textdet.training.augmentation import make_preset
+from textdet.training.callbacks import AtStart, SetEpoch, StopEarly
+from textdet.training.datasets import EvalDataset, MixSampler, TrainDataset
+from textdet.training.loss import HeatmapLoss
+from textdet.training.report import data_fingerprint
 from train_utils import HeatmapTrainer, is_finished, last_checkpoint
 
 TINY = ("--image_size", SIDE, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)

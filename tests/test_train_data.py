@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from easy_images import SIDE, write_images
 
-from cache_utils import Cache, draw_weights, fit, fitted_words, forget_words, open_source
-from dataset_utils import DataError, Sample, SizeError, Word, read_samples, split_samples
-from presets import PRESETS, make_preset
-from train_data import MixSampler, TrainDataset, collate, split_count, to_tensors
-from train_report import draw_samples
+from textdet.common.errors import DataError, SizeError
+from textdet.data.annotation import Sample, Word
+from textdet.data.cache import Cache, draw_weights, fit, fitted_words, forget_words, open_source
+from textdet.data.splits import split_samples
+from textdet.data.triplets import read_samples
+from textdet.training.augmentation import PRESETS, make_preset
+from textdet.training.datasets import MixSampler, TrainDataset, collate, split_count, to_tensors
+from textdet.training.report import draw_samples
 
 
 @pytest.fixture(scope="module")

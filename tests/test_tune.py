@@ -13,20 +13,17 @@ import pytest
 from conftest import SIZE, assert_refused, run, run_well, start
 
 import tune
-import tune_maps
-import tune_plots
-import tune_utils
-from box_metrics import summarise
-from craft_utils import DECODERS
-from dataset_utils import ANNOTATIONS, CHARACTERS, DataError, read_samples, read_triplet
-from detection_utils import (
-    DetectionSettings,
-    add_margin,
-    load_settings,
-    match_maps,
-    truth_of,
-)
-from tune_utils import Point
+from textdet.common.errors import DataError
+from textdet.data.annotation import ANNOTATIONS, CHARACTERS
+from textdet.data.triplets import read_samples, read_triplet
+from textdet.decoding.craft import DECODERS
+from textdet.decoding.decode import add_margin, match_maps, truth_of
+from textdet.decoding.metrics import summarise
+from textdet.decoding.settings import DetectionSettings, load_settings
+from textdet.tuning import maps as tune_maps
+from textdet.tuning import plots as tune_plots
+from textdet.tuning import study as tune_utils
+from textdet.tuning.study import Point
 
 SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
 HERE = DetectionSettings(long_side=SIZE)

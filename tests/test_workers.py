@@ -9,9 +9,9 @@ from multiprocessing import active_children
 
 import pytest
 
-import worker_utils
-from dataset_utils import DataError
-from worker_utils import run_calls
+from textdet.common import workers as worker_utils
+from textdet.common.errors import DataError
+from textdet.common.workers import run_calls
 
 
 def assert_nothing_is_left():

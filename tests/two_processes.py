@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 
 import train  # noqa: E402
-from cache_utils import open_source  # noqa: E402
-from dataset_utils import read_samples  # noqa: E402
-from loss_utils import HeatmapLoss, gather_batch  # noqa: E402
-from model_utils import fix_statistics, new_model  # noqa: E402
-from train_arguments import DetectorTrainingArguments  # noqa: E402
-from train_data import EvalDataset  # noqa: E402
+from textdet.data.cache import open_source  # noqa: E402
+from textdet.data.triplets import read_samples  # noqa: E402
+from textdet.network.segformer import fix_statistics, new_model  # noqa: E402
+from textdet.training.arguments import DetectorTrainingArguments  # noqa: E402
+from textdet.training.datasets import EvalDataset  # noqa: E402
+from textdet.training.loss import HeatmapLoss, gather_batch  # noqa: E402
 from train_utils import HeatmapTrainer  # noqa: E402
 
 
@@ -32,7 +32,7 @@ def train_with_fixed_statistics(*args) -> None:
         return model
 
     argv = ["train.py", *map(str, args)]
-    with patch("model_utils.new_model", fixed_model), patch.object(sys, "argv", argv):
+    with patch("textdet.network.segformer.new_model", fixed_model), patch.object(sys, "argv", argv):
         train.main()
 
 

@@ -1,0 +1,111 @@
+"""Who may import whom: the storeys of docs/contributing.md, read from the imports themselves."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+STOREYS = [  # from the ground up; the rooms of one storey do not import each other
+    {"static"},
+    {"textdet.common"},
+    {"textdet.data", "textdet.decoding"},
+    {"textdet.network", "textdet.synth"},
+    {"textdet.training", "textdet.tuning"},
+    {"generate_utils", "train_utils", "craft_utils"},
+    {
+        *("generate_images", "train", "tune", "detect", "evaluate"),
+        *("convert_dataset", "pseudo_label", "cut_backgrounds"),
+    },
+]
+# What `import textdet` offers: it may look into the packages, and none of them imports it.
+FRONT_DOOR = "textdet"
+
+
+def read_modules(root: Path) -> dict[str, str]:
+    """The source of every module that belongs to a storey, by its dotted name."""
+    paths = [*root.glob("*.py"), *root.glob("static/*.py"), *root.glob("textdet/**/*.py")]
+    return {name_of(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(source: str, modules: set[str]) -> set[str]:
+    """The project's modules that a source imports, at its top or within a function."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import: {ast.unparse(node)}"
+            names = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            found |= names or {node.module}
+    return found & modules
+
+
+def room_of(module: str) -> str:
+    """The package or root module that a module belongs to."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "textdet" else parts[0]
+
+
+def storey_of(room: str) -> int:
+    return next(number for number, rooms in enumerate(STOREYS) if room in rooms)
+
+
+def problems_in(modules: dict[str, str]) -> list[str]:
+    """A line for each import that breaks the rule, and for a circle."""
+    graph = {name: imports_of(source, set(modules)) for name, source in modules.items()}
+    problems = []
+    for name, imported in graph.items():
+        for other in sorted(imported):
+            here, there = room_of(name), room_of(other)
+            if here == there:
+                continue
+            if there == FRONT_DOOR:
+                problems.append(f"{name} imports {other}, the front door")
+            elif here != FRONT_DOOR and storey_of(here) <= storey_of(there):
+                problems.append(f"{name} imports {other}, which is not below it")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        problems.append(f"a circle: {' > '.join(error.args[1])}")
+    return problems
+
+
+def test_imports_go_down():
+    assert problems_in(read_modules(ROOT)) == []
+
+
+def test_every_module_has_its_storey():
+    rooms = {room_of(name) for name in read_modules(ROOT)} - {FRONT_DOOR}
+    assert rooms == set().union(*STOREYS)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "problem"),
+    [
+        ("textdet.common.x", "import textdet.data.y", "not below it"),
+        ("textdet.data.x", "from textdet.decoding import y", "not below it"),
+        ("textdet.synth.x", "def f():\n    from textdet.network.y import g", "not below it"),
+        ("textdet.training.x", "import train_utils", "not below it"),
+        ("textdet.tuning.x", "from tune import main", "not below it"),
+        ("evaluate", "from detect import main", "not below it"),
+        ("textdet.data.x", "from textdet import TextDetector", "front door"),
+        ("textdet.data.y", "from textdet.data import z", "a circle"),
+    ],
+)
+def test_a_broken_rule_is_found(name, source, problem):
+    others = ("textdet", "textdet.data.y", "textdet.decoding.y", "textdet.network.y")
+    modules = dict.fromkeys((*others, "train_utils", "tune", "detect"), "")
+    modules["textdet.data.z"] = "import textdet.data.y"
+    found = problems_in({**modules, name: source})
+    assert len(found) == 1 and problem in found[0]
+
+
+def test_a_sound_import_is_none():
+    modules = {"train": "import train_utils", "train_utils": "import textdet.data.y"}
+    assert problems_in({**modules, "textdet.data.y": "", "textdet": "import textdet.data.y"}) == []

@@ -1,0 +1,1 @@
+"""Train and use a text detector: the parts behind the scripts."""

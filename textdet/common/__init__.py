@@ -1,0 +1,1 @@
+"""What every part shares: errors, files, images, geometry, command lines, workers, pictures."""

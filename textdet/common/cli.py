@@ -1,0 +1,109 @@
+"""What the command lines share: types of flags, and errors as one line with exit code 2."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a flag's default where it has one."""
+
+    def _get_help_string(self, action):
+        has_default = action.default is not None and action.default is not False
+        return super()._get_help_string(action) if has_default else action.help
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's, with defaults in --help and one line instead of the usage on an error."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=_HelpFormatter, **options)
+
+    def error(self, message: str):
+        fail(message)
+
+
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """argparse type: a whole number from low to high."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < low or (high is not None and value > high):
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            raise argparse.ArgumentTypeError(f"must be {bounds}, not {value}")
+        return value
+
+    return convert
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """argparse type: a number from low to high."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must lie between {low} and {high}, not {text}")
+        return value
+
+    return convert
+
+
+unit_interval = number(0, 1)
+
+
+def existing_folder(text: str) -> Path:
+    """argparse type: a folder that is there."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder")
+    return Path(text)
+
+
+def progress_bar(iterable=None, **options):
+    """tqdm's bar in a terminal; elsewhere a plain line every ten seconds and one at the end."""
+    from tqdm import tqdm
+
+    if sys.stderr.isatty():
+        return tqdm(iterable, **options)
+
+    class Lines(tqdm):
+        def display(self, msg=None, pos=None):
+            print(self, file=sys.stderr, flush=True)
+
+    return Lines(iterable, **options, mininterval=10, miniters=1, delay=1)
+
+
+def name_left_out(problems: list[str]) -> None:
+    """Name the damaged items that a script goes on without."""
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script's main: errors that a user can mend are one line and exit code 2."""
+    from textdet.common.errors import DataError
+
+    if sys.stdout:  # None when it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
+    try:
+        main()
+    except DataError as error:
+        fail(str(error))
+    except OSError as error:  # no space, no permission: the folder can be continued
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        os._exit(130)  # worker processes are not waited for
+
+
+def fail(message: str) -> None:
+    """Print one line and exit with 2."""
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

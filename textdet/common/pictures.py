@@ -1,0 +1,100 @@
+"""Pictures for people: heatmaps over images, boxes, contact sheets, training curves."""
+
+import io
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from textdet.common.files import write_atomically
+
+LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
+TITLE_HEIGHT = 26  # px, of the strip above a titled picture
+GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
+
+
+def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Lay the character map (warm) and the affinity map (blue) over a darkened image.
+
+    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8. Returns a new image.
+    """
+    character, affinity = (m[..., None].astype(np.float32) / 255 for m in maps)
+    shade = image.astype(np.float32) * 0.5
+    shade += (np.float32([255, 140, 0]) - shade) * character * 0.85
+    shade += (np.float32([40, 90, 255]) - shade) * affinity * 0.75
+    return shade.astype(np.uint8)
+
+
+def draw_polygons(image: np.ndarray, polygons, colour=GREEN, thickness: int = 1) -> np.ndarray:
+    """Outline polygons ((k, 2) continuous pixel coordinates) on a copy of the image."""
+    image = image.copy()
+    for polygon in polygons:
+        points = np.round((np.asarray(polygon) - 0.5) * 16).astype(np.int32)  # 1/16 px
+        cv2.polylines(image, [points], True, colour, thickness, cv2.LINE_AA, 4)
+    return image
+
+
+def outline_width(image: np.ndarray) -> int:
+    """px, so that outlines can be seen on large pictures as well."""
+    return 1 + min(image.shape[:2]) // LINE_WIDTH
+
+
+def draw_found(image: np.ndarray, result) -> np.ndarray:
+    """Outline the words of a detector's Result (green) and their characters (blue) on a copy."""
+    width = outline_width(image)
+    cells = [c for word in result.words if word.characters is not None for c in word.characters]
+    picture = draw_polygons(image, cells, BLUE, max(1, width // 2)) if cells else image
+    return draw_polygons(picture, [word.outline for word in result.words], GREEN, width)
+
+
+def contact_sheet(
+    tiles: list[np.ndarray], columns: int, side: int, titles: Sequence[str] = ()
+) -> np.ndarray:
+    """Arrange RGB images in rows, each fitted into a square of `side` px, under its title if it has
+    one."""
+    fitted = []
+    for tile, title in itertools.zip_longest(tiles, titles):
+        factor = side / max(tile.shape[:2])
+        size = [max(1, round(s * factor)) for s in tile.shape[1::-1]]
+        small = cv2.resize(tile, size, interpolation=cv2.INTER_AREA if factor < 1 else None)
+        canvas = np.full((side, side, 3), 255, np.uint8)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        fitted.append(canvas if title is None else np.vstack([draw_title(title, side), canvas]))
+    while len(fitted) % columns:
+        fitted.append(np.full_like(fitted[0], 255))
+    rows = [np.hstack(fitted[i : i + columns]) for i in range(0, len(fitted), columns)]
+    return np.vstack(rows)
+
+
+def draw_title(text: str, width: int) -> np.ndarray:
+    """A line of black text on a white strip (TITLE_HEIGHT, width, 3) uint8."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    strip = Image.new("RGB", (width, TITLE_HEIGHT), "white")
+    font = ImageFont.load_default(size=TITLE_HEIGHT * 0.6)
+    ImageDraw.Draw(strip).text((4, TITLE_HEIGHT / 2), text, "black", font, anchor="lm")
+    return np.array(strip)
+
+
+def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
+    """Write an RGB picture, whole or not at all; the format is the path's suffix."""
+    write_atomically(path, encode_picture(image, path.suffix, quality))
+
+
+def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -> bytes:
+    """An RGB picture as a file's bytes; quality: 1..100, of JPEG."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def save_figure(figure, path: Path) -> None:
+    """Write a matplotlib figure, whole or not at all, and close it; the format is the suffix."""
+    import matplotlib.pyplot as plt
+
+    figure.tight_layout()
+    data = io.BytesIO()
+    figure.savefig(data, dpi=110, format=path.suffix[1:])
+    plt.close(figure)
+    write_atomically(path, data.getvalue())

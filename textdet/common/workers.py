@@ -1,0 +1,128 @@
+"""Worker processes, of this machine or of a Dask cluster, that end as they should."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context, parent_process
+
+from textdet.common.errors import DataError
+
+WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
+AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
+
+
+def run_calls(
+    function: Callable, calls: Iterable[tuple], workers: int, cluster: str | None = None
+) -> Iterator:
+    """Call function(*call) for every call; the results, in the order in which they are done.
+
+    function: of a module. calls: taken one by one as workers get free. workers: processes of this
+    machine, 1 for this process itself; cluster: address of a Dask scheduler to use instead.
+    Raises DataError when no cluster answers or a worker is lost, and what the function raises.
+    """
+    if workers == 1 and not cluster:
+        for call in calls:
+            yield function(*call)
+        return
+    pool = _dask_executor(cluster) if cluster else local_executor(workers)
+    running, most = set(), float("inf") if cluster else AHEAD * workers
+    try:
+        with _lost_workers():
+            for call in calls:
+                running.add(pool.submit(function, *call))
+                while len(running) >= most:
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        yield future.result()
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+    except BaseException:
+        if cluster:
+            for future in running:
+                future.cancel()
+        # A local pool's calls end with its processes. Cancelled as well, one that no process has
+        # begun makes the pool's thread fail (InvalidStateError, Python 3.11).
+        stop_workers()
+        raise
+    finally:
+        if not cluster:
+            # Its thread must have ended before the interpreter does: that one wakes every such
+            # thread, through a pipe that a broken pool may be closing just then.
+            pool.shutdown(cancel_futures=True)
+
+
+def stop_workers() -> None:
+    """End this process's workers at once; what they have not finished is made again later."""
+    for process in active_children():
+        process.kill()
+
+
+def local_executor(workers: int) -> ProcessPoolExecutor:
+    """Worker processes that end with this one."""
+    # A fresh interpreter a worker: forking a process that holds threads can deadlock.
+    return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker)
+
+
+def start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow_parent() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def _dask_executor(address: str):
+    """The workers need this project on their path and the folders under the same names."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DataError("--cluster needs Dask: pip install distributed") from None
+    try:
+        return Client(address, timeout="10s").get_executor()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{address}: no Dask scheduler answers there ({error})") from None
+
+
+@contextmanager
+def _lost_workers():
+    """Say in a line what became of workers that did not come back with a result."""
+    go_on = "the same command goes on from what is finished"
+    try:
+        yield
+    except BrokenExecutor:
+        raise DataError(
+            f"a worker process was killed, perhaps for want of memory; {go_on}, "
+            "with fewer workers it takes less"
+        ) from None
+    except CancelledError:
+        raise DataError(f"the cluster's scheduler has gone; {go_on}") from None
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"a worker has no module {error.name}; start the cluster's workers {WITH_MODULES}"
+        ) from None
+    except RuntimeError as error:
+        if "deserialization" not in str(error):
+            raise
+        raise DataError(
+            f"the cluster's scheduler lacks this project's modules; start it {WITH_MODULES}"
+        ) from None
+    except Exception as error:
+        if type(error).__name__ != "KilledWorker":  # Dask's; it need not be installed
+            raise
+        raise DataError(
+            f"the cluster's workers were killed, perhaps for want of memory; {go_on}"
+        ) from None

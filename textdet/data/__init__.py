@@ -1,0 +1,1 @@
+"""Data sets: annotations, triplet folders, formats of others, heatmaps, splits, cache."""

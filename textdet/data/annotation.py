@@ -1,0 +1,130 @@
+"""Words and samples: what an annotation says of one image."""
+
+import functools
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.errors import DataError
+
+IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
+ANNOTATIONS = "annotations"
+PIECE_OF = "piece_of"  # field of an annotation: the origin of the image that this is a part of
+
+
+# What a line that is JSON, but no annotation, raises.
+ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass
+class Word:
+    """One word and its characters, in the image's continuous pixel coordinates.
+
+    characters: one string a character cell (usually one letter).
+    quads: (n, 4, 2) float32, a character's cell, clockwise from its top left corner.
+    polygon: (k, 2) float32 with k >= 3, around the word, clockwise from its top left corner.
+    ignore: don't-care; counts neither for nor against a detector.
+    confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
+    """
+
+    text: str
+    characters: list[str]
+    quads: np.ndarray
+    polygon: np.ndarray
+    ignore: bool = False
+    confidence: float = 1.0
+
+    def mapped(self, scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> "Word":
+        """The word with all its points scaled, then moved by `offset` (x, y) px."""
+        quads, polygon = (
+            (points * scale + offset).astype(np.float32) for points in (self.quads, self.polygon)
+        )
+        return replace(self, quads=quads, polygon=polygon)
+
+    def to_json(self) -> dict:
+        cells = zip(self.characters, _rounded(self.quads), strict=True)
+        return {
+            "text": self.text,
+            "polygon": _rounded(self.polygon),
+            "characters": [{"text": text, "quad": quad} for text, quad in cells],
+            "ignore": self.ignore,
+            "confidence": self.confidence,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict) -> "Word":
+        cells = record.get("characters", [])
+        quads = np.array([cell["quad"] for cell in cells], np.float32).reshape(-1, 4, 2)
+        polygon = np.array(record["polygon"], np.float32).reshape(-1, 2)
+        if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
+            raise DataError(f"the polygon of {record.get('text')!r} is not one")
+        return cls(
+            text=_string(record.get("text")),
+            characters=[_string(cell["text"]) for cell in cells],
+            quads=quads,
+            polygon=polygon,
+            ignore=bool(record.get("ignore", False)),
+            confidence=float(record.get("confidence", 1.0)),
+        )
+
+
+def _string(text: object) -> str:
+    """A text as other tools may write it: null, or a number."""
+    return "" if text is None else str(text)
+
+
+@functools.lru_cache
+def _name_of(folder: Path) -> str:
+    """A folder's own name, also of "."."""
+    return folder.resolve().name
+
+
+@dataclass
+class Sample:
+    """One image of a triplet folder: where its files are, its size and its words."""
+
+    folder: Path
+    file: str  # the image's name within images/
+    width: int
+    height: int
+    words: list[Word]
+    extra: dict = field(default_factory=dict)  # other fields of the annotation: font, kind, ...
+    elsewhere: Path | None = None  # the image, when it is not in images/ (other people's data)
+
+    @property
+    def image_path(self) -> Path:
+        return self.elsewhere or self.folder / IMAGES / self.file
+
+    @property
+    def origin(self) -> str:
+        """Folder's and image's name, or those of the image it is a piece of: pieces of one image
+        show the same words, in however many folders."""
+        return self.extra.get(PIECE_OF) or f"{_name_of(self.folder)}/{self.file}"
+
+    @property
+    def heatmap_paths(self) -> tuple[Path, Path]:
+        """The character map's and the affinity map's file."""
+        name = Path(self.file).with_suffix(".png")
+        return self.folder / CHARACTERS / name, self.folder / AFFINITIES / name
+
+    def to_json(self) -> dict:
+        return {
+            "file": self.file,
+            "size": [self.width, self.height],
+            "words": [word.to_json() for word in self.words],
+            **self.extra,
+        }
+
+    @classmethod
+    def from_json(cls, folder: Path, record: dict) -> "Sample":
+        if not isinstance(record["file"], str):
+            raise DataError(f"its file is no name: {record['file']}")
+        width, height = record["size"]
+        words = [Word.from_json(word) for word in record["words"]]
+        extra = {k: v for k, v in record.items() if k not in ("file", "size", "words")}
+        return cls(folder, record["file"], int(width), int(height), words, extra)
+
+
+def _rounded(points: np.ndarray) -> list:
+    return np.round(points.astype(np.float64), 2).tolist()

@@ -1,0 +1,165 @@
+"""What the readers share: the item that they yield, polygons, texts, folders."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.errors import DataError
+from textdet.data.annotation import Word
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
+
+
+@dataclass
+class Item:
+    """One annotated image of a data set as it was downloaded.
+
+    words: in px of the image as it is stored, or as it is turned upright by its EXIF tag where
+    `upright` says so; without characters where the set has none.
+    split: "train", "val", "test" or whatever the set calls it; "" where it does not say.
+    problems: a line for each of the image's words that was left out.
+    """
+
+    image_path: Path
+    words: list[Word]
+    split: str = ""
+    problems: list[str] = field(default_factory=list)
+    upright: bool = False
+
+
+# A reader takes the folder and yields an Item an image, and a line of text for each image that
+# must be left out. It raises DataError when the folder does not hold what it looks for.
+Items = Iterator[Item | str]
+
+
+def make_word(
+    text: str, polygon, ignore: bool = False, characters: list[str] = (), quads=NO_CHARACTERS
+) -> Word:
+    """A checked word. Raises ValueError for a polygon without area or with odd numbers."""
+    polygon = np.asarray(polygon, np.float64).reshape(-1, 2)
+    quads = np.asarray(quads, np.float32).reshape(-1, 4, 2)
+    if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
+        raise ValueError(f"the outline of {text!r} is not one")
+    area = signed_area(polygon)
+    if abs(area) < 1e-6:
+        raise ValueError(f"the box of {text!r} has no area")
+    if area < 0:  # the project's outlines run clockwise (y points down)
+        polygon = np.roll(polygon[::-1], 1, axis=0)
+    # So do its cells: affinities join their upper and their lower halves.
+    across, down = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T  # the diagonals
+    backwards = across[0] * down[1] < across[1] * down[0]
+    quads = np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads)
+    return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
+
+
+def signed_area(polygon: np.ndarray) -> float:
+    """px^2, positive for a polygon (k, 2) that runs clockwise in the image."""
+    x, y = polygon.T
+    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+
+
+def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Tight upright boxes (n, 4, 2) of a level word's letters to cells like the generator's.
+
+    Cells are as high as the word and share the gaps between the letters. A word that slopes, or
+    whose letters are not in a row, keeps its boxes.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    left, top, right, bottom = (boxes[:, 0, 0], boxes[:, 0, 1], boxes[:, 2, 0], boxes[:, 2, 1])
+    middle = (top + bottom) / 2
+    if (np.diff(left + right) <= 0).any() or np.ptp(middle) > 0.5 * (bottom - top).max():
+        return boxes
+    between = (right[:-1] + left[1:]) / 2
+    starts, ends = np.append(left[0], between), np.append(between, right[-1])
+    return np.array(
+        [rectangle(a, top.min(), b, bottom.max()) for a, b in zip(starts, ends, strict=True)]
+    )
+
+
+def hull(quads: np.ndarray) -> np.ndarray:
+    """Outline of a word from its characters' quads (n, 4, 2): the tops, then the bottoms back."""
+    return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, [2, 3]].reshape(-1, 2)])
+
+
+def text_lines(path: Path) -> list[tuple[int, str]]:
+    """A text file's lines with their numbers, without a byte order mark and blank lines."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    # Not splitlines(): a transcription may hold a line separator of another kind.
+    return [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def find_images(source: Path) -> dict[str, list[Path]]:
+    """Every image below a folder by its name without the suffix."""
+    found = {}
+    for path in sorted(source.rglob("*")):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
+    """The image that an annotation file means by `name`, a path or a name without a suffix.
+
+    Of equal names in several folders (img_1 of the training and of the test set) it is the one
+    whose path ends like `name`, then the one whose path begins most like that of `truth`.
+    Raises ValueError when there is none, or when that does not decide.
+    """
+    found = images.get(name) or images.get(Path(name).stem, [])
+    found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
+    if not found:
+        raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
+    alike = [len(os.path.commonprefix([str(path), str(truth)])) for path in found]
+    best = [path for path, like in zip(found, alike, strict=True) if like == max(alike)]
+    if len({path.parent for path in best}) > 1:
+        raise ValueError(f"{best[0]} or {best[1]}? convert the folders of one part at a time")
+    return best[0]
+
+
+def find_one(source: Path, *patterns: str) -> list[Path]:
+    """The files below `source` that match the first pattern that any file matches.
+
+    Raises DataError that says what was looked for and what is there.
+    """
+    for pattern in patterns:
+        found = sorted(source.rglob(pattern))
+        if found:
+            return found
+    there = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())
+    listed = ", ".join(there[:6]) + (f" and {len(there) - 6} more" if len(there) > 6 else "")
+    raise DataError(
+        f"{source}: looked for {' or '.join(patterns)} in it and below, found {listed or 'nothing'}"
+    )
+
+
+def pair(source: Path, truth: list[Path], name_of, read_words, split_of=lambda path: "") -> Items:
+    """Items of a set with one annotation file an image.
+
+    truth: the annotation files; name_of: takes such a path, gives its image's name without the
+    suffix; read_words: takes the path, returns the words and a line for each one left out.
+    """
+    images = find_images(source)
+    if not images:
+        raise DataError(f"{source}: there are annotations in it, but no images")
+    for path in truth:
+        try:
+            image = choose_image(images, name_of(path), path)
+        except ValueError as error:
+            yield f"{path}: {error}"
+            continue
+        try:
+            words, problems = read_words(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            yield f"{path}: damaged ({error})"
+            continue
+        yield Item(image, words, split_of(path), problems)
+    known = {name_of(path) for path in truth}
+    for name in sorted(images.keys() - known):
+        yield f"{images[name][0]}: there is no annotation for it"

@@ -1,0 +1,116 @@
+"""Public data sets by the name of their format: which there are, which one a folder is in."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from textdet.common.errors import DataError
+from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample
+from textdet.data.formats.common import Item, Items
+from textdet.data.formats.icdar import looks_like
+from textdet.data.triplets import read_samples
+
+UNREAD = "unread_words"  # field of a sample: how many of the image's words were left out
+
+
+@dataclass(frozen=True)
+class Format:
+    """A reader (module and function) and what it reads; characters: whether it knows them."""
+
+    module: str
+    function: str
+    characters: bool
+    title: str
+
+
+FORMATS = {
+    "synthtext": Format("synthtext", "read_synthtext", True, "SynthText, gt.mat"),
+    "icdar2013_characters": Format(
+        "icdar", "read_icdar2013_characters", True, "ICDAR 2013 text segmentation, *_GT.txt"
+    ),
+    "iiit5k": Format("iiit5k", "read_iiit5k", True, "IIIT 5K-word, *CharBound.mat"),
+    "coco": Format("coco", "read_coco", True, "COCO-style JSON with character polygons"),
+    "triplets": Format("triplets", "read_triplets", True, "annotations/*.jsonl, our own"),
+    "icdar2013": Format("icdar", "read_icdar2013", False, "ICDAR 2013, gt_NAME.txt"),
+    "icdar2015": Format("icdar", "read_icdar2015", False, "ICDAR 2015, gt_NAME.txt"),
+    "mlt": Format("icdar", "read_mlt", False, "ICDAR MLT 2017 and 2019, (gt_)NAME.txt"),
+    "totaltext": Format("totaltext", "read_totaltext", False, "Total-Text, .mat or .txt"),
+    "cocotext": Format("coco", "read_cocotext", False, "COCO-Text 1 and 2, cocotext*.json"),
+    "textocr": Format("coco", "read_textocr", False, "TextOCR, TextOCR*.json"),
+    "hiertext": Format("coco", "read_hiertext", False, "HierText, *.jsonl(.gz)"),
+    "funsd": Format("forms", "read_funsd", False, "FUNSD, annotations/*.json"),
+    "sroie": Format("forms", "read_sroie", False, "SROIE task 1, NAME.txt"),
+}
+
+
+def read_items(name: str, source: Path) -> Items:
+    """Read a folder in the format `name`, an image at a time (see formats/common.py).
+
+    Raises DataError when there is no such folder, or when it does not hold what that format has.
+    """
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder")
+    chosen = FORMATS[name]
+    return getattr(
+        importlib.import_module(f"textdet.data.formats.{chosen.module}"), chosen.function
+    )(source)
+
+
+def find_format(folder: Path) -> str:
+    """The name in FORMATS that a folder looks like. Raises DataError when there is none."""
+    if any((folder / ANNOTATIONS).glob("*.jsonl")):
+        return "triplets"
+    if any(folder.rglob(f"{ANNOTATIONS}/*.json")):
+        return "funsd"
+    for path in sorted(folder.rglob("*.txt"))[:20]:
+        for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            if name := looks_like(line):
+                return name
+    raise DataError(
+        f"{folder}: not a data set known by its looks: there is neither {ANNOTATIONS}/*.jsonl "
+        f"(generate_images.py), nor {ANNOTATIONS}/*.json (FUNSD), nor a text file with ICDAR's "
+        "lines; name its --format"
+    )
+
+
+def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], list[str]]:
+    """All samples of a data set, in the order of its reader, without decoding the images.
+
+    name: one of FORMATS, or "auto" to find out. Returns them and a line for each image or word
+    that was left out. Raises DataError when nothing in the folder can be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    name = find_format(folder) if name == "auto" else name
+    if name == "triplets":
+        return read_samples(folder)
+    samples, problems = [], []
+    for item in read_items(name, folder):
+        if isinstance(item, str):
+            problems.append(item)
+            continue
+        problems += item.problems
+        try:
+            samples.append(sample_of(item, folder))
+        except DataError as error:
+            problems.append(str(error))
+    if not samples:
+        raise DataError(f"{folder}: no annotated image in it can be read; {problems[:1]}")
+    return samples, problems
+
+
+def sample_of(item: Item, folder: Path) -> Sample:
+    """A sample whose image stays where it is. Raises DataError when that is no image."""
+    from PIL import Image
+
+    try:
+        with Image.open(item.image_path) as image:
+            width, height = image.size
+    except OSError:
+        raise DataError(f"{item.image_path}: not a readable image") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{item.image_path}: is too large ({error})") from None
+    file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
+    extra = {UNREAD: len(item.problems)} if item.problems else {}
+    return Sample(folder, file, width, height, item.words, extra, item.image_path)

@@ -1,0 +1,159 @@
+"""The triplet folder: image, character heatmap, affinity heatmap and annotations.
+
+    dataset.json                      format version, settings, seed, counts, what was left out
+    images/00000042.jpg               RGB
+    character_heatmaps/00000042.png   uint8, 0..255 for 0..1, the image's size
+    affinity_heatmaps/00000042.png    likewise
+    annotations/00000.jsonl           one file a chunk, one line an image
+
+Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 1), so its centre
+is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.errors import DataError, SizeError
+from textdet.common.files import write_atomically
+from textdet.common.images import exif_orientation, read_image
+from textdet.data.annotation import (
+    AFFINITIES,
+    ANNOTATION_ERRORS,
+    ANNOTATIONS,
+    CHARACTERS,
+    IMAGES,
+    Sample,
+)
+
+FORMAT_VERSION = 1
+
+
+def has_heatmaps(folder: Path) -> bool:
+    """Whether a triplet folder holds heatmaps, not words alone."""
+    return any((folder / CHARACTERS).glob("*.png"))
+
+
+def make_folders(folder: Path) -> None:
+    for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def write_triplet(
+    sample: Sample, image: np.ndarray, maps: np.ndarray | None, jpeg_quality: int
+) -> None:
+    """Write the three files of one sample.
+
+    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8, character then affinity, or None for words
+    whose characters are not known.
+    Raises OSError when the disk refuses.
+    """
+    import cv2
+
+    if maps is not None:
+        # The quickest settings of OpenCV 5 for smooth maps; the files are smaller, too.
+        fast = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
+        fast += (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+        for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
+            write_atomically(path, cv2.imencode(".png", heatmap, fast)[1])
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1]
+    write_atomically(sample.image_path, data)
+
+
+def read_sample_image(sample: Sample) -> np.ndarray:
+    """A sample's image, (H, W, 3) uint8 RGB. Raises DataError with the file's name, SizeError when
+    it has another size than the annotation says.
+
+    Other people's annotations count pixels as they are stored, whatever the EXIF tag says.
+    """
+    image = read_image(sample.image_path, upright=sample.elsewhere is None)
+    _check_size(sample.image_path, image.shape[1], image.shape[0], sample)
+    return image
+
+
+def read_heatmap(path: Path) -> np.ndarray:
+    """Decode a heatmap to (H, W) uint8. Raises DataError with the file's name."""
+    import cv2
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    data = np.fromfile(path, np.uint8)
+    heatmap = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if heatmap is None:
+        raise DataError(f"{path}: not a readable heatmap")
+    return heatmap
+
+
+def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Read a sample's files: image (H, W, 3) uint8 RGB and maps (2, H, W) uint8.
+
+    Raises DataError with the file's name when one is missing or damaged, SizeError when it has
+    another size than the annotation says.
+    """
+    image = read_sample_image(sample)
+    maps = [read_heatmap(path) for path in sample.heatmap_paths]
+    for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
+        _check_size(path, heatmap.shape[1], heatmap.shape[0], sample)
+    return image, np.stack(maps)
+
+
+def check_triplet(sample: Sample) -> str | None:
+    """A line that says which of a sample's files is missing or no image, by its header; or None.
+
+    Raises SizeError with the file's name when one has another size than the annotation says.
+    """
+    from PIL import Image
+
+    for path in (sample.image_path, *sample.heatmap_paths):
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+                turned = exif_orientation(image) > 4
+        except (OSError, Image.DecompressionBombError):
+            return f"{path}: missing, not a readable image, or far too large"
+        _check_size(path, *((height, width) if turned else (width, height)), sample)
+    return None
+
+
+def _check_size(path: Path, width: int, height: int, sample: Sample) -> None:
+    if (width, height) != (sample.width, sample.height):
+        raise SizeError(
+            f"{path}: {width}x{height} px, but its annotation says {sample.width}x{sample.height}"
+        )
+
+
+def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
+    """Read all annotations of a triplet folder, in order, without opening the images.
+
+    Returns the samples and a line for each annotation that was left out because it is damaged.
+    Raises DataError when the folder is missing or holds no sound annotation.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    files = sorted((folder / ANNOTATIONS).glob("*.jsonl"))
+    if not files:
+        raise DataError(
+            f"{folder}: no {ANNOTATIONS}/*.jsonl in it; make data with generate_images.py first"
+        )
+    samples, problems = [], []
+    for path in files:
+        # Line by line as bytes, so that one in another encoding does not take the others with it.
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+            if not line.strip():  # the file's end; a chunk of damaged images has nothing else
+                continue
+            try:
+                samples.append(Sample.from_json(folder, json.loads(line)))
+            except ANNOTATION_ERRORS as error:
+                problems.append(f"{path}:{number}: damaged annotation ({error})")
+    if not samples:
+        raise DataError(f"{folder}: none of its annotations can be read; {problems[:1]}")
+    return samples, problems
+
+
+def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
+    """read_samples over several folders, one after the other."""
+    found = [read_samples(folder) for folder in folders]
+    return [s for samples, _ in found for s in samples], [p for _, lines in found for p in lines]

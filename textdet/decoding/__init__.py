@@ -1,0 +1,1 @@
+"""From heatmaps to words: settings, decoders, metrics, reading order."""

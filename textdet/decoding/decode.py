@@ -1,0 +1,124 @@
+"""From a network's maps to words: the settings of a model's detection.json, and their use."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.errors import DataError
+from textdet.decoding.craft import Detections, detect_words
+from textdet.decoding.metrics import ImageMatch, Truth, match_image, prepare_truth, summarise
+from textdet.decoding.settings import DetectionSettings
+
+
+def choose_model(folder: Path | None) -> Path:
+    """The folder that the user named, or the default one. Raises DataError when there is none."""
+    candidates = [folder] if folder else [Path("checkpoits"), C.MODEL]
+    for candidate in candidates:
+        if (candidate / "config.json").is_file():
+            return candidate
+    raise DataError(
+        f"no model (config.json) in {' or '.join(map(str, candidates))}; train.py writes one"
+    )
+
+
+def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:
+    """Find the words of one image's maps.
+
+    maps: (2, H, W) character then affinity, at the resolution of the network's input; uint8,
+    0..255 for 0..1, or float, 0..1. Boxes and polygons come in the maps' continuous pixel
+    coordinates. Raises DataError for maps or settings that cannot be decoded.
+    """
+    maps = np.asarray(maps)
+    if maps.ndim != 3 or len(maps) != 2:
+        raise DataError(f"maps must be (2, H, W), character and affinity, not {maps.shape}")
+    thresholds = settings.text_threshold, settings.link_threshold, settings.low_text
+    try:
+        found = detect_words(*maps, *thresholds, poly, settings.decoder, settings.relative_link)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+
+    def finish(outlines: np.ndarray) -> np.ndarray:
+        return add_margin(outlines, settings.box_margin) + 0.5  # CRAFT counts from pixels' centres
+
+    polys = [None if polygon is None else finish(polygon[None])[0] for polygon in found.polys]
+    return Detections(finish(found.boxes), found.scores, polys)
+
+
+def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
+    """Put large words as a smaller view of the image shows them into its maps, in place.
+
+    Close by, letters much larger than those that the network learned from fall to pieces.
+
+    Params:
+        maps: (2, H, W) uint8, character then affinity.
+        smaller: (2, h, w) uint8, of the smaller view. Its words that are at least LARGE_WORD px
+            high in `maps` replace what `maps` has there. They are found with CRAFT's thresholds,
+            so that maps kept for tune.py do not depend on those that it tries.
+    """
+    height, width = maps.shape[1:]
+    boxes = decode_maps(smaller, DetectionSettings()).boxes
+    boxes = boxes * np.float32([width / smaller.shape[2], height / smaller.shape[1]])
+    sides = np.linalg.norm(boxes - np.roll(boxes, 1, axis=1), axis=2)
+    boxes = boxes[sides.min(axis=1) >= C.LARGE_WORD]
+    if not len(boxes):
+        return
+    inside = np.zeros((height, width), np.uint8)
+    for box in np.round(boxes).astype(np.int32):
+        cv2.fillConvexPoly(inside, box, 1)
+    for ours, theirs in zip(maps, smaller, strict=True):
+        theirs = cv2.resize(theirs, (width, height), interpolation=cv2.INTER_LINEAR)
+        np.copyto(ours, theirs, where=inside > 0)
+
+
+def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
+    """Move every side of some words' outlines outwards.
+
+    Params:
+        outlines: (N, 2K, 2) float32, K >= 2 points along one long or short side of each word, K
+            back along the other: boxes and the decoders' polygons.
+        margin: by how much, in the outlines' unit.
+
+    Returns:
+        The new outlines, (N, 2K, 2) float32.
+    """
+    half = outlines.shape[1] // 2
+    upper, lower = outlines[:, :half], outlines[:, : half - 1 : -1]
+    across, steps = upper - lower, np.diff((upper + lower) / 2, axis=1)
+    outwards = np.zeros_like(upper)  # of the ends
+    outwards[:, 0], outwards[:, -1] = -_directions(steps[:, 0]), _directions(steps[:, -1])
+    upper = upper + margin * (outwards + _directions(across))
+    lower = lower + margin * (outwards - _directions(across))
+    return np.concatenate([upper, lower[:, ::-1]], axis=1).astype(np.float32)
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """The vectors (..., 2) at length 1; those of no length stay so."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def truth_of(words) -> Truth:
+    """The words of one image, made ready for matching."""
+    return prepare_truth(
+        [word.polygon for word in words if not word.ignore],
+        [word.polygon for word in words if word.ignore],
+    )
+
+
+def match_maps(
+    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
+) -> list[ImageMatch]:
+    """Decode maps (B, 2, H, W) uint8 and match the boxes with each image's words."""
+    return [
+        match_image(decode_maps(pair, settings).boxes, words)
+        for pair, words in zip(maps, truth, strict=True)
+    ]
+
+
+def compute_metrics(
+    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
+) -> dict[str, float]:
+    """precision, recall, f1 and iou (all 0..1, see metrics.py) of the boxes in some maps."""
+    return summarise(match_maps(maps, truth, settings))

@@ -1,0 +1,1 @@
+"""The networks, what runs them, and what is made with them: detections and pseudo-labels."""

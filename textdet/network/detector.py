@@ -1,0 +1,258 @@
+"""A trained model that finds words in images.
+
+from detector import TextDetector
+
+detector = TextDetector("checkpoits")
+for word in detector("photo.jpg").words:
+    print(word.quad, word.score)
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.images import read_image
+from textdet.decoding.characters import split_characters
+from textdet.decoding.decode import decode_maps, take_large_words
+from textdet.decoding.reading_order import group_lines
+from textdet.decoding.settings import load_settings
+from textdet.network.runtimes import open_runtime
+
+
+@dataclass
+class FoundWord:
+    """One word in an image, in the image's continuous pixel coordinates.
+
+    quad: (4, 2) float32, clockwise from the corner with the smallest x + y.
+    polygon: (k, 2) float32 around a curved word, clockwise; None where the quad serves.
+    score: 0..1, the word's highest character value.
+    characters: (n, 4, 2) float32, in reading direction; None when not asked for.
+    """
+
+    quad: np.ndarray
+    polygon: np.ndarray | None
+    score: float
+    characters: np.ndarray | None = None
+
+    @property
+    def outline(self) -> np.ndarray:
+        return self.quad if self.polygon is None else self.polygon
+
+
+@dataclass
+class Result:
+    """What was found in one image.
+
+    width, height: px of the image.
+    words: in reading order.
+    lines: the words' positions in `words`, one list a line of text.
+    maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, of the image as the network
+        saw it; h and w differ from height and width by the resizing.
+    """
+
+    width: int
+    height: int
+    words: list[FoundWord]
+    lines: list[list[int]]
+    maps: np.ndarray
+
+
+class TextDetector:
+    """A trained model that finds words.
+
+        detector = TextDetector("checkpoits", text_threshold=0.6)
+        for word in detector("photo.jpg").words: ...
+
+    An image is shrunk until its longer side is long_side px, or enlarged towards it, at most
+    max_enlargement times. With tiles a large image keeps its size: squares of long_side px go
+    through the network, and their maps are put together before words are looked for, so that a
+    word on a seam is one word. With a second_scale the network also sees the image so much
+    smaller, unless it is small already, and large words are taken from there.
+
+    Params:
+        model_dir: folder that train.py left; its detection.json is used where there is one.
+        device: "cpu", "cuda", or "auto" for the GPU where there is one.
+        runtime: what runs the network, see network/runtimes.py.
+        poly: also follow curved words with polygons.
+        characters: also split the words into characters.
+        tiles: cut images larger than long_side instead of shrinking them.
+        batch_size: images or tiles of one size that go through the network together.
+        overrides: fields of DetectionSettings; None for the model's own.
+
+    Raises DataError for a folder without a sound model and for a device that is not there.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        device: str = "auto",
+        runtime: str = "auto",
+        poly: bool = False,
+        characters: bool = False,
+        tiles: bool = False,
+        batch_size: int = 1,
+        **overrides: float | None,
+    ):
+        self.model_dir, self.batch_size = Path(model_dir), batch_size
+        self.poly, self.characters, self.tiles = poly, characters, tiles
+        given = {name: value for name, value in overrides.items() if value is not None}
+        self.settings = replace(load_settings(model_dir), **given)
+        self.runtime = open_runtime(model_dir, device, runtime)
+
+    def __call__(self, image: np.ndarray | str | Path) -> Result:
+        """Find the words of one image: (H, W, 3) uint8 RGB, or a file.
+
+        Raises DataError for a file that is not a sound image or an image too large for the
+        memory, ValueError for an array of another kind.
+        """
+        if not isinstance(image, np.ndarray):
+            image = read_image(Path(image))
+        return self.detect([image])[0]
+
+    def detect(self, images: list[np.ndarray]) -> list[Result]:
+        """Find the words of several images, (H, W, 3) uint8 RGB; errors as in __call__."""
+        for image in images:
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise ValueError(
+                    f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}"
+                )
+        maps = self.predict(images)
+        return [self._words(pair, image) for pair, image in zip(maps, images, strict=True)]
+
+    def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """Maps (2, h, w) uint8 of each image (H, W, 3) uint8, at the size the network saw."""
+        images = [resize(image, self.scale(image.shape[1], image.shape[0])) for image in images]
+        maps = self._predict(images)
+        second = self.settings.second_scale
+        large = [i for i, m in enumerate(maps) if max(m.shape) > self.settings.long_side * second]
+        if second and large:
+            smaller = self._predict([resize(images[i], second) for i in large])
+            for i, pair in zip(large, smaller, strict=True):
+                take_large_words(maps[i], pair)
+        return maps
+
+    def _predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """Maps (2, h, w) uint8 of each image (h, w, 3) uint8, at its own size."""
+        maps = [np.empty((2, *image.shape[:2]), np.uint8) for image in images]
+        jobs = defaultdict(list)  # by the network's input size
+        for index, image in enumerate(images):
+            for tile in self._tiles(image):
+                jobs[tile.padded_size].append((index, tile))
+        for size, same_size in jobs.items():
+            for start in range(0, len(same_size), self.batch_size):
+                part = same_size[start : start + self.batch_size]
+                batch = np.zeros((len(part), *size, 3), np.uint8)  # padded with black
+                for padded, (index, tile) in zip(batch, part, strict=True):
+                    pixels = images[index][tile.rows, tile.columns]
+                    padded[: pixels.shape[0], : pixels.shape[1]] = pixels
+                for found, (index, tile) in zip(self.run(batch), part, strict=True):
+                    maps[index][:, tile.kept_rows, tile.kept_columns] = tile.kept(found)
+        return maps
+
+    def scale(self, width: int, height: int) -> float:
+        """Size of the network's input / size of the image."""
+        scale = min(self.settings.long_side / max(width, height), self.settings.max_enlargement)
+        if self.tiles and scale < 1:
+            scale = min(1.0, (C.MAX_TILED_PIXELS / (width * height)) ** 0.5)
+        return scale
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """The network alone: (B, H, W, 3) uint8 RGB to maps (B, 2, H, W) uint8.
+
+        H and W must be multiples of C.STRIDE. Raises DataError when the memory is too small.
+        """
+        return self.runtime(batch)
+
+    def _tiles(self, image: np.ndarray) -> list["Tile"]:
+        side = self.settings.long_side if self.tiles else max(image.shape)
+        return [
+            Tile(rows, columns, kept_rows, kept_columns)
+            for rows, kept_rows in tile_spans(image.shape[0], side)
+            for columns, kept_columns in tile_spans(image.shape[1], side)
+        ]
+
+    def _words(self, maps: np.ndarray, image: np.ndarray) -> Result:
+        """The words of one image's maps, in reading order, in the image's coordinates."""
+        height, width = image.shape[:2]
+        to_image = np.float32([width / maps.shape[2], height / maps.shape[1]])
+        limits = np.float32([width, height])
+
+        def scale_back(points: np.ndarray | None) -> np.ndarray | None:
+            return None if points is None else (points * to_image).clip(0, limits)
+
+        found = decode_maps(maps, self.settings, self.poly)
+        lines = group_lines(found.boxes)
+        words = []
+        for i in (index for line in lines for index in line):
+            box, polygon = found.boxes[i], found.polys[i]
+            characters = None
+            if self.characters:
+                characters = split_characters(maps[0], box if polygon is None else polygon)
+            words.append(
+                FoundWord(
+                    scale_back(box),
+                    scale_back(polygon),
+                    float(found.scores[i]),
+                    scale_back(characters),
+                )
+            )
+        places = iter(range(len(words)))
+        return Result(width, height, words, [[next(places) for _ in line] for line in lines], maps)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of an image that goes through the network, and the part of its maps that is kept."""
+
+    rows: slice
+    columns: slice
+    kept_rows: slice
+    kept_columns: slice
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """Height and width, rounded up to what the network takes."""
+        sides = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+        height, width = (side + -side % C.STRIDE for side in sides)
+        return height, width
+
+    def kept(self, maps: np.ndarray) -> np.ndarray:
+        """The kept part of the tile's maps (2, h, w)."""
+        rows = _within(self.kept_rows, self.rows)
+        return maps[:, rows, _within(self.kept_columns, self.columns)]
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """The image (H, W, 3), smaller or larger; its sides are rounded to whole pixels."""
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def tile_spans(length: int, side: int) -> list[tuple[slice, slice]]:
+    """Cut `length` px into overlapping spans of `side` px.
+
+    Returns (span, kept) pairs: the kept parts lie in their spans, meet in the middle of the
+    overlaps and cover everything once. One pair when the length fits.
+    """
+    if length <= side:
+        return [(slice(0, length), slice(0, length))]
+    overlap = min(C.TILE_OVERLAP, side // 2)
+    number = -(-(length - overlap) // (side - overlap))
+    starts = [round(i * (length - side) / (number - 1)) for i in range(number)]
+    seams = [(a + side + b) // 2 for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [
+        (slice(start, start + side), slice(first, last))
+        for start, first, last in zip(starts, [0, *seams], [*seams, length], strict=True)
+    ]
+
+
+def _within(part: slice, span: slice) -> slice:
+    """`part` counted from the start of `span`."""
+    return slice(part.start - span.start, part.stop - span.start)

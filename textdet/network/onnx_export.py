@@ -1,0 +1,150 @@
+"""The network as an ONNX file that takes pixels and gives maps, laid out for ONNX Runtime's CPU.
+
+    path = export_onnx("checkpoits")
+
+The file computes the same as the trained model, normalisation, upsampling and sigmoid included,
+with the same parameters in fewer passes over the memory:
+
+- attention is ONNX Runtime's own operator, which never writes the matrix of its weights;
+- the Mix-FFN's linear layers are 1x1 convolutions, so that the wide hidden layer is not transposed;
+- the decode head projects before it upsamples (see segformer.py), upsamples with the channels
+  last, and has its batch normalisation multiplied into the projections.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import AttentionInterface
+from transformers.models.segformer.modeling_segformer import SegformerMixMLP
+
+from static import constants as C
+from textdet.common.errors import DataError
+from textdet.common.files import write_atomically
+from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, weights_fingerprint
+from textdet.network.segformer import Normalise, load_trained
+
+OPSET = 20  # of ONNX; the first with Gelu
+
+
+def export_onnx(model_dir: str | Path) -> Path:
+    """Write model.onnx beside the weights of a model that train.py saved, and return its path.
+
+    Its input "image" is (B, H, W, 3) uint8 RGB, H and W multiples of C.STRIDE; its output "maps"
+    is (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity. Raises DataError for a folder
+    without a sound model.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  PyTorch's exporter is written in it
+    except ImportError:
+        raise DataError("the export needs two packages: pip install onnx onnxscript") from None
+    network = _ImageToMaps(load_trained(model_dir)).eval()
+    sides = {1: C.STRIDE * torch.export.Dim("rows"), 2: C.STRIDE * torch.export.Dim("columns")}
+    example = torch.zeros(2, 2 * C.STRIDE, 3 * C.STRIDE, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's deprecations concern itself
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=["image"],
+            output_names=["maps"],
+            dynamo=True,
+            dynamic_shapes={"image": {0: torch.export.Dim("batch"), **sides}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {FINGERPRINT: weights_fingerprint(model_dir)})
+    path = Path(model_dir) / ONNX_FILE
+    write_atomically(path, model.SerializeToString())
+    return path
+
+
+class _ImageToMaps(nn.Module):
+    """uint8 pixels (B, H, W, 3) to uint8 maps (B, 2, H, W), in operators fit for export."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.normalise, self.model = Normalise(), model
+        AttentionInterface.register("onnxruntime", _attention)
+        model.set_attn_implementation("onnxruntime")
+        for module in model.modules():
+            if isinstance(module, SegformerMixMLP):
+                module.forward = _mix_mlp(module)
+        head = model.decode_head
+        head.forward = lambda states, **_: _decode_head(head, states)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits = self.model(pixel_values=self.normalise(image.permute(0, 3, 1, 2))).logits
+        maps = torch.sigmoid(_resize(logits, (1, 1, 4, 4)))
+        return (maps * 255).round().to(torch.uint8)
+
+
+def _attention(module, query, key, value, mask, scaling, **_):
+    """ONNX Runtime's attention. query: (B, heads, N, d), key and value: (B, heads, M, d).
+
+    Returns (B, N, heads, d), and None for the weights.
+    """
+    inputs = [tensor.transpose(1, 2).flatten(2) for tensor in (query, key, value)]
+    output = torch.onnx.ops.symbolic(
+        "com.microsoft::MultiHeadAttention",
+        inputs,
+        {"num_heads": query.shape[1], "scale": float(scaling)},
+        dtype=query.dtype,
+        shape=inputs[0].shape,
+        version=1,
+    )
+    return output, None
+
+
+def _mix_mlp(mlp: SegformerMixMLP):
+    """SegformerMixMLP.forward in evaluation mode, with convolutions for its linear layers."""
+
+    def forward(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        x = tokens.transpose(1, 2).unflatten(2, (height, width))
+        x = F.conv2d(x, mlp.fc1.weight[..., None, None], mlp.fc1.bias)
+        x = mlp.activation_fn(mlp.dwconv.dwconv(x))
+        x = F.conv2d(x, mlp.fc2.weight[..., None, None], mlp.fc2.bias)
+        return x.flatten(2).transpose(1, 2)
+
+    return forward
+
+
+def _decode_head(head: nn.Module, states: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """SegformerDecodeHead.forward in evaluation mode, with the channels last.
+
+    states: the encoder's four (B, C_i, H_i, W_i). Returns logits (B, labels, H_0, W_0).
+    """
+    norm = head.batch_norm
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = norm.bias - gain * norm.running_mean
+    parts = head.linear_fuse.weight.flatten(1).chunk(len(states), dim=1)[::-1]
+    total = None
+    for i, (state, mlp, fuse) in enumerate(
+        zip(states, head.linear_projections, parts, strict=True)
+    ):
+        fuse = gain[:, None] * fuse
+        bias = bias + fuse @ mlp.proj.bias
+        # All biases go to the smallest scale, where they cost least: upsampling keeps a constant.
+        last = bias if i == len(states) - 1 else None
+        x = F.linear(state.permute(0, 2, 3, 1), fuse @ mlp.proj.weight, last)
+        total = x if i == 0 else total + _resize(x, (1, 2**i, 2**i, 1))
+    x = F.linear(F.relu(total), head.classifier.weight.flatten(1), head.classifier.bias)
+    return x.permute(0, 3, 1, 2)
+
+
+def _resize(x: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
+    """Bilinear interpolation of (B, ., ., .) by a whole number an axis."""
+    return torch.onnx.ops.symbolic(
+        "Resize",
+        (x, None, torch.tensor(scales, dtype=torch.float32)),
+        {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+        dtype=x.dtype,
+        shape=[side * scale for side, scale in zip(x.shape, scales, strict=True)],
+        version=19,
+    )

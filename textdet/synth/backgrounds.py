@@ -1,0 +1,126 @@
+"""What lies under the text: crops of photographs, drawn textures, paper."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.errors import DataError
+from textdet.common.images import read_image
+from textdet.common.stage_times import stage
+from textdet.synth.distractors import draw_distractors
+from textdet.synth.textures import draw_texture, noise
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SMALLEST_CROP = 8  # px of a photograph, enlarged to a whole image
+
+
+def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]:
+    """Image files below `folder`, in order, but none below `apart_from`, where a run may write its
+    own images. Raises DataError when there is none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if apart_from and apart_from.resolve().is_relative_to(folder.resolve()):
+        own = apart_from.resolve()
+        paths = [path for path in paths if not path.resolve().is_relative_to(own)]
+    if not paths:
+        raise DataError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
+    return paths
+
+
+def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
+    """Sort out the files that cannot be decoded or are too small: (usable paths, a line for each
+    other one)."""
+    usable, problems = [], []
+    for path in paths:
+        try:
+            height, width = read_image(path).shape[:2]
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        factor = min(1, C.BACKGROUND_SIDE / max(height, width))  # as it will be used
+        if min(height, width) * factor < SMALLEST_CROP:
+            problems.append(f"{path}: {width}x{height} px is too small or too narrow")
+        else:
+            usable.append(path)
+    if not usable:
+        raise DataError(f"none of the {len(paths)} backgrounds can be read; {problems[0]}")
+    return usable, problems
+
+
+class _Photographs:
+    """Photographs read once a process, as many of them as fit into BACKGROUND_CACHE."""
+
+    def __init__(self):
+        self._kept: dict[Path, np.ndarray] = {}
+        self._bytes = 0
+
+    @stage("reading")
+    def get(self, path: Path) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, its longer side at most BACKGROUND_SIDE."""
+        image = self._kept.pop(path, None)
+        if image is None:
+            image = read_image(path)
+            factor = C.BACKGROUND_SIDE / max(image.shape[:2])
+            if factor < 1:
+                image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            self._bytes += image.nbytes
+        self._kept[path] = image  # the last in line to go
+        while self._bytes > C.BACKGROUND_CACHE * 1e6 and len(self._kept) > 1:
+            self._bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+        return image
+
+
+_photographs = _Photographs()
+
+
+@stage("background")
+def draw_background(
+    rng: np.random.Generator, paths: list[Path], size: int
+) -> tuple[np.ndarray, str]:
+    """A (size, size, 3) uint8 RGB background, and the name of the photograph or of its kind."""
+    if rng.random() < C.TEXTURE_PROBABILITY:
+        image, name = draw_texture(rng, size)
+    else:
+        path = paths[rng.integers(len(paths))]
+        image, name = _crop(rng, _photographs.get(path), size), path.name
+    if rng.random() < C.DISTRACTOR_PROBABILITY:
+        draw_distractors(rng, image, int(rng.integers(C.DISTRACTORS[0], C.DISTRACTORS[1] + 1)))
+    return image, name
+
+
+def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
+    height, width = photo.shape[:2]
+    side = max(SMALLEST_CROP, round(min(height, width) * rng.uniform(*C.BACKGROUND_CROP)))
+    x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
+    image = photo[y : y + side, x : x + side]
+    image = cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    )
+    return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
+
+
+@stage("background")
+def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A (size, size, 3) uint8 RGB sheet of light paper, unevenly lit, with grain."""
+    level = rng.uniform(*C.PAGE_PAPER_LEVEL)
+    tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
+    first = np.clip(level + tint, 0, 255)
+    second = np.clip(first - rng.uniform(0, 40) * (rng.random() < 0.5), 0, 255)
+    return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 6))
+
+
+def _gradient(
+    rng: np.random.Generator, first: np.ndarray, second: np.ndarray, size: int
+) -> np.ndarray:
+    corners = rng.random((2, 2, 1)) * (second - first) + first
+    return cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _grain(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
+    """Add blotchy noise of the given standard deviation (grey levels); float to uint8."""
+    size, grain = image.shape[0], float(rng.integers(1, 5))
+    specks = noise(rng, size, size, grain, grain) * np.float32(strength)
+    return cv2.add(image, cv2.merge([specks] * 3), dtype=cv2.CV_8U)

@@ -1,0 +1,202 @@
+"""What the text says: words of the lists, names, prices, dates, addresses, codes."""
+
+import re
+from bisect import bisect
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from static import constants as C
+from textdet.common.errors import DataError
+from textdet.synth import forms
+
+LETTERS = {
+    "english": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
+}
+FIELD = re.compile(r"{(.)}")
+RUSSIAN = re.compile(r"[а-яё-]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of one language: its list, the short list of its most frequent words, and names
+    (given name, surname)."""
+
+    language: str
+    words: list[str]
+    common: list[str]
+    names: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def load_vocabularies(path: Path) -> list[Vocabulary]:
+    """Read the shipped folder of lists, or a person's own file (one word a line, UTF-8).
+
+    An own list of Russian words goes with the Russian forms of names, dates, addresses and so on,
+    any other one with the English ones.
+
+    Raises DataError when the path is missing, cannot be read as UTF-8 or holds no word.
+    """
+    if path.is_dir():
+        return [
+            Vocabulary(
+                name,
+                _read_list(path / f"{name}.txt"),
+                _read_list(path / f"common_{name}.txt"),
+                _read_names(path / f"names_{name}.txt"),
+            )
+            for name in C.LANGUAGE_SHARES
+        ]
+    words = _read_list(path)
+    russian = sum(bool(RUSSIAN.fullmatch(word)) for word in words) > len(words) / 2
+    return [Vocabulary("russian" if russian else "own", words, words)]
+
+
+def _read_list(path: Path) -> list[str]:
+    words = _read_text(path).split()
+    if not words:
+        raise DataError(f"{path}: there is no word in it")
+    return words
+
+
+def _read_names(path: Path) -> list[tuple[str, ...]]:
+    names = [tuple(line.split()) for line in _read_text(path).splitlines() if line.strip()]
+    for name in names:
+        if len(name) != 2:
+            raise DataError(f"{path}: {' '.join(name)!r} is not a given name and a surname")
+    return names
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such file; --words takes a text file, one word a line"
+        ) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: not a UTF-8 text file ({error})") from None
+
+
+def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
+    """Draw one key of `shares` with probability in proportion to its value."""
+    # As Generator.choice with p, which is much slower.
+    edges = list(accumulate(shares.values()))
+    return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]
+
+
+def draw_phrase(rng: np.random.Generator, vocabulary: Vocabulary, case: str) -> list[str]:
+    """One to five tokens that belong together, such as the parts of a date; without spaces in them.
+
+    case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
+    """
+    kind = choose(rng, C.KIND_SHARES)
+    if kind in ("word", "common"):
+        words = vocabulary.words if kind == "word" else vocabulary.common
+        return [_punctuate(rng, _cased(words[rng.integers(len(words))], case))]
+    if kind == "letter":
+        return [_letters(rng, vocabulary, 1)]
+    choices = _FORMS[kind].get(vocabulary.language, _FORMS[kind]["english"])
+    form = choices[rng.integers(len(choices))]
+    person = _person(rng, vocabulary) if kind == "name" else {}
+    text = FIELD.sub(lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), form)
+    text = text.upper() if case == "upper" and kind != "web" else text
+    return text.split("|")
+
+
+def _cased(token: str, case: str) -> str:
+    return {"upper": token.upper(), "title": token[:1].upper() + token[1:]}.get(case, token)
+
+
+def _punctuate(rng: np.random.Generator, token: str) -> str:
+    if rng.random() >= C.PUNCTUATION_PROBABILITY:
+        return token
+    marks = (
+        "{},",
+        "{}.",
+        "{}:",
+        "{}!",
+        "{}?",
+        "{};",
+        '"{}"',
+        "({})",
+        "«{}»",
+        "{}...",
+        "{}-",
+        "*{}",
+    )
+    return marks[rng.integers(len(marks))].format(token)
+
+
+def _digits(count: int):
+    return lambda rng, _: "".join(str(digit) for digit in rng.integers(0, 10, count))
+
+
+def _padded(low: int, high: int):
+    """A number from low to high, often with two digits at least."""
+    return lambda rng, _: f"{rng.integers(low, high + 1):0{1 + (rng.random() < 0.7)}d}"
+
+
+def _number(rng, vocabulary) -> str:
+    """One to six digits, short ones more often; the larger ones sometimes in groups."""
+    number = int(10 ** rng.uniform(0, rng.uniform(1, 6)))
+    grouped = number > 9999 and rng.random() < 0.3 and vocabulary.language != "russian"
+    return f"{number:,}" if grouped else str(number)
+
+
+def _amount(rng, _) -> str:
+    return f"{int(10 ** rng.uniform(0, 4))}{'.,'[rng.integers(2)]}{rng.integers(0, 100):02d}"
+
+
+def _word(rng, vocabulary) -> str:
+    return vocabulary.words[rng.integers(len(vocabulary.words))]
+
+
+def _person(rng, vocabulary) -> dict[str, str]:
+    """What a form may say of one person: given name, surname, two initials."""
+    names = vocabulary.names or [tuple(_cased(_word(rng, vocabulary), "title") for _ in "fl")]
+    given, surname = names[rng.integers(len(names))]
+    other = names[rng.integers(len(names))][0]
+    return {"f": given, "l": surname, "I": given[0], "J": other[0]}
+
+
+def _letters(rng, vocabulary, most: int) -> str:
+    letters = LETTERS.get(vocabulary.language, LETTERS["english"])
+    return "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, most + 1)))
+
+
+def _one_of(lists: dict[str, str]):
+    def draw(rng, vocabulary) -> str:
+        words = lists.get(vocabulary.language, lists["english"]).split()
+        return words[rng.integers(len(words))]
+
+    return draw
+
+
+_FIELDS = {
+    "n": _number,
+    "q": lambda rng, _: str(int(10 ** rng.uniform(0, 3))),
+    "a": _amount,
+    "d": _padded(1, 28),
+    "m": _padded(1, 12),
+    "M": _one_of(forms.MONTHS),
+    "S": _one_of(forms.STREETS),
+    "C": _one_of(forms.TOWNS),
+    "y": lambda rng, _: str(rng.integers(1950, 2031)),
+    "s": lambda rng, _: f"{rng.integers(0, 100):02d}",
+    "h": lambda rng, _: str(rng.integers(1, 24)),
+    "H": lambda rng, _: str(rng.integers(1, 13)),
+    "i": lambda rng, _: f"{rng.integers(0, 60):02d}",
+    "t": _digits(3),
+    "o": _digits(2),
+    "v": _digits(4),
+    "x": _digits(6),
+    "u": lambda rng, vocabulary: _word(rng, vocabulary).lower().replace("'", ""),
+    "c": lambda rng, vocabulary: _letters(rng, vocabulary, 3),
+}
+_FORMS = {
+    kind: {language: text.split() for language, text in texts.items()}
+    for kind, texts in forms.FORMS.items()
+}

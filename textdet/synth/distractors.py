@@ -1,0 +1,402 @@
+"""Things that are not text but look a little like it: strokes, rows and grids of strong contrast.
+
+Each function draws one of them into `image` (size, size, 3) uint8 RGB, in place, with its corner at
+(x, y) and about (w, h) px large, in two colours. They are drawn before the text, never over it.
+"""
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.synth.content import choose
+from textdet.synth.pictograms import paint_pictograms
+
+
+def draw_distractors(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
+    """Draw `count` random ones anywhere in `image`, in place."""
+    size = image.shape[0]
+    for _ in range(count):
+        x, y = (int(v) for v in rng.integers(-size // 8, size, 2))
+        w, h = (int(v) for v in np.exp(rng.uniform(np.log(12), np.log(size * 0.7), 2)))
+        first, second = _two_colours(rng)
+        kind = choose(rng, C.DISTRACTOR_SHARES)
+        KINDS[kind](rng, image, x, y, w, h, first, second)
+
+
+def _two_colours(rng: np.random.Generator) -> tuple[tuple, tuple]:
+    """Muted colours, one dark and one light, in either order."""
+    dark = rng.uniform(0, 110) + rng.normal(0, 18, 3)
+    light = rng.uniform(130, 255) + rng.normal(0, 18, 3)
+    pair = [tuple(int(v) for v in colour.clip(0, 255)) for colour in (dark, light)]
+    return (pair[0], pair[1]) if rng.random() < 0.5 else (pair[1], pair[0])
+
+
+def _lines(rng, image, x, y, w, h, first, second):
+    for _ in range(rng.integers(1, 5)):
+        a, b = rng.uniform((x, y), (x + w, y + h), (2, 2)).astype(int).tolist()
+        cv2.line(image, a, b, first, int(rng.integers(1, 6)), cv2.LINE_AA)
+
+
+def _box(rng, image, x, y, w, h, first, second):
+    cv2.rectangle(image, (x, y), (x + w, y + h), first, -1)
+    cv2.rectangle(image, (x, y), (x + w, y + h), second, int(rng.integers(1, 6)))
+
+
+def _disc(rng, image, x, y, w, h, first, second):
+    """A disc, a ring, a traffic sign without writing or a wheel with spokes."""
+    radius = max(3, min(w, h) // 2)
+    cv2.circle(image, (x, y), radius, first, -1, cv2.LINE_AA)
+    cv2.circle(image, (x, y), radius, second, max(1, radius // 6), cv2.LINE_AA)
+    if rng.random() < 0.5:
+        for angle in np.arange(rng.integers(3, 9)) * np.pi / rng.integers(3, 6):
+            end = np.array([np.cos(angle), np.sin(angle)]) * radius + (x, y)
+            cv2.line(image, (x, y), end.astype(int).tolist(), second, max(1, radius // 9))
+
+
+def _fence(rng, image, x, y, w, h, first, second):
+    """Upright or lying bars: a fence, a radiator, a bar code, stripes."""
+    step, upright = int(rng.integers(4, 30)), rng.random() < 0.7
+    for k in range(0, w if upright else h, step):
+        bar = max(1, int(step * rng.uniform(0.15, 0.7)))
+        if upright:
+            cv2.rectangle(image, (x + k, y), (x + k + bar - 1, y + h), first, -1)
+        else:
+            cv2.rectangle(image, (x, y + k), (x + w, y + k + bar - 1), first, -1)
+    if rng.random() < 0.4:
+        cv2.rectangle(image, (x, y), (x + w, y + h), first, max(1, step // 5))
+
+
+def _windows(rng, image, x, y, w, h, first, second):
+    """Panes in rows, with frames and bars."""
+    pane = int(rng.integers(8, 60))
+    gap = max(2, int(pane * rng.uniform(0.1, 0.8)))
+    tall = int(pane * rng.uniform(0.7, 2))
+    for j in range(y, y + h, tall + gap):
+        for i in range(x, x + w, pane + gap):
+            cv2.rectangle(image, (i, j), (i + pane, j + tall), first, -1)
+            cv2.rectangle(image, (i, j), (i + pane, j + tall), second, max(1, pane // 12))
+            cv2.line(image, (i + pane // 2, j), (i + pane // 2, j + tall), second)
+            cv2.line(image, (i, j + tall // 2), (i + pane, j + tall // 2), second)
+
+
+def _bricks(rng, image, x, y, w, h, first, second):
+    cv2.rectangle(image, (x, y), (x + w, y + h), first, -1)
+    high = int(rng.integers(5, 24))
+    for row, j in enumerate(range(y, y + h, high)):
+        cv2.line(image, (x, j), (x + w, j), second)
+        for i in range(x + (row % 2) * high, x + w, 2 * high):
+            cv2.line(image, (i, j), (i, min(j + high, y + h)), second)
+
+
+def _foliage(rng, image, x, y, w, h, first, second):
+    """Leaves against the sky, flowers, gravel: specks in a patch with a rough rim."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y + 2 * h, x0 : x + 2 * w]
+    if min(region.shape[:2]) < 8:
+        return
+    fine, coarse = (_noise(rng, region.shape[:2], grain) for grain in (rng.integers(1, 5), 12))
+    rim = np.linspace(-1, 1, region.shape[0])[:, None] ** 2
+    rim = rim + np.linspace(-1, 1, region.shape[1]) ** 2
+    patch = rim + 0.3 * coarse < 0.8
+    light = patch & (fine + 0.8 * coarse > rng.uniform(0, 1.8))
+    shade = rng.uniform(5, 30) * _noise(rng, region.shape[:2], 3)[..., None]
+    for mask, colour in ((patch, first), (light, second)):
+        region[mask] = (np.float32(colour) + shade)[mask].clip(0, 255)
+
+
+def _noise(rng, shape, grain) -> np.ndarray:
+    """(h, w) float32 smooth noise of about unit deviation, its specks about `grain` px large."""
+    small = rng.standard_normal((shape[0] // grain + 2, shape[1] // grain + 2), np.float32)
+    return cv2.resize(small, shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _arrow(rng, image, x, y, w, h, first, second):
+    thick = max(2, min(w, h) // 8)
+    cv2.arrowedLine(image, (x, y), (x + w, y + h), first, thick, cv2.LINE_AA, 0, 0.3)
+
+
+def _row(rng, image, x, y, w, h, first, second):
+    """Small equal shapes in a row: lamps, rivets, chairs, people far away."""
+    side = int(rng.integers(3, 26))
+    step = side + int(rng.integers(2, 2 + side))
+    kind = rng.integers(3)
+    for i in range(x, x + w, step):
+        j = y + int(rng.integers(0, 3))
+        if kind == 0:
+            cv2.circle(image, (i, j), side // 2, first, -1, cv2.LINE_AA)
+        elif kind == 1:
+            cv2.rectangle(image, (i, j), (i + side, j + side), first, -1)
+        else:
+            cv2.ellipse(image, (i, j), (side // 3 + 1, side), 0, 0, 360, first, -1, cv2.LINE_AA)
+
+
+def _hatching(rng, image, x, y, w, h, first, second):
+    """Slanted strokes, sometimes in both directions."""
+    step, slant = int(rng.integers(4, 20)), int(rng.integers(-h, h + 1))
+    for k in range(0, w, step):
+        cv2.line(image, (x + k, y), (x + k + slant, y + h), first, 1, cv2.LINE_AA)
+        if w % 2:
+            cv2.line(image, (x + k + slant, y), (x + k, y + h), first, 1, cv2.LINE_AA)
+
+
+def _bar_code(rng, image, x, y, w, h, first, second):
+    """Upright bars of four widths on a light field."""
+    unit, end = max(1, w // 90), x + w
+    cv2.rectangle(image, (x - 4 * unit, y - 2), (x + w + 4 * unit, y + h + 2), second, -1)
+    while x < end:
+        bar, gap = (int(v) * unit for v in rng.integers(1, 5, 2))
+        cv2.rectangle(image, (x, y), (x + bar - 1, y + h), first, -1)
+        x += bar + gap
+
+
+def _qr_code(rng, image, x, y, w, h, first, second):
+    """Square modules at random, with three finder squares."""
+    count = int(rng.integers(17, 34))
+    module = max(1, min(w, h) // count)
+    cells = rng.random((count, count)) < 0.5
+    ring = np.ones((7, 7), bool)
+    ring[1:6, 1:6] = False
+    ring[2:5, 2:5] = True
+    for j, i in ((0, 0), (0, count - 7), (count - 7, 0)):
+        cells[max(j - 1, 0) : j + 8, max(i - 1, 0) : i + 8] = False
+        cells[j : j + 7, i : i + 7] = ring
+    cells = np.pad(cells, 2)
+    picture = np.where(cells[..., None], np.uint8(first), np.uint8(second))
+    _paste(image, picture.repeat(module, 0).repeat(module, 1), x, y)
+
+
+def _icon(rng, image, x, y, w, h, first, second):
+    """A pictogram on a plate, mirrored left to right like most of them: a few discs and bars."""
+    side = max(12, min(w, h, 120))
+    grid = np.zeros((16, 8), np.uint8)
+    for _ in range(rng.integers(3, 7)):
+        a, b = rng.integers(1, 15, 2)
+        across, down = (int(v) for v in rng.integers(1, 6, 2))
+        if rng.random() < 0.5:
+            cv2.circle(grid, (8 - across // 2, int(a)), max(1, down // 2), 1, -1)
+        else:
+            cv2.rectangle(grid, (8 - across, int(min(a, b))), (7, int(min(a, b)) + down), 1, -1)
+    mask = np.hstack([grid, grid[:, ::-1]]) * np.uint8(255)
+    mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
+    mask[mask < 128] = 0
+    picture = np.where(mask[..., None] > 0, np.uint8(second), np.uint8(first))
+    _paste(image, picture, x, y)
+
+
+def _grid(rng, image, x, y, w, h, first, second):
+    """Squared paper, a net, tiles with joints."""
+    step, thick = int(rng.integers(5, 40)), int(rng.integers(1, 4))
+    if rng.random() < 0.5:
+        cv2.rectangle(image, (x, y), (x + w, y + h), second, -1)
+    for i in range(x, x + w + 1, step):
+        cv2.line(image, (i, y), (i, y + h), first, thick)
+    for j in range(y, y + h + 1, step):
+        cv2.line(image, (x, j), (x + w, j), first, thick)
+
+
+def _lamps(rng, image, x, y, w, h, first, second):
+    """Lights with their glow, often in the dark: street lamps, spots, tubes, panels."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + h, x0 : x0 + w]
+    if min(region.shape[:2]) < 8:
+        return
+    if rng.random() < 0.7:
+        dark = image if rng.random() < 0.5 else region
+        dark[:] = cv2.multiply(dark, 255 - _soft(rng, dark, 130, 200), scale=1 / 255)
+    light = np.zeros(region.shape, np.uint8)
+    radius, row = int(np.exp(rng.uniform(0, np.log(14)))), rng.random() < 0.5
+    aspect = float(np.exp(rng.uniform(0, 2))) if rng.random() < 0.4 else 1.0
+    colour = tuple(int(v) for v in rng.normal((250, 235, 200), (5, 15, 30)).clip(120, 255))
+    level, shape = int(rng.integers(0, region.shape[0])), rng.random()
+    for _ in range(rng.integers(2, 14)):
+        j = level if row else int(rng.integers(0, region.shape[0]))
+        i, across = int(rng.integers(0, region.shape[1])), int(radius * aspect)
+        # As far from the region's border as its glow reaches, where there is room.
+        i, j = (
+            min(max(at, 5 * r), max(side - 5 * r, 0))
+            for at, r, side in ((i, across, region.shape[1]), (j, radius, region.shape[0]))
+        )
+        if shape < 0.7:
+            cv2.ellipse(light, (i, j), (across, radius), 0, 0, 360, colour, -1, cv2.LINE_AA)
+        else:
+            corner = (i + 2 * across, j + radius)
+            cv2.rectangle(light, (i, j), corner, colour, -1)
+    glow = cv2.blur(cv2.blur(light, (4 * radius + 1,) * 2), (4 * radius + 1,) * 2)
+    region[:] = cv2.add(region, cv2.max(light, cv2.add(glow, glow)))
+
+
+def _soft(rng, region, low, high) -> np.ndarray:
+    """(h, w, 3) uint8 of one level, which fades to 0 at the region's border."""
+    height, width = region.shape[:2]
+    small = np.zeros((16, 16), np.uint8)
+    small[3:13, 3:13] = rng.integers(low, high)
+    small = cv2.blur(small, (7, 7))
+    mask = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.merge([mask] * 3)
+
+
+def _canopy(rng, image, x, y, w, h, first, second):
+    """Crowns of trees against a bright sky, over much of the image: leaves, gaps, twigs."""
+    size = image.shape[0]
+    grain = round(np.exp(rng.uniform(0, np.log(8))))
+    leaves = _noise(rng, (size, size), grain) + _noise(rng, (size, size), 3 * grain)
+    coarse = _noise(rng, (size, size), max(1, size // 6)) * 2
+    above = np.linspace(1, -3, size)[:, None] if rng.random() < 0.6 else 0.0
+    density = coarse + above + rng.uniform(-1, 1)
+    tree = density + 0.5 * leaves > 0
+    gaps = tree & (leaves + 0.5 * density < rng.uniform(-1.6, -0.4))
+    green = np.array([rng.uniform(10, 70), rng.uniform(30, 90), rng.uniform(5, 50)])
+    sky = rng.uniform((170, 190, 200), (255, 255, 255))
+    shade = (1 + 0.3 * leaves[tree].clip(-1.5, 2))[:, None]
+    image[tree] = (green * shade).clip(0, 255).astype(np.uint8)
+    image[gaps] = sky.astype(np.uint8)
+
+
+def _reflections(rng, image, x, y, w, h, first, second):
+    """Lights smeared upwards and downwards, as on a polished floor, a wet road or a shop window."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + 2 * h, x0 : x0 + 2 * w]
+    height, width = region.shape[:2]
+    if min(height, width) < 16:
+        return
+    spots = rng.random((max(2, height // 60), max(3, width // 8)), np.float32)
+    spots = (spots - rng.uniform(0.5, 0.8)).clip(0, 1) * rng.uniform(1, 4)
+    light = cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    weight = _soft(rng, region, 200, 256)
+    colour = rng.normal((235, 230, 215), 20).clip(120, 255)
+    glow = (light[..., None] * colour).astype(np.uint8)
+    region[:] = cv2.add(region, cv2.multiply(glow, weight, scale=1 / 255))
+
+
+def _shelves(rng, image, x, y, w, h, first, second):
+    """Rows of boxes and bottles side by side, with plain labels."""
+    row, end = int(rng.integers(16, 70)), y + h
+    board = max(2, row // 10)
+    while y + row < end:
+        i = x
+        while i < x + w:
+            across, up = int(row * rng.uniform(0.2, 0.7)) + 3, int(row * rng.uniform(0.5, 0.9))
+            colour = (rng.integers(0, 256, 3) // 2 + rng.integers(0, 128)).tolist()
+            low = y + row - board
+            cv2.rectangle(image, (i, low - up), (i + across, low), colour, -1)
+            if rng.random() < 0.5:
+                inset, middle = across // 6 + 1, low - up // 2
+                label = (i + inset, middle - up // 6), (i + across - inset, middle + up // 6)
+                cv2.rectangle(image, *label, rng.integers(0, 256, 3).tolist(), -1)
+            i += across + int(rng.integers(1, 4))
+        cv2.rectangle(image, (x, y + row - board), (x + w, y + row), first, -1)
+        y += row
+
+
+def _glints(rng, image, x, y, w, h, first, second):
+    """Bright slanted bands, as on glass, metal and wet ground."""
+    x0, y0 = max(x, 0), max(y, 0)
+    region = image[y0 : y0 + h, x0 : x0 + w]
+    if min(region.shape[:2]) < 8:
+        return
+    light, slant = np.zeros(region.shape[:2], np.uint8), int(rng.integers(-h, h + 1))
+    for _ in range(rng.integers(1, 6)):
+        start = int(rng.integers(-abs(slant), w))
+        level = int(rng.integers(60, 256))
+        cv2.line(light, (start, 0), (start + slant, h), level, int(rng.integers(1, 12)))
+    light = cv2.blur(light, (int(rng.integers(1, 6)),) * 2)
+    region[:] = cv2.add(region, cv2.merge([light] * 3))
+
+
+def _leaves(rng, image, x, y, w, h, first, second):
+    """Twigs with leaves in front of what is there."""
+    size = int(rng.integers(2, 9))
+    for _ in range(rng.integers(1, 4)):
+        a, b = rng.uniform((x, y), (x + w, y + h), (2, 2))
+        cv2.line(image, a.astype(int).tolist(), b.astype(int).tolist(), first, 1 + size // 4)
+        for at in a + (b - a) * rng.random((int(rng.integers(6, 30)), 1)):
+            axes, turn = (size, max(1, size // 2)), rng.uniform(0, 180)
+            centre = (at + rng.normal(0, size, 2)).astype(int).tolist()
+            cv2.ellipse(image, centre, axes, turn, 0, 360, first, -1, cv2.LINE_AA)
+
+
+def _railing(rng, image, x, y, w, h, first, second):
+    """Bars between two rails that run away from the camera, or the steps of an escalator."""
+    near, ratio = rng.uniform(4, 30), rng.uniform(0.85, 1.0)
+    end, lift = x + w, rng.uniform(0, 0.5) * h
+    at, bar = float(x), near
+    while at < end and bar > 1:
+        done = (at - x) / w
+        top, bottom = int(y + lift * done), int(y + h - lift * done)
+        cv2.line(image, (int(at), top), (int(at), bottom), first, max(1, int(bar / 3)))
+        at, bar = at + bar, bar * ratio
+    thick = max(1, int(near / 4))
+    cv2.line(image, (x, y), (int(at), int(y + lift * (at - x) / w)), first, thick, cv2.LINE_AA)
+    last = (int(at), int(y + h - lift * (at - x) / w))
+    cv2.line(image, (x, y + h), last, first, thick, cv2.LINE_AA)
+
+
+def _zebra(rng, image, x, y, w, h, first, second):
+    """A crossing seen from the kerb: slanted stripes that taper."""
+    count, lean = int(rng.integers(3, 10)), rng.uniform(-0.5, 0.5) * w
+    far, shrink = w / count, rng.uniform(0.4, 1)
+    for k in range(count):
+        low = np.array([k, k + 0.5]) * far + x
+        top = x + w / 2 + (low - x - w / 2) * shrink + lean
+        stripe = [(top[0], y), (top[1], y), (low[1], y + h), (low[0], y + h)]
+        cv2.fillConvexPoly(image, np.int32(stripe), second, cv2.LINE_AA)
+
+
+def _gravel(rng, image, x, y, w, h, first, second):
+    """Pebbles of several greys, each with its shadow."""
+    size = int(rng.integers(2, 9))
+    count = min(250, w * h // (4 * size * size) + 1)
+    places = rng.uniform((x, y), (x + w, y + h), (count, 2)).astype(int)
+    mix = rng.random((count, 1)) * (np.float32(second) - first) + first
+    for at, colour, turn in zip(places.tolist(), mix, rng.uniform(0, 180, count), strict=True):
+        axes = (size, int(rng.integers(size // 2 + 1, size + 1)))
+        cv2.ellipse(image, (at[0] + 1, at[1] + 1), axes, turn, 0, 360, first, -1)
+        cv2.ellipse(image, at, axes, turn, 0, 360, colour.tolist(), -1)
+
+
+def _holes(rng, image, x, y, w, h, first, second):
+    """Staggered holes or studs, each with a lit rim: loudspeakers, perforated plates, rivets."""
+    radius = int(rng.integers(2, 12))
+    step = max(2 * radius + 2, int(radius * rng.uniform(2.3, 5)))
+    stagger = int(rng.integers(2)) * step // 2
+    lit = np.rint(rng.uniform(-0.4, 0.4, 2) * radius).astype(int)
+    for k, j in enumerate(range(y, y + h, step)):
+        for i in range(x + k % 2 * stagger, x + w, step):
+            cv2.circle(image, (i + int(lit[0]), j + int(lit[1])), radius, second, -1, cv2.LINE_AA)
+            cv2.circle(image, (i, j), max(1, radius * 3 // 4), first, -1, cv2.LINE_AA)
+
+
+def _paste(image: np.ndarray, picture: np.ndarray, x: int, y: int) -> None:
+    """Lay `picture` with its corner at (x, y), as far as it is inside."""
+    picture = picture[max(-y, 0) :, max(-x, 0) :]
+    region = image[max(y, 0) :, max(x, 0) :][: picture.shape[0], : picture.shape[1]]
+    region[:] = picture[: region.shape[0], : region.shape[1]]
+
+
+KINDS = {
+    "lines": _lines,
+    "box": _box,
+    "disc": _disc,
+    "fence": _fence,
+    "windows": _windows,
+    "bricks": _bricks,
+    "foliage": _foliage,
+    "arrow": _arrow,
+    "row": _row,
+    "hatching": _hatching,
+    "bar_code": _bar_code,
+    "qr_code": _qr_code,
+    "icon": _icon,
+    "pictograms": paint_pictograms,
+    "grid": _grid,
+    "lamps": _lamps,
+    "canopy": _canopy,
+    "reflections": _reflections,
+    "shelves": _shelves,
+    "glints": _glints,
+    "leaves": _leaves,
+    "railing": _railing,
+    "zebra": _zebra,
+    "gravel": _gravel,
+    "holes": _holes,
+}

@@ -1,0 +1,206 @@
+"""One effect of the generator at a time: pictures of what a setting of constants.py does."""
+
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
+
+import numpy as np
+
+import generate_utils
+from generate_utils import Resources, find_speakers, generate_triplet
+from static import constants as C
+from textdet.common.errors import DataError
+from textdet.synth import augment, blocks
+from textdet.synth.backgrounds import list_backgrounds
+from textdet.synth.content import load_vocabularies
+from textdet.synth.fonts import load_fonts
+
+TRIES = 20  # images drawn at most until one has words in it
+
+# Every probability 0 but that of black and white ink, and a few blocks of plain text of a size that
+# shows what is done to them.
+CALM = {name: 0.0 for name in vars(C) if name.endswith("_PROBABILITY")} | {
+    "GREY_INK_PROBABILITY": C.GREY_INK_PROBABILITY,
+    "BLOCKS": (3, 4),
+    "FONT_SIZE": (34, 72),
+    "OPACITY": (1.0, 1.0),
+    "BLEND_SHARES": {"normal": 1},
+    "FILL_SHARES": {"flat": 1},
+    "KIND_SHARES": {"word": 0.5, "common": 0.4, "number": 0.1},
+    "PAGE_FONT_SIZE": (15, 19),
+}
+
+
+def _only(shares: str, name: str) -> dict:
+    """One kind of a dictionary of shares."""
+    return {shares: dict.fromkeys(getattr(C, shares), 0.0) | {name: 1.0}}
+
+
+def _one_word(**more) -> dict:
+    """A large word on plain plaster, for what is done to its ink."""
+    return {
+        "BLOCKS": (1, 1),
+        "LINES": (1, 1),
+        "LINE_WORDS": (1, 1),
+        "FONT_SIZE": (120, 130),
+        "KIND_SHARES": {"common": 1},
+        "TEXTURE_PROBABILITY": 1.0,
+        **_only("TEXTURE_SHARES", "plaster"),
+        **more,
+    }
+
+
+def _texture(name: str) -> dict:
+    return {"TEXTURE_PROBABILITY": 1.0, **_only("TEXTURE_SHARES", name)}
+
+
+def _page(kind: str, **more) -> dict:
+    own = {"PAGE_PROBABILITY": 1.0, "PAGE_RULE_PROBABILITY": 1.0, "PAGE_COLUMNS": (1,)}
+    return {**own, **_only("PAGE_KIND_SHARES", kind), **more}
+
+
+def _colour(name: str, **more) -> dict:
+    return {"COLOUR_PROBABILITY": 1.0, **_only("COLOUR_SHARES", name), **more}
+
+
+def _blur(name: str, **more) -> dict:
+    return {"BLUR_PROBABILITY": 1.0, **_only("BLUR_SHARES", name), **more}
+
+
+# By group and title: what is changed in CALM.
+EFFECTS = {
+    "text": {
+        "straight": {},
+        "paragraph": {"PARAGRAPH_PROBABILITY": 1.0},
+        "large sign": {"SIGN_SCENE_PROBABILITY": 1.0, "SIGN_FONT_SIZE": (110, 160)},
+        "neighbours": {"NEIGHBOUR_PROBABILITY": 1.0, "BLOCKS": (7, 9)},
+        "spaced out": {"WIDE_TRACKING_PROBABILITY": 1.0},
+        "narrow letters": {"STRETCH_PROBABILITY": 1.0, "STRETCH": (0.65, 0.66)},
+        "wide letters": {"STRETCH_PROBABILITY": 1.0, "STRETCH": (1.49, 1.5)},
+        "pictograms": {"PICTOGRAM_PROBABILITY": 1.0},
+        "any rotation": {"ANY_ROTATION_PROBABILITY": 1.0},
+        "sideways": {"SIDEWAYS_PROBABILITY": 1.0},
+        "tilted plane": {"TILT_PROBABILITY": 1.0, "TILT": (35, 45)},
+        "curve, letters turned": {"CURVE_PROBABILITY": 1.0, "TURNED_LETTERS_PROBABILITY": 1.0},
+        "curve, letters bent": {"CURVE_PROBABILITY": 1.0},
+        "stacked letters": {"STACK_PROBABILITY": 1.0, "FONT_SIZE": (30, 44)},
+        "as if on cloth": {"ELASTIC_PROBABILITY": 1.0, "ELASTIC_AMPLITUDE": (0.07, 0.08)},
+        "worn letters": {"WEAR_PROBABILITY": 1.0},
+    },
+    "ink": {
+        "plain": _one_word(),
+        "outline": _one_word(STROKE_PROBABILITY=1.0, STROKE_WIDTH=(0.04, 0.05)),
+        "sticker": _one_word(STROKE_PROBABILITY=1.0, STICKER_PROBABILITY=1.0),
+        "shadow": _one_word(SHADOW_PROBABILITY=1.0),
+        "glow": _one_word(
+            GLOW_PROBABILITY=1.0, GLOW=(0.15, 0.2), **_only("TEXTURE_SHARES", "asphalt")
+        ),
+        "depth": _one_word(EXTRUSION_PROBABILITY=1.0),
+        "sign": _one_word(
+            PLATE_PROBABILITY=1.0, SIGN_COLOUR_PROBABILITY=1.0, PLATE_BORDER_PROBABILITY=1.0
+        ),
+        "gradient": _one_word(FILL_SHARES={"gradient": 1}),
+        "stripes": _one_word(FILL_SHARES={"stripes": 1}),
+        "blotches": _one_word(FILL_SHARES={"blotches": 1}),
+        "multiplied": _one_word(BLEND_SHARES={"multiply": 1}),
+        "overlaid": _one_word(BLEND_SHARES={"overlay": 1}),
+        "mixed gradients": _one_word(BLEND_SHARES={"poisson": 1}),
+    },
+    "backgrounds": {
+        "photograph": {},
+        **{name: _texture(name) for name in C.TEXTURE_SHARES},
+        "things that are no text": {"DISTRACTOR_PROBABILITY": 1.0, "DISTRACTORS": (9, 12)},
+        "its own colours": {
+            "BACKGROUND_HUE_PROBABILITY": 1.0,
+            "BACKGROUND_SATURATION": (30, 40),
+            "BACKGROUND_LIGHT_PROBABILITY": 1.0,
+        },
+    },
+    "pages": {
+        "letter": _page("letter"),
+        "form": _page("form"),
+        "receipt on a desk": _page("receipt", DESK_PROBABILITY=1.0),
+        "dense text": _page("dense"),
+        "mixed": _page("mixed"),
+        "stamp": _page("letter", STAMP_PROBABILITY=1.0, STAMP_TEXT_PROBABILITY=1.0),
+        "fold, reverse side": _page(
+            "mixed",
+            FOLD_PROBABILITY=1.0,
+            FOLD_STRENGTH=(0.2, 0.25),
+            BLEED_PROBABILITY=1.0,
+            BLEED_STRENGTH=(0.14, 0.18),
+        ),
+        "black and white": _page("form", BINARY_PROBABILITY=1.0, SPECKLE_PROBABILITY=1.0),
+        "fax": _page("dense", FAX_PROBABILITY=1.0, FAX_CONTRAST=(0.35, 0.4)),
+        "streaks, dark edges": _page("mixed", STREAK_PROBABILITY=1.0, EDGE_PROBABILITY=1.0),
+        "typewriter": _page("letter", PAGE_TYPEWRITER_PROBABILITY=1.0, PAGE_ONE_FONT_PROBABILITY=1),
+        "inverted": _page("form", INVERT_PAGE_PROBABILITY=1.0),
+    },
+    "camera": {
+        "plain": {},
+        "cast shadow": {
+            "SHADOW_PATCH_PROBABILITY": 1.0,
+            "SHADOW_PATCH_INTENSITY": (0.5, 0.55),
+        },
+        "flare": {"FLARE_PROBABILITY": 1.0, "FLARE_STRENGTH": (110, 130)},
+        "vignette": {"VIGNETTE_PROBABILITY": 1.0, "VIGNETTE_STRENGTH": (0.5, 0.55)},
+        "gamma": _colour("gamma", GAMMA=(125, 130)),
+        "colour cast": _colour("cast", COLOUR_CAST=(-60, 60)),
+        "negative": _colour("negative"),
+        "defocus": _blur("defocus", DEFOCUS_RADIUS=(1.9, 2)),
+        "motion blur": _blur("motion", MOTION_BLUR=(5, 5)),
+        "noise": {"NOISE_PROBABILITY": 1.0, "NOISE_STRENGTH": (14, 14)},
+        "fewer pixels": {"DOWNSCALE_PROBABILITY": 1.0, "DOWNSCALE": (0.6, 0.6)},
+        "small camera": {
+            "SMALL_CAMERA_PROBABILITY": 1.0,
+            "SMALL_CAMERA_SCALE": (0.5, 0.55),
+            "SMALL_CAMERA_SHARPENING": (1.2, 1.5),
+        },
+        "JPEG": {"JPEG_PROBABILITY": 1.0, "JPEG_AGAIN": (35, 36)},
+    },
+}
+
+
+def bundled_resources() -> Resources:
+    """The fonts, words and photographs of static/."""
+    vocabularies, (fonts, _) = load_vocabularies(C.WORDS), load_fonts(C.FONTS)
+    return Resources(
+        list_backgrounds(C.BACKGROUNDS), vocabularies, find_speakers(vocabularies, fonts)
+    )
+
+
+def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict[str, np.ndarray]:
+    """An image of each effect of a group by its title, all drawn from one seed: what the effects
+    leave alone stays as it is.
+
+    size: px, side of the images (size, size, 3) uint8 RGB. Raises DataError for an effect with
+    which no image has words.
+    """
+    pictures = {}
+    for title, settings in EFFECTS[group].items():
+        with changed_settings(CALM | settings):
+            pictures[title] = _draw_image(resources, title, seed, size)
+    return pictures
+
+
+def _draw_image(resources: Resources, title: str, seed: int, size: int) -> np.ndarray:
+    for index in range(TRIES):
+        sample, image, _ = generate_triplet(resources, C.STATIC, seed, index, size)
+        if sample.words:
+            return image
+    raise DataError(f"{title}: no image has words")
+
+
+@contextmanager
+def changed_settings(settings: dict):
+    """Other values in constants.py for a while, in this process. AttributeError for names that it
+    does not have."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.multiple(C, **settings))
+        # Made from the settings when they were imported.
+        for module, name, pipeline in (
+            (generate_utils, "CAMERA", augment.camera_pipeline),
+            (generate_utils, "BACKGROUND", augment.background_pipeline),
+            (blocks, "TEXT_MASK", augment.mask_pipeline),
+        ):
+            stack.enter_context(patch.object(module, name, pipeline()))
+        yield

@@ -1,0 +1,217 @@
+"""Font files: which characters they can draw, shaping by HarfBuzz, glyph bitmaps by FreeType."""
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import freetype
+import numpy as np
+import uharfbuzz as hb
+
+from textdet.common.errors import DataError
+from textdet.synth.scripts import JOINERS, SHAPED, visual_runs
+
+# Ligatures would put two letters into one glyph; scripts that need shaping keep theirs.
+FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}
+LOAD_FLAGS = freetype.FT_LOAD_NO_HINTING | freetype.FT_LOAD_NO_BITMAP
+WORDS_KEPT = 256  # shaped words remembered a font: one is asked for several times in a row
+
+
+class Glyph(NamedTuple):
+    """One shaped glyph. x, y: pen position in px (y down); advance in px; cluster: index of the
+    first character that it stands for."""
+
+    index: int
+    cluster: int
+    x: float
+    y: float
+    advance: float
+
+
+class Extent(NamedTuple):
+    """The box around a glyph's ink in em, from its pen, y down."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class _Shaped:
+    """A word in font units. joined: whether its letters must not be torn apart; lacks: why the
+    font cannot draw it, None when it can."""
+
+    glyphs: list[Glyph]
+    joined: bool
+    lacks: str | None
+
+
+class Font:
+    """One font file at any size."""
+
+    def __init__(self, path: Path):
+        """Raises DataError when the file is not a scalable font."""
+        self.path = path
+        try:
+            self._face = freetype.Face(str(path))
+            face = hb.Face(hb.Blob.from_file_path(str(path)))
+            if not self._face.is_scalable or not face.glyph_count:
+                raise ValueError("no outlines in it")
+            self._scripts = {hb.ot_tag_to_script(tag) for tag in face.get_table_script_tags("GSUB")}
+        except Exception as error:  # both libraries raise kinds of their own
+            raise DataError(f"{path}: not a usable font ({error})") from None
+        self._units = self._face.units_per_EM
+        self._hb_font = hb.Font(face)
+        self._hb_font.scale = (self._units, self._units)
+        self._size = None
+        self._extents = {}
+        self._shaped = functools.lru_cache(WORDS_KEPT)(self._shape)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def supports(self, text: str) -> bool:
+        """True when every character gets a glyph with ink, and the rules for its script."""
+        return self.lacks(text) is None
+
+    def lacks(self, text: str) -> str | None:
+        """What the font misses for `text`, in words; None when nothing."""
+        return self._shaped(text).lacks
+
+    def joins(self, text: str) -> bool:
+        """Whether the letters of `text` are joined or built into syllables, as in Arabic."""
+        return self._shaped(text).joined
+
+    def named_glyphs(self) -> dict[str, int]:
+        """Index of each glyph that a character stands for, by its name in the font."""
+        names = {}
+        for _, index in self._face.get_chars():
+            names.setdefault(self._face.get_glyph_name(index).decode("latin-1"), index)
+        return names
+
+    def set_size(self, size: float) -> None:
+        """Set the em's size in px for shape() and bitmap()."""
+        size64 = max(64, round(size * 64))
+        if size64 == self._size:
+            return
+        self._size = size64
+        self._face.set_char_size(size64, size64, 72, 72)
+        self._bitmaps = {}
+
+    def shape(self, text: str) -> list[Glyph]:
+        """Shape `text` at the size set: glyphs from left to right with pen positions from 0."""
+        k = self._size / 64 / self._units
+        return [
+            Glyph(index, cluster, x * k, y * k, advance * k)
+            for index, cluster, x, y, advance in self._shaped(text).glyphs
+        ]
+
+    def _shape(self, text: str) -> _Shaped:
+        glyphs, pen, scripts = [], 0, set()
+        for start, end, backwards in visual_runs(text):
+            buffer = hb.Buffer()
+            buffer.add_str(text[start:end])
+            buffer.guess_segment_properties()
+            buffer.direction = "rtl" if backwards else "ltr"
+            scripts.add(buffer.script)
+            hb.shape(self._hb_font, buffer, {} if buffer.script in SHAPED else FEATURES)
+            for info, pos in zip(buffer.glyph_infos, buffer.glyph_positions or (), strict=True):
+                x, y, cluster = pen + pos.x_offset, -pos.y_offset, start + info.cluster
+                glyphs.append(Glyph(info.codepoint, cluster, x, y, pos.x_advance))
+                pen += pos.x_advance
+        return _Shaped(glyphs, bool(scripts & SHAPED.keys()), self._missing(text, glyphs, scripts))
+
+    def _missing(self, text: str, glyphs: list[Glyph], scripts: set[str]) -> str | None:
+        for script in scripts & SHAPED.keys() - self._scripts:
+            return f"has no shaping rules for {SHAPED[script]}"
+        inked = {glyph.cluster for glyph in glyphs if self.extent(glyph.index)}
+        for glyph in glyphs:
+            character = text[glyph.cluster]
+            if not glyph.index or (glyph.cluster not in inked and character not in JOINERS):
+                return f"has no ink for {character!r}"
+        return None if inked else "is asked for nothing"
+
+    def extent(self, index: int) -> Extent | None:
+        """The box around a glyph's ink; None without ink (a cmap entry is no proof of ink)."""
+        if index not in self._extents:
+            self._extents[index] = None
+            try:
+                self._face.load_glyph(index, freetype.FT_LOAD_NO_SCALE)
+                box, em = self._face.glyph._FT_GlyphSlot.contents.metrics, self._units
+            except freetype.FT_Exception:  # a damaged outline
+                return None
+            if box.width > 0 and box.height > 0:
+                left, top = box.horiBearingX / em, -box.horiBearingY / em
+                extent = Extent(left, top, left + box.width / em, top + box.height / em)
+                self._extents[index] = extent
+        return self._extents[index]
+
+    def bitmap(self, index: int) -> tuple[np.ndarray, int, int]:
+        """Draw a glyph with its pen at an integer position.
+
+        Returns its coverage (h, w) uint8 and the offset of the bitmap's left column and top row
+        from the pen, in px, y down. Without ink the bitmap is empty.
+        """
+        if index not in self._bitmaps:
+            self._bitmaps[index] = self._render(index)
+        return self._bitmaps[index]
+
+    def turned_bitmap(
+        self, index: int, angle: float, x: float, y: float
+    ) -> tuple[np.ndarray, int, int]:
+        """Draw a glyph turned clockwise by `angle` (radians) about its pen, which is at (x, y) px.
+
+        Returns its coverage and its left column and top row, as bitmap() does.
+        """
+        cos, sin = (round(f(angle) * 0x10000) for f in (np.cos, np.sin))
+        # FreeType's y runs upwards, in 1/64 px.
+        pen = freetype.Vector(round(x * 64), round(-y * 64))
+        self._face.set_transform(freetype.Matrix(cos, sin, -sin, cos), pen)
+        try:
+            return self._render(index)
+        finally:
+            self._face.set_transform(freetype.Matrix(0x10000, 0, 0, 0x10000), freetype.Vector(0, 0))
+
+    def _render(self, index: int) -> tuple[np.ndarray, int, int]:
+        self._face.load_glyph(index, LOAD_FLAGS | freetype.FT_LOAD_RENDER)
+        slot = self._face.glyph._FT_GlyphSlot.contents
+        # The binding's own `buffer` copies byte by byte, four times slower.
+        raw = slot.bitmap
+        pixels = np.zeros((0, 0), np.uint8)
+        if raw.rows and raw.width:
+            flat = ctypes.string_at(raw.buffer, raw.rows * raw.pitch)
+            pixels = np.frombuffer(flat, np.uint8).reshape(raw.rows, raw.pitch)[:, : raw.width]
+        return pixels, slot.bitmap_left, -slot.bitmap_top
+
+    @functools.cached_property
+    def space(self) -> float:
+        """Width of a space in em."""
+        index = self._face.get_char_index(" ")
+        if not index:
+            return 0.25
+        self._face.load_glyph(index, freetype.FT_LOAD_NO_SCALE)
+        return self._face.glyph.advance.x / self._units or 0.25
+
+
+def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
+    """Open every .ttf and .otf below `folder`, in order of their paths.
+
+    Returns the fonts and a line for each file that had to be left out. Raises DataError when no
+    font is left.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; --fonts takes a folder of .ttf and .otf files")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".ttf", ".otf"))
+    fonts, problems = [], []
+    for path in paths:
+        try:
+            fonts.append(Font(path))
+        except DataError as error:
+            problems.append(str(error))
+    if not fonts:
+        raise DataError(f"{folder}: no usable .ttf or .otf font in it")
+    return fonts, problems

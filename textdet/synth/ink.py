@@ -1,0 +1,250 @@
+"""How text meets its background: checked contrast, blending, plates, outlines, shadows, light."""
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.stage_times import stage
+from textdet.synth.blending import (
+    BLENDS,
+    blend_gradients,
+    extruded,
+    flat_paint,
+    lay_over,
+    lit_paint,
+    moved,
+)
+from textdet.synth.colours import (
+    DRAWS,
+    Contrast,
+    contrasting_colour,
+    ink_colours,
+    sign_colour,
+    similar_colour,
+)
+from textdet.synth.content import choose
+from textdet.synth.plates import Plate
+from textdet.synth.textures import cloud, noise
+
+LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur", "glow")
+OFFSETS = ("shadow", "extrusion")
+
+
+@dataclass
+class InkStyle:
+    """What is drawn besides the letters. Lengths in px; zero turns an effect off.
+
+    blur: standard deviation of the letters' softness. shading, grain: 0..1, how much of the
+    background's light and texture shows in the ink. colours: RGB by part, set when a block was
+    drawn, so that a block beside it can be drawn alike.
+    """
+
+    em: float = 32.0
+    blur: float = 0.0
+    opacity: float = 1.0
+    blend: str = "normal"
+    fill: str = "flat"
+    shading: float = 0.0
+    grain: float = 0.0
+    plate_padding: float = 0.0
+    plate_opacity: float = 0.0
+    plate_shape: str = "rectangle"
+    plate_border: float = 0.0
+    stroke: float = 0.0
+    shadow: tuple[float, float] = (0.0, 0.0)
+    shadow_blur: float = 0.0
+    shadow_opacity: float = 0.0
+    glow: float = 0.0
+    glow_strength: float = 0.0
+    extrusion: tuple[float, float] = (0.0, 0.0)
+    colours: dict = field(default_factory=dict)
+
+    def reach(self) -> float:
+        """px, how far from the letters anything may be drawn, a shadow's and a glow's last traces
+        aside."""
+        shadow = max(map(abs, self.shadow)) + 2 * self.shadow_blur
+        return max(shadow, 2 * self.glow, *map(abs, self.extrusion), self.stroke)
+
+
+def draw_ink_style(
+    rng: np.random.Generator, em: float, like: InkStyle | None = None, softness: float = 0.0
+) -> InkStyle:
+    """em: px. like: a style to repeat at this size, its colours too. softness: px of standard
+    deviation, the background's blur."""
+    if like is not None:
+        return scaled_style(like, em)
+    style = InkStyle(em=em, opacity=rng.uniform(*C.OPACITY), blend=choose(rng, C.BLEND_SHARES))
+    style.fill = choose(rng, C.FILL_SHARES)
+    if rng.random() < C.INK_LIGHT_PROBABILITY:
+        style.shading, style.grain = rng.uniform(*C.INK_SHADING), rng.uniform(*C.INK_GRAIN)
+        style.blur = softness * rng.uniform(0.5, 1)
+    if rng.random() < C.PLATE_PROBABILITY:
+        style.plate_padding = rng.uniform(*C.PLATE_PADDING) * em
+        style.plate_opacity = rng.uniform(*C.PLATE_OPACITY)
+        style.plate_shape = choose(rng, C.PLATE_SHAPE_SHARES)
+        if rng.random() < C.PLATE_BORDER_PROBABILITY:
+            style.plate_border = max(1.0, rng.uniform(*C.PLATE_BORDER) * em)
+    if rng.random() < C.STROKE_PROBABILITY and em >= C.WEAR_FONT_SIZE:
+        sticker = rng.random() < C.STICKER_PROBABILITY
+        style.stroke = max(1.0, rng.uniform(*(C.STICKER_RIM if sticker else C.STROKE_WIDTH)) * em)
+    if rng.random() < C.SHADOW_PROBABILITY:
+        offset = rng.uniform(*C.SHADOW_OFFSET, 2) * rng.choice([-1, 1], 2) * em
+        style.shadow = tuple(float(v) for v in offset)
+        style.shadow_blur = rng.uniform(*C.SHADOW_BLUR) * em
+        style.shadow_opacity = rng.uniform(*C.SHADOW_OPACITY)
+    if rng.random() < C.GLOW_PROBABILITY:
+        style.glow = rng.uniform(*C.GLOW) * em
+        style.glow_strength = rng.uniform(*C.GLOW_STRENGTH)
+    if rng.random() < C.EXTRUSION_PROBABILITY:
+        angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(*C.EXTRUSION) * em
+        style.extrusion = (float(depth * np.cos(angle)), float(depth * np.sin(angle)))
+    return style
+
+
+def scaled_style(style: InkStyle, em: float) -> InkStyle:
+    """The same style, its colours too, for letters of `em` px."""
+    scale = em / style.em
+    changed = {name: getattr(style, name) * scale for name in LENGTHS}
+    changed |= {k: tuple(v * scale for v in getattr(style, k)) for k in OFFSETS}
+    return replace(style, em=em, colours=dict(style.colours), **changed)
+
+
+# --- Drawing ---------------------------------------------------------------------------------
+
+
+@stage("ink")
+def apply_ink(
+    rng: np.random.Generator,
+    region: np.ndarray,
+    alpha: np.ndarray,
+    plate: Plate | None,
+    style: InkStyle,
+) -> bool:
+    """Draw a block into `region` in place, unless no colour can be read.
+
+    region: (h, w, 3) uint8 RGB part of the image; alpha: (h, w) uint8 coverage of the letters.
+    Returns whether it was drawn: COLOUR_TRIES colours are tried, the style's own first, and the
+    contrast is checked after blending, letter by letter as it were. Sets the style's colours.
+    """
+    if not alpha.any():
+        return False
+    blur = min(style.blur, C.INK_BLUR_EM * style.em)
+    if blur > 0.3:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
+    base, contrast = region, None
+    for attempt in range(C.COLOUR_TRIES):
+        colours = dict(style.colours) if attempt == 0 else {}
+        if plate is not None:
+            base = _lay_plate(rng, region, plate, style, colours)
+        if plate is not None or contrast is None:
+            contrast = Contrast(base, alpha, style.em)
+        # What needs a very dark or light ink gives way before the block does.
+        blend = style.blend if attempt == 0 else "normal"
+        if attempt:
+            style.glow_strength = 0.0
+        if "ink" not in colours and not _choose_ink(rng, style, blend, colours, contrast):
+            continue
+        result = _lay_letters(rng, base, alpha, style, blend, colours)
+        if contrast.holds(result):
+            region[:] = result
+            style.colours = colours
+            return True
+    return False
+
+
+def _choose_ink(rng, style: InkStyle, blend: str, colours: dict, contrast) -> bool:
+    """Set colours that should be legible, the first of DRAWS draws; False when none is.
+
+    It costs little to foresee, and much to draw a block that is then seen to fail.
+    """
+    inks = ink_colours(rng, DRAWS)
+    if style.glow_strength:  # what shines is bright: the same hues, the strongest part at 255
+        inks = inks + (255 - inks.max(1, keepdims=True))
+    foreseen = contrast.foresee(inks, BLENDS[blend], style.opacity)
+    fit = np.flatnonzero(foreseen >= C.LEGIBLE_SHARE)
+    if not len(fit) and not style.stroke:  # a line around the letters may help
+        return False
+    colours["ink"] = inks[fit[0] if len(fit) else foreseen.argmax()]
+    if style.stroke:
+        colours["stroke"] = contrasting_colour(rng, colours["ink"], 2 * C.MIN_CONTRAST)
+    if style.fill != "flat":
+        colours["second"] = similar_colour(rng, colours["ink"])
+    return True
+
+
+def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.ndarray:
+    if "plate" not in colours:
+        colours["plate"] = sign_colour(rng)
+        colours["border"] = contrasting_colour(rng, colours["plate"], C.MIN_CONTRAST)
+    paint = lit_paint(region, colours["plate"], style.shading, 0.0)
+    result = lay_over(region, paint, plate.face, style.plate_opacity)
+    if plate.border is not None:
+        result = lay_over(
+            result, flat_paint(region, colours["border"]), plate.border, style.plate_opacity
+        )
+    return result
+
+
+def _lay_letters(rng, base, alpha, style, blend, colours) -> np.ndarray:
+    """Shadow, glow, extrusion, outline, then the letters; a new (h, w, 3) uint8 array."""
+    result = base
+    if style.shadow_opacity:
+        shade = moved(alpha, style.shadow)
+        if style.shadow_blur > 0.3:
+            shade = cv2.GaussianBlur(shade, (0, 0), style.shadow_blur)
+        result = lay_over(result, np.zeros_like(base), shade, style.shadow_opacity)
+    if style.glow_strength:
+        halo = cv2.GaussianBlur(alpha, (0, 0), max(style.glow, 0.3))
+        light = BLENDS["screen"](result, flat_paint(base, colours["ink"]))
+        result = lay_over(result, light, halo, style.glow_strength)
+    if any(style.extrusion):
+        side = flat_paint(base, np.asarray(colours["ink"]) * 0.55)
+        result = lay_over(result, side, extruded(alpha, style.extrusion), 1.0)
+    if style.stroke:
+        reach = 2 * max(1, round(style.stroke)) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        outline = flat_paint(base, colours["stroke"])
+        result = lay_over(result, outline, cv2.dilate(alpha, kernel), max(style.opacity, 0.8))
+    ink = lit_paint(base, colours["ink"], style.shading, style.grain)
+    if style.fill != "flat":
+        ink = _filled_ink(rng, ink, colours["second"], style)
+    if blend == "poisson" and alpha.size <= C.POISSON_AREA:
+        return blend_gradients(result, lay_over(result, ink, alpha, 1.0))
+    return lay_over(result, BLENDS[blend](result, ink), alpha, style.opacity)
+
+
+def _filled_ink(rng, ink: np.ndarray, second: np.ndarray, style: InkStyle) -> np.ndarray:
+    """Ink of two colours: running into each other from top to bottom, in stripes or in blotches."""
+    h, w = ink.shape[:2]
+    if style.fill == "gradient":
+        weight = np.repeat(np.linspace(0, 255, h)[:, None], w, 1)
+    elif style.fill == "stripes":
+        step = max(3.0, 0.12 * style.em)
+        rows = (np.arange(h)[:, None] + rng.uniform(-0.7, 0.7) * np.arange(w)) / step
+        weight = 255.0 * (rows % 1 < 0.5)
+    else:
+        blotches = cloud(rng, h, w, max(3.0, 0.2 * style.em)) + 0.4 * noise(rng, h, w, 1, 1)
+        weight = 128 + 90 * blotches
+    return lay_over(ink, flat_paint(ink, second), weight.clip(0, 255).astype(np.uint8), 1.0)
+
+
+def measure_softness(image: np.ndarray) -> float:
+    """Standard deviation in px, at most INK_BLUR, of the blur of an image (h, w, 3) uint8 RGB,
+    judged by its sharpest edges: a step blurred by s px has a slope of about s / 1.65 times its
+    curvature.
+    """
+    side = image.shape[0]
+    rows = np.flatnonzero(np.arange(side) // 32 % 2 == 0)  # every other strip is enough
+    grey = cv2.cvtColor(image[rows], cv2.COLOR_RGB2GRAY)
+    first = cv2.Sobel(grey, cv2.CV_16S, 1, 0, scale=1)
+    second = cv2.filter2D(grey, cv2.CV_16S, np.float32([[1, -2, 1], [2, -4, 2], [1, -2, 1]]))
+    edges = np.abs(first) > max(100, 0.5 * int(first.max()))
+    if edges.sum() < 30:
+        return 0.0
+    steep = float(np.abs(first[edges]).mean()) / 2
+    near = cv2.dilate(edges.astype(np.uint8), np.ones((1, 5), np.uint8)) > 0
+    bent = float(np.percentile(np.abs(second[near]), 90))
+    # Sampling alone blurs an edge that is as sharp as can be by about 0.8 px.
+    return float(np.clip(1.65 * steep / max(bent, 1.0) - 0.8, 0, C.INK_BLUR))

@@ -1,0 +1,308 @@
+"""Words set in a font: an alpha mask with the exact cell of every character.
+
+A character's cell is its advance wide, from the pen position that was really used, and as high as
+its word's ink plus CELL_PADDING. Combining marks share the cell of their base, and what HarfBuzz
+cannot part (an Arabic ligature, an Indian syllable) is one cell. Cells come in reading order.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import shapely
+
+from static import constants as C
+from textdet.common.stage_times import stage
+from textdet.data.annotation import Word
+from textdet.synth.bends import Curve, Elastic, draw_curve
+from textdet.synth.fonts import Font
+from textdet.synth.scripts import base_level, visual_order
+
+PAD = 2  # px, empty border of a layer
+CURVE_SLACK = 1.25  # a guide curve's length, in widths of the text that stands on it
+
+
+@dataclass(frozen=True)
+class TextStyle:
+    """How a block is set. size in px an em; the others in em, word_space in times the font's."""
+
+    size: float
+    tracking: float = 0.0
+    word_space: float = 1.0
+    line_spacing: float = 1.2
+    align: float = 0.0  # where lines begin: 0 at the margin, 0.5 centred, 1 at the far margin
+
+
+@dataclass
+class TextLayer:
+    """alpha: (H, W) uint8 coverage; words: their cells in the layer's continuous coordinates;
+    baseline: row of the first line's baseline, px; frame: (k, 2) the block's outline; bends: what
+    the layer is still to go through before its homography (see warps.Warp); stretch: times, how
+    much wider it is to become by that."""
+
+    alpha: np.ndarray
+    words: list[Word]
+    baseline: int
+    frame: np.ndarray
+    bends: tuple[Curve | Elastic, ...] = ()
+    stretch: float = 1.0
+
+
+@dataclass
+class _Cell:
+    """text: its characters; left, right: px from the word's start; glyphs: (index, x, y) of their
+    pens, px from the word's start and the baseline."""
+
+    text: str
+    left: float
+    right: float
+    glyphs: list[tuple[int, float, float]]
+
+
+@dataclass
+class _SetWord:
+    """A word before it is placed. x: px from its line's start; top, bottom: of its cells, px from
+    the baseline, y down; cells in reading order."""
+
+    text: str
+    joined: bool
+    cells: list[_Cell]
+    top: float
+    bottom: float
+    x: float = 0.0
+
+
+def draw_style(rng: np.random.Generator, size: float) -> TextStyle:
+    wide = rng.random() < C.WIDE_TRACKING_PROBABILITY
+    narrow = rng.random() < C.NARROW_SPACE_PROBABILITY
+    return TextStyle(
+        size=size,
+        tracking=rng.uniform(*(C.WIDE_TRACKING if wide else C.TRACKING)),
+        word_space=rng.uniform(*(C.NARROW_SPACE if narrow else C.WORD_SPACE)),
+        line_spacing=rng.uniform(*C.LINE_SPACING),
+        align=float(rng.choice([0.0, 0.0, 0.5, 0.5, 1.0])),
+    )
+
+
+@stage("text")
+def typeset(lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+    """Set lines of words; None when nothing has ink.
+
+    Lines that begin with a word from right to left run so, and begin at the right margin.
+    """
+    font.set_size(style.size)
+    set_lines = [_set_line(line, font, style) for line in lines]
+    widest = max((width for _, width, _ in set_lines), default=0)
+    boxes, words = [], []
+    for number, (line, width, level) in enumerate(set_lines):
+        baseline = round(number * style.line_spacing * style.size)
+        align = 1 - style.align if level else style.align
+        shift = round(align * (widest - width))
+        for word in line:
+            lefts, rights = _place_glyphs(word, font, word.x + shift, baseline, boxes)
+            top, bottom = word.top + baseline, word.bottom + baseline
+            quads = _rectangles(lefts, rights, top, bottom)
+            polygon = _rectangles([lefts.min()], [rights.max()], top, bottom)[0]
+            words.append(Word(word.text, [cell.text for cell in word.cells], quads, polygon))
+    return _compose(boxes, words)
+
+
+def typeset_on_curve(
+    rng: np.random.Generator, line: list[str], font: Font, style: TextStyle
+) -> TextLayer | None:
+    """Set one line along a random guide curve, each letter turned by the tangent under its middle;
+    None when nothing has ink.
+
+    Letters are set apart so far that on the inner side of the bend, where the line is shortest, the
+    cells are as far from each other as on a straight line.
+    """
+    font.set_size(style.size)
+    line, width, _ = _set_line(line, font, style)
+    if not line:
+        return None
+    top, bottom = min(word.top for word in line), max(word.bottom for word in line)
+    curve = draw_curve(rng, (0.0, 0.0), width * CURVE_SLACK, max(-top, bottom))
+    bend = curve.curvature(curve.s)
+    shortest = np.minimum(1, np.minimum(1 - bend * top, 1 - bend * bottom))
+    straight = np.cumsum(shortest) * (curve.s[1] - curve.s[0])
+    straight += width / 2 - straight[len(straight) // 2]  # the line's middle on the curve's
+
+    def along(x):  # arc length at a place of the straight line
+        inside = np.clip(x, straight[0], straight[-1])
+        return np.interp(inside, straight, curve.s) + (x - inside)
+
+    boxes, words = [], []
+    for word in line:
+        quads = np.empty((len(word.cells), 4, 2), np.float32)
+        for cell, quad in zip(word.cells, quads, strict=True):
+            middle, half = (cell.left + cell.right) / 2, (cell.right - cell.left) / 2
+            foot, tangent, normal = curve.frame(along(word.x + middle))
+            angle = np.arctan2(tangent[1], tangent[0])
+            for index, x, y in cell.glyphs:
+                pen = foot + tangent * (x - middle) + normal * y
+                whole = np.floor(pen).astype(int)
+                bitmap, left, above = font.turned_bitmap(index, angle, *(pen - whole))
+                boxes.append((whole[0] + left, whole[1] + above, bitmap))
+            (corners,) = _rectangles([-half], [half], word.top, word.bottom)
+            quad[:] = foot + corners[:, :1] * tangent + corners[:, 1:] * normal
+        texts = [cell.text for cell in word.cells]
+        words.append(Word(word.text, texts, quads, outline_of_cells(quads)))
+    rim = along(np.linspace(0, width, 2 * len(boxes) + 2))
+    frame = [curve.points(np.stack([rim, np.full_like(rim, y)], 1)) for y in (top, bottom)]
+    return _compose(boxes, words, np.vstack([frame[0], frame[1][::-1]]))
+
+
+def typeset_stack(word: str, font: Font, style: TextStyle) -> TextLayer | None:
+    """Set a word's letters upright one below the other; None when it has no ink.
+
+    A cell's and the word's corners are in the order of a line that runs downwards: clockwise from
+    the top right, so that affinity quads (data/heatmaps.py) join the letters. All cells are as wide
+    as the widest, as those of a straight line are all as high as the highest.
+    """
+    font.set_size(style.size)
+    line, _, _ = _set_line([word], font, style)
+    if not line:
+        return None
+    (word,) = line
+    step = round(word.bottom - word.top + max(style.tracking, 0) * style.size)
+    half = max(cell.right - cell.left for cell in word.cells) / 2
+    boxes, quads = [], []
+    for number, cell in enumerate(word.cells):
+        middle, baseline = (cell.left + cell.right) / 2, number * step
+        for index, x, y in cell.glyphs:
+            bitmap, left, above = font.turned_bitmap(index, 0.0, x - middle, y)
+            boxes.append((left, baseline + above, bitmap))
+        quads += [*_rectangles([-half], [half], word.top + baseline, word.bottom + baseline)]
+    (polygon,) = _rectangles([-half], [half], quads[0][0, 1], quads[-1][2, 1])
+    downwards = [1, 2, 3, 0]
+    texts = [cell.text for cell in word.cells]
+    stacked = Word(word.text, texts, np.array(quads)[:, downwards], polygon[downwards])
+    return _compose(boxes, [stacked])
+
+
+def outline_of_cells(quads: np.ndarray) -> np.ndarray:
+    """The polygon around a word on any line: its cells, and what lies between neighbours.
+
+    quads: (n, 4, 2) in reading order. Returns (k, 2) float32, clockwise from the first corner of
+    the first cell, or of the last one for a word that runs from right to left.
+    """
+    pairs = np.concatenate([quads[:-1], quads[1:]], 1) if len(quads) > 1 else quads
+    hulls = shapely.convex_hull(shapely.multipoints(pairs.astype(np.float64)))
+    shape = shapely.simplify(shapely.union_all(hulls), 0.01)
+    points = shapely.get_coordinates(shapely.orient_polygons(shape, exterior_cw=False))[:-1]
+    # Counter-clockwise with y up is clockwise with y down.
+    backwards = np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0
+    first = np.linalg.norm(points - (quads[-1, 0] if backwards else quads[0, 0]), axis=1).argmin()
+    return np.roll(points, -first, axis=0).astype(np.float32)
+
+
+def _set_line(texts: list[str], font: Font, style: TextStyle) -> tuple[list[_SetWord], float, int]:
+    """Set words beside each other, in the order that their directions ask for.
+
+    Returns those that have ink, in reading order, the line's width in px, and its level: 1 when it
+    runs from right to left.
+    """
+    levels = [base_level(text) for text in texts]
+    base = next((level for level in levels if level is not None), 0)
+    order = visual_order([base if v is None else 2 if base and not v else v for v in levels])
+    space = max(font.space * style.word_space, C.SMALLEST_SPACE) + max(style.tracking, 0)
+    words, x = {}, 0.0
+    for position in order:
+        word, width = _set_word(texts[position], font, style)
+        if word is not None:
+            word.x = x
+            words[position] = word
+        x += width + style.size * space
+    return [words[position] for position in sorted(words)], x, base
+
+
+def _set_word(text: str, font: Font, style: TextStyle) -> tuple[_SetWord | None, float]:
+    """Set one word; None without ink. Also its width in px."""
+    size, joined = style.size, font.joins(text)
+    tracking = 0.0 if joined else style.tracking * size
+    cells, shift, width, top, bottom = {}, 0.0, 0.0, np.inf, -np.inf
+    for index, cluster, x, y, advance in font.shape(text):
+        x += shift
+        extent = font.extent(index)
+        if extent:
+            cell = cells.setdefault(cluster, _Cell("", np.inf, -np.inf, []))
+            cell.glyphs.append((index, x, y))
+            top, bottom = min(top, y + extent.top * size), max(bottom, y + extent.bottom * size)
+            if advance > 0:
+                cell.left, cell.right = min(cell.left, x), max(cell.right, x + advance)
+        width += advance
+        shift += tracking if advance else 0.0
+    width += shift
+    if not cells:
+        return None, width
+    starts = sorted(cells)
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        cell = cells[start]
+        cell.text = text[start:end]
+        if cell.right <= cell.left:  # a mark alone: its ink
+            index, x, _ = cell.glyphs[0]
+            cell.left, cell.right = (x + edge * size for edge in font.extent(index)[::2])
+    grow = max((bottom - top) * C.CELL_PADDING, (C.MIN_CELL_HEIGHT * size - (bottom - top)) / 2)
+    return _SetWord(text, joined, [cells[s] for s in starts], top - grow, bottom + grow), width
+
+
+def _place_glyphs(
+    word: _SetWord, font: Font, x: float, baseline: int, boxes: list
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add a word's bitmaps to `boxes`; the left and right edges of its cells, px.
+
+    Bitmaps stand at whole pixels and the cells follow them, so they are exact. The letters of
+    joined scripts must meet, and stand where they should to 1/64 px.
+    """
+    lefts, rights = [], []
+    for cell in word.cells:
+        moves = []
+        for index, pen_x, pen_y in cell.glyphs:
+            pen = x + pen_x
+            whole, row = round(pen), baseline + round(pen_y)
+            if word.joined:
+                bitmap, left, top = font.turned_bitmap(index, 0.0, pen - whole, pen_y % 1)
+                row = baseline + int(np.floor(pen_y))
+                moves.append(0.0)
+            else:
+                bitmap, left, top = font.bitmap(index)
+                moves.append(whole - pen)
+            boxes.append((whole + left, row + top, bitmap))
+        lefts.append(x + cell.left + moves[0])
+        rights.append(x + cell.right + moves[0])
+    return np.array(lefts), np.array(rights)
+
+
+def _compose(boxes: list, words: list[Word], frame: np.ndarray | None = None) -> TextLayer | None:
+    """Draw bitmaps at (x, y) into one layer that holds the words too; the first baseline is y = 0.
+
+    frame: (k, 2) the block's outline, else the layer's own border. None when there is no bitmap.
+    """
+    if not boxes:
+        return None
+    corners = np.concatenate([word.polygon for word in words])
+    left, top = np.floor(corners.min(0)).astype(int).tolist()
+    right, bottom = np.ceil(corners.max(0)).astype(int).tolist()
+    left, top = min(left, min(x for x, _, _ in boxes)), min(top, min(y for _, y, _ in boxes))
+    right = max(right, max(x + bitmap.shape[1] for x, _, bitmap in boxes)) + PAD
+    bottom = max(bottom, max(y + bitmap.shape[0] for _, y, bitmap in boxes)) + PAD
+    left, top = left - PAD, top - PAD
+    width, height = right - left, bottom - top
+    alpha = np.zeros((height, width), np.uint8)
+    for x, y, bitmap in boxes:
+        if bitmap.size:
+            h, w = bitmap.shape
+            region = alpha[y - top : y - top + h, x - left : x - left + w]
+            cv2.add(region, bitmap, region)
+    origin = (-left, -top)
+    border = _rectangles([0], [width], 0, height)[0] if frame is None else frame + origin
+    return TextLayer(alpha, [word.mapped(offset=origin) for word in words], -top, border)
+
+
+def _rectangles(lefts, rights, top: float, bottom: float) -> np.ndarray:
+    """(n, 4, 2) float32, corners clockwise from the top left."""
+    quads = np.empty((len(lefts), 4, 2), np.float32)
+    quads[:, 0, 0] = quads[:, 3, 0] = lefts
+    quads[:, 1, 0] = quads[:, 2, 0] = rights
+    quads[:, :2, 1], quads[:, 2:, 1] = top, bottom
+    return quads

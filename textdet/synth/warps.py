@@ -1,0 +1,84 @@
+"""Geometry: where the text's own plane lies in the image, for points and for pixels alike.
+
+A Warp is a chain of bends (curve, elastic) within the plane and one homography of the plane.
+Parameters are drawn once; points go forwards, pixels are fetched backwards through the same map, in
+a single interpolation. Coordinates are continuous, y down (a pixel's centre is at +0.5).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.geometry import map_pixels, map_points
+from textdet.common.stage_times import stage
+from textdet.synth.bends import Curve, Elastic
+
+STEP = 4  # px; the backward map of bent text is computed this often, and linear in between
+
+
+@dataclass(frozen=True)
+class Warp:
+    """The map of a layer into the image: the bends, in their order, and then the homography."""
+
+    homography: np.ndarray
+    bends: tuple[Curve | Elastic, ...] = ()
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Map points (..., 2) of the layer into the image; float32 of the same shape."""
+        for bend in self.bends:
+            points = bend.points(points)
+        return map_points(self.homography, points)
+
+    @stage("warping")
+    def pixels(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Warp the layer's pixels (H, W) into (height, width); outside is 0."""
+        if not self.bends:
+            return map_pixels(self.homography, pixels, width, height)
+        # One node beyond each border, so that the interpolation needs no extrapolation.
+        columns, rows = -(-width // STEP) + 2, -(-height // STEP) + 2
+        nodes = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1)
+        nodes = map_points(np.linalg.inv(self.homography), (nodes - 0.5) * STEP)
+        for bend in reversed(self.bends):
+            nodes = bend.sources(nodes)
+        nodes = (nodes - 0.5).astype(np.float32)
+        dense = cv2.resize(nodes, (columns * STEP, rows * STEP), interpolation=cv2.INTER_LINEAR)
+        dense = dense[STEP : STEP + height, STEP : STEP + width]
+        return cv2.remap(pixels, dense, None, cv2.INTER_LINEAR)
+
+    def then(self, homography: np.ndarray) -> "Warp":
+        """This map followed by a homography."""
+        return Warp(homography @ self.homography, self.bends)
+
+
+def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.ndarray:
+    """Homography of a plane through the origin, turned in space, seen by a pinhole camera.
+
+    Angles in radians: roll turns clockwise in the image, yaw about the vertical and pitch about
+    the horizontal axis. focal: px. The origin stays where it is, and so does the scale there.
+    """
+    cr, sr, cy, sy, cp, sp = (f(a) for a in (roll, yaw, pitch) for f in (np.cos, np.sin))
+    turn = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    rotation = about_y @ about_x @ turn
+    (a, b), (c, d), (e, f) = rotation[:, :2]
+    return np.array([[a, b, 0], [c, d, 0], [e / focal, f / focal, 1]])
+
+
+def draw_roll(rng: np.random.Generator) -> float:
+    """A block's rotation in radians."""
+    whole, large, sideways = np.cumsum(
+        [C.ANY_ROTATION_PROBABILITY, C.LARGE_ROTATION_PROBABILITY, C.SIDEWAYS_PROBABILITY]
+    )
+    kind = rng.random()
+    if kind < whole:
+        degrees = rng.uniform(-180, 180)
+    elif kind < large:
+        degrees = rng.uniform(*C.LARGE_ROTATION)
+    else:
+        degrees = rng.uniform(*C.SMALL_ROTATION)
+        if kind < sideways:
+            degrees += rng.choice([-90, 90])
+    return np.deg2rad(degrees)

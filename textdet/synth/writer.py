@@ -1,0 +1,162 @@
+"""Sets text, rules and boxes onto a sheet of paper, and remembers where its words are."""
+
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from static import constants as C
+from textdet.common.geometry import map_pixels, map_points, translation
+from textdet.data.annotation import Word
+from textdet.synth.content import Vocabulary, choose, draw_phrase
+from textdet.synth.fonts import Font
+from textdet.synth.strokes import draw_rule
+from textdet.synth.typeset import TextStyle, typeset
+from textdet.synth.warps import plane_homography
+
+ROOM_TRIES = 40  # places looked at for a stamp or a stroke
+
+
+@dataclass
+class Page:
+    """text, rules and stamps: (size, size) uint8 coverage of three inks; words: in the page's
+    continuous coordinates; sheet: its left, top, right and bottom edge, px."""
+
+    text: np.ndarray
+    rules: np.ndarray
+    stamps: np.ndarray
+    words: list[Word]
+    sheet: tuple[float, float, float, float]
+
+
+class Writer:
+    """Sets text onto a page, and remembers it."""
+
+    def __init__(self, rng, size, fonts, vocabulary, kind, sheet):
+        layers = (np.zeros((size, size), np.uint8) for _ in range(3))
+        self.page = Page(*layers, [], sheet)
+        self.rng, self.fonts, self.vocabulary = rng, fonts, vocabulary
+        self.case = choose(rng, C.CASE_SHARES)
+        self.ruled = rng.random() < C.PAGE_RULE_PROBABILITY
+        self.rule_style = choose(rng, C.RULE_STYLE_SHARES)
+        sizes = C.DENSE_FONT_SIZE if kind == "dense" else C.PAGE_FONT_SIZE
+        self.em = float(np.exp(rng.uniform(*np.log(sizes))))
+        self.spacing = rng.uniform(*C.PAGE_WORD_SPACE), rng.uniform(*C.PAGE_TRACKING)
+        self.bottom = size
+
+    def tokens(self, width, em, words, font, end="", text=None):
+        """Up to `words` tokens that fit into `width` px, the last one ending in `end`; none where
+        the font lacks letters of `text`."""
+        if text and not font.supports(text):
+            return []
+        font.set_size(em)
+        space = em * max(font.space * self.spacing[0], C.SMALLEST_SPACE)
+        tracking = em * self.spacing[1]
+        wanted, drawing = [text] if text else [], (self.rng, font, self.vocabulary, self.case)
+        while len(wanted) < words and (more := draw_supported(*drawing)):
+            wanted += more
+        tokens, room = [], width
+        for number, token in enumerate(wanted[:words]):
+            if end and number == words - 1 and font.supports(end):
+                token += end
+            advance = sum(glyph.advance + max(tracking, 0) for glyph in font.shape(token))
+            if advance > room:
+                break
+            room -= advance + space + max(tracking, 0)
+            tokens.append(token)
+        return tokens
+
+    def line(self, x, y, width, em, words, font=None, align=0.0, end="", text=None) -> float:
+        """Set up to `words` words (or `text`) within `width` px from x on, baseline at y + em.
+
+        align: 0 left, 0.5 centred, 1 right. Returns the x of the line's end, px.
+        """
+        font = font or self.fonts[0]
+        tokens = self.tokens(width, em, words, font, end, text)
+        layer = self.set_line(tokens, font, em)
+        if layer is None:
+            return x
+        height, length = layer.alpha.shape
+        x += max(0.0, width - length) * align
+        x, y = int(x), int(y + em) - layer.baseline
+        page = self.page.text
+        if x < 0 or y < 0 or y + height > page.shape[0] or x + length > page.shape[1]:
+            return x
+        region = page[y : y + height, x : x + length]
+        np.maximum(region, layer.alpha, out=region)
+        self.page.words += [word.mapped(offset=(x, y)) for word in layer.words]
+        return x + length
+
+    def set_line(self, tokens, font, em):
+        word_space, tracking = self.spacing
+        style = TextStyle(em, tracking=tracking, word_space=word_space)
+        return typeset([tokens], font, style) if tokens else None
+
+    def place_turned(self, tokens, font, em, degrees, centre, ink) -> bool:
+        """Set a line turned about its centre into the layer `ink`, unless it would leave the sheet
+        or meet words. Returns whether it was set."""
+        layer = self.set_line(tokens, font, em)
+        if layer is None:
+            return False
+        height, width = layer.alpha.shape
+        turn = plane_homography(np.deg2rad(degrees), 0, 0, 1e9)
+        warp = translation(*centre) @ turn @ translation(-width / 2, -height / 2)
+        corners = map_points(warp, np.array([(0, 0), (width, 0), (width, height), (0, height)]))
+        if not self.is_free(corners, 2):
+            return False
+        turned = map_pixels(warp, layer.alpha, *ink.shape[::-1])
+        np.maximum(ink, turned, out=ink)
+        for word in layer.words:
+            quads, polygon = map_points(warp, word.quads), map_points(warp, word.polygon)
+            self.page.words.append(Word(word.text, word.characters, quads, polygon))
+        return True
+
+    def is_free(self, points: np.ndarray, margin: float) -> bool:
+        """Whether the upright box of `points` and `margin` px is on the sheet, and empty."""
+        low, high = points.min(0) - margin, points.max(0) + margin
+        left, top, right, bottom = self.page.sheet
+        if low[0] < left or low[1] < top or high[0] > right or high[1] > bottom:
+            return False
+        (x, y), (end, below) = low.astype(int), high.astype(int) + 1
+        if any(ink[y:below, x:end].any() for ink in (self.page.rules, self.page.stamps)):
+            return False
+        polygons = np.array([word.polygon for word in self.page.words]).reshape(-1, 4, 2)
+        apart = (polygons.max(1) < low) | (polygons.min(1) > high)
+        return bool(apart.any(1).all())
+
+    def find_room(self, width, height) -> np.ndarray | None:
+        """Centre of a free upright box of width x height px, or None after a few tries."""
+        left, top, right, bottom = self.page.sheet
+        half = np.array([width, height]) / 2
+        for centre in self.rng.uniform((left, top), (right, bottom), (ROOM_TRIES, 2)):
+            if self.is_free(np.array([centre - half, centre + half]), 2):
+                return centre
+        return None
+
+    def rule(self, x0, y0, x1, y1, thick=1, style="solid") -> None:
+        level = int(self.rng.integers(C.RULE_LEVEL[0], C.RULE_LEVEL[1] + 1))
+        draw_rule(self.rng, self.page.rules, (x0, y0), (x1, y1), level, thick, style)
+
+    def box(self, x0, y0, x1, y1, thick=1) -> None:
+        points = (int(x0), int(y0)), (int(x1), int(y1))
+        level = int(self.rng.integers(C.RULE_LEVEL[0], C.RULE_LEVEL[1] + 1))
+        cv2.rectangle(self.page.rules, *points, level, thick)
+
+
+def draw_supported(
+    rng: np.random.Generator, font: Font, vocabulary: Vocabulary, case: str
+) -> list[str]:
+    """Words that belong together and that the font can draw; none when it can draw none of ten."""
+    for _ in range(10):
+        phrase = draw_phrase(rng, vocabulary, case)
+        if all(font.supports(token) for token in phrase):
+            return phrase
+    return []
+
+
+@functools.lru_cache(maxsize=1024)
+def is_typewriter(font: Font) -> bool:
+    """Whether a font's letters are equally wide."""
+    font.set_size(20)
+    return font.shape("i")[0].advance == font.shape("M")[0].advance

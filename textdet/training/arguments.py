@@ -1,0 +1,70 @@
+"""transformers' TrainingArguments with defaults for this task. Importing it takes seconds."""
+
+import sys
+from dataclasses import dataclass, field
+
+import torch
+from transformers import TrainingArguments
+
+from static import constants as C
+from textdet.network.segformer import has_fast_bf16
+
+
+def _default(value):
+    return field(default=value, metadata={"help": f"Default here: {value}."})
+
+
+@dataclass
+class DetectorTrainingArguments(TrainingArguments):
+    """All flags of TrainingArguments; the defaults below differ from the library's."""
+
+    output_dir: str = _default("checkpoits")
+    per_device_train_batch_size: int = _default(16)
+    per_device_eval_batch_size: int = _default(8)
+    learning_rate: float | None = field(
+        default=None,
+        metadata={"help": f"Default: {C.LEARNING_RATE}, from random weights {C.SCRATCH_RATE}."},
+    )
+    weight_decay: float = _default(0.01)
+    lr_scheduler_type: str = _default("cosine")
+    warmup_steps: float = _default(0.05)
+    num_train_epochs: float = _default(10)
+    logging_steps: float = _default(20)
+    eval_strategy: str = _default("epoch")
+    save_strategy: str = _default("epoch")
+    save_total_limit: int = _default(2)
+    load_best_model_at_end: bool = _default(True)
+    metric_for_best_model: str = _default("f1")
+    dataloader_num_workers: int = _default(2)
+    report_to: str = _default("tensorboard")
+    muon: bool = field(
+        default=False,
+        metadata={"help": "Train matrices with Muon, the rest with AdamW."},
+    )
+    bf16: bool | None = field(
+        default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}
+    )
+
+    def __post_init__(self):
+        if self.muon and self.optim not in ("adamw_torch", "adamw_torch_fused"):
+            raise ValueError(f"--muon True goes with AdamW, not with --optim {self.optim}")
+        self.has_default_rate = self.learning_rate is None
+        if self.has_default_rate:
+            self.learning_rate = C.LEARNING_RATE
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        self.use_cpu = self.use_cpu or accelerator is None
+        if self.disable_tqdm is None:
+            self.disable_tqdm = not sys.stderr.isatty()  # a bar fills a log file with its remains
+        if self.bf16 is None:
+            device = torch.device("cpu") if self.use_cpu else accelerator
+            self.bf16 = not self.fp16 and has_fast_bf16(device)
+        if self.greater_is_better is None and "error" in (self.metric_for_best_model or ""):
+            self.greater_is_better = False  # the library knows it of losses alone
+        super().__post_init__()
+        if self.n_gpu > 1:  # DataParallel copies modules, but not their fast head; see torchrun
+            self._n_gpu = 1
+        # Not for the user to choose: HeatmapTrainer depends on them.
+        self.remove_unused_columns = False
+        self.label_names = ["image_index"]
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = False  # all parameters are used in each step

@@ -1,0 +1,142 @@
+"""What the network sees while it is trained and tested: crops, whole images, their order."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+
+from static import constants as C
+from textdet.data.cache import Source, fitted_words
+from textdet.decoding.decode import truth_of
+from textdet.decoding.metrics import Truth
+from textdet.training.augmentation import Preset
+
+
+class TrainDataset(torch.utils.data.Dataset):
+    """Random crops. One is chosen by (index of the image, seed) and depends on nothing else."""
+
+    def __init__(self, source: Source, preset: Preset):
+        self.source, self.preset = source, preset
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, draw: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """See to_tensors."""
+        image, maps, weights, _ = self.crop(*draw)
+        return to_tensors(image, maps, weights)
+
+    def crop(self, index: int, seed: int, points: np.ndarray | None = None):
+        """One augmented crop, and where points of the image, (n, 2) px, lie in it.
+
+        Returns image (crop, crop, 3), maps (crop, crop, 2), weights (crop, crop) or None, all
+        uint8, and the points (None without any).
+        """
+        rng = np.random.default_rng(seed)
+        _, image, maps, weights = self.source.read_sound(index)
+        if weights is not None:  # what lies outside the image is filled with 0 and counts in full
+            maps = np.dstack([maps, 255 - weights])
+        given = {} if points is None else {"keypoints": points}
+        wants_text = rng.random() < C.TEXT_SHARE
+        for _ in range(C.TEXT_TRIES):
+            self.preset.geometry.set_random_seed(int(rng.integers(2**31)))
+            crop = self.preset.geometry(image=image, mask=maps, **given)
+            if not wants_text or crop["mask"][..., 0].max() > 127:
+                break
+        self.preset.colour.set_random_seed(int(rng.integers(2**31)))
+        pixels = self.preset.colour(image=crop["image"])["image"]
+        maps = crop["mask"]
+        return (
+            pixels,
+            maps[..., :2],
+            None if weights is None else 255 - maps[..., 2],
+            crop.get("keypoints"),
+        )
+
+
+class EvalDataset(torch.utils.data.Dataset):
+    """Whole fitted images, with their place in the source so that their words can be found."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """See to_tensors."""
+        index, *arrays = self.source.read_sound(index)
+        return {**to_tensors(*arrays), "image_index": torch.tensor(index)}
+
+    def truth(self) -> list[Truth]:
+        """Each image's words in the coordinates of its fitted square."""
+        return [truth_of(fitted_words(sample, self.source.size)) for sample in self.source.samples]
+
+
+def to_tensors(
+    image: np.ndarray, maps: np.ndarray, weights: np.ndarray | None
+) -> dict[str, torch.Tensor]:
+    """uint8 tensors: pixel_values (3, H, W); labels (2, H, W) and, unless they are all 1, weights
+    (1, H, W), at 1 / LABEL_STRIDE of the resolution.
+
+    image: (H, W, 3); maps: (H, W, 2); weights: (H, W) or None, all uint8.
+    """
+    size = maps.shape[1] // C.LABEL_STRIDE, maps.shape[0] // C.LABEL_STRIDE
+    labels = cv2.resize(np.ascontiguousarray(maps), size, interpolation=cv2.INTER_AREA)
+    tensors = {
+        "pixel_values": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+        "labels": torch.from_numpy(np.ascontiguousarray(labels.transpose(2, 0, 1))),
+    }
+    if weights is not None and weights.min() < 255:
+        small = cv2.resize(np.ascontiguousarray(weights), size, interpolation=cv2.INTER_AREA)
+        tensors["weights"] = torch.from_numpy(small)[None]
+    return tensors
+
+
+def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Stack items to a batch; it has weights only where one of them has."""
+    if any("weights" in item for item in items):
+        ones = torch.full_like(items[0]["labels"][:1], 255)
+        items = [{"weights": ones, **item} for item in items]
+    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+
+
+class MixSampler(torch.utils.data.Sampler):
+    """The order of the draws (index, seed) of TrainDataset, epoch by epoch.
+
+    It depends on the seed and the epoch alone, so that a run which is resumed in the middle of an
+    epoch, or on several processes, sees the same crops.
+    """
+
+    def __init__(self, sizes: list[int], shares: list[float] | None, seed: int):
+        """sizes: images of each folder, one folder after the other in the data set; shares: of an
+        epoch's draws for each folder, in any unit; None takes each image once."""
+        self.sizes, self.seed, self.epoch = sizes, seed, 0
+        self.counts = split_count(sum(sizes), shares or sizes)
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        starts = np.cumsum([0, *self.sizes])
+        folders = enumerate(zip(self.sizes, self.counts, strict=True))
+        draws = np.concatenate(
+            [starts[f] + self._from_folder(f, size, count) for f, (size, count) in folders]
+        )
+        rng = np.random.default_rng([self.seed, self.epoch])
+        rng.shuffle(draws)
+        yield from zip(draws.tolist(), rng.integers(2**31, size=len(draws)).tolist(), strict=True)
+
+    def _from_folder(self, folder: int, size: int, count: int) -> np.ndarray:
+        """This epoch's part of an endless row of permutations: all images come equally often."""
+        first, last = self.epoch * count, (self.epoch + 1) * count
+        rounds = range(first // size, -(-last // size))
+        row = [np.random.default_rng([self.seed, folder, r]).permutation(size) for r in rounds]
+        return np.concatenate([*row, np.zeros(0, int)])[first - rounds.start * size :][:count]
+
+
+def split_count(total: int, shares: list[float]) -> list[int]:
+    """Whole numbers in the proportion of the shares that add up to `total`."""
+    edges = np.round(np.cumsum([0, *shares]) / sum(shares) * total).astype(int)
+    return np.diff(edges).tolist()

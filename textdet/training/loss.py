@@ -1,0 +1,83 @@
+"""The loss: MONAI's DiceFocalLoss on soft heatmaps, with a weight for each pixel."""
+
+import torch
+import torch.distributed as dist
+
+from static import constants as C
+from textdet.network.segformer import upsample
+
+
+class HeatmapLoss(torch.nn.Module):
+    """MONAI's DiceFocalLoss on soft heatmaps, logits upsampled to the labels' resolution.
+
+    squared_pred keeps the heatmap's values; without it they turn into near-binary masks, and
+    CRAFT's thresholds lose their meaning. batch=True takes the Dice over the whole batch, so that
+    a crop without text does not count as much as all the others.
+
+    With weights w, the Dice of sqrt(w) p and sqrt(w) t is the weighted Dice: its sums are w p t,
+    w p^2 and w t^2. The focal part is the weighted mean.
+    """
+
+    def __init__(self, gamma: float = C.FOCAL_GAMMA, focal_weight: float = C.FOCAL_WEIGHT):
+        super().__init__()
+        from monai.losses import DiceFocalLoss, DiceLoss, FocalLoss
+
+        dice = {"squared_pred": True, "include_background": True, "batch": True}
+        self.unweighted = DiceFocalLoss(
+            sigmoid=True, gamma=gamma, lambda_focal=focal_weight, **dice
+        )
+        self.dice = DiceLoss(**dice)
+        self.focal = FocalLoss(gamma=gamma, reduction="none")
+        self.focal_weight = focal_weight
+
+    def forward(
+        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Returns a scalar; 0 when all weights are 0.
+
+        logits: (B, 2, h, w) float; labels: (B, 2, H, W) uint8, 0..255 for 0..1; weights:
+        (B, 1, H, W) uint8, 0..255 for 0..1, or None when all are 1.
+        """
+        logits = upsample(logits.float(), labels.shape[2:])
+        target = labels.float() / 255
+        if weights is None:
+            return self.unweighted(logits, target)
+        weights = weights.float() / 255
+        root = weights.sqrt()
+        dice = self.dice(root * torch.sigmoid(logits), root * target)
+        total = (weights.sum() * logits.shape[1]).clamp(min=1e-6)
+        focal = (weights * self.focal(logits, target)).sum() / total
+        return dice + self.focal_weight * focal
+
+
+def gather_batch(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """The batches of all processes as one, in each of them, as HeatmapLoss takes them.
+
+    A Dice over the batch is no mean over its parts, so the processes' own losses would not add up
+    to that of one process with the whole batch. All must have the same shapes.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return logits, labels, weights
+    parts = _gather(logits.detach())
+    parts[dist.get_rank()] = logits
+    if logits.requires_grad:  # DistributedDataParallel is going to take the mean of the gradients
+        logits.register_hook(lambda gradient: gradient * dist.get_world_size())
+    any_weights = torch.tensor(int(weights is not None), device=logits.device)
+    dist.all_reduce(any_weights, dist.ReduceOp.MAX)
+    if any_weights and weights is None:
+        weights = torch.full_like(labels[:, :1], 255)
+    return (
+        torch.cat(parts),
+        torch.cat(_gather(labels)),
+        torch.cat(_gather(weights)) if any_weights else None,
+    )
+
+
+def _gather(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """The tensors of all processes, in their order."""
+    tensor = tensor.contiguous()
+    parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, tensor)
+    return parts

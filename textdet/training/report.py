@@ -1,0 +1,119 @@
+"""What a training run tells people: pictures of what it sees, and the record of its settings."""
+
+import hashlib
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from textdet.common.files import write_json
+from textdet.common.pictures import (
+    contact_sheet,
+    draw_maps,
+    draw_polygons,
+    outline_width,
+    save_figure,
+)
+from textdet.data.annotation import Sample
+from textdet.data.cache import Source, fitted_words
+from textdet.decoding.decode import decode_maps
+from textdet.network.segformer import to_maps
+from textdet.training.datasets import MixSampler, TrainDataset
+
+PACKAGES = ("torch", "transformers", "accelerate", "monai", "albumentations", "numpy")
+TILE = 400  # px, side of a tile in the pictures
+
+
+def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.ndarray:
+    """The first `count` crops of an epoch, a row each: image with the outlines of its words, maps
+    over the image, weights (white counts in full)."""
+    tiles = []
+    for (index, seed), _ in zip(sampler, range(count), strict=False):
+        index = dataset.source.read_sound(index)[0]  # in place of a damaged one
+        words = fitted_words(dataset.source.samples[index], dataset.source.size)
+        polygons = [word.polygon for word in words]
+        points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])
+        image, maps, weights, moved = dataset.crop(index, seed, points)
+        ends = np.cumsum([len(polygon) for polygon in polygons])[:-1]
+        outlines = np.split(np.asarray(moved), ends) if polygons else []
+        if weights is None:
+            weights = np.full(image.shape[:2], 255, np.uint8)
+        tiles += [
+            draw_polygons(image, outlines),
+            draw_maps(image, maps.transpose(2, 0, 1)),
+            draw_polygons(np.repeat(weights[..., None], 3, 2), outlines),
+        ]
+    return contact_sheet(tiles, columns=3, side=TILE)
+
+
+def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
+    """The first test images, a row each: true maps, predicted maps, boxes found in these."""
+    tiles = []
+    model = trainer.model.eval()
+    for index in range(min(count, len(source))):
+        _, image, true, _ = source.read_sound(index)
+        pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(model.device)
+        with torch.no_grad():
+            logits = model(pixel_values=trainer.normalise(pixels)).logits
+        maps = to_maps(logits, image.shape[:2])[0].cpu().numpy()
+        boxes = decode_maps(maps, trainer.settings).boxes
+        tiles += [
+            draw_maps(image, true.transpose(2, 0, 1)),
+            draw_maps(image, maps),
+            draw_polygons(image, boxes, thickness=outline_width(image)),
+        ]
+    return contact_sheet(tiles, columns=3, side=TILE)
+
+
+def data_fingerprint(samples: list[Sample]) -> str:
+    """Changes with the images' names and lengths and with the words' places."""
+    total = hashlib.sha256()
+    for sample in samples:
+        path = sample.image_path
+        size = path.stat().st_size if path.exists() else None
+        total.update(f"{path.name}/{size}".encode(errors="surrogatepass"))
+        for word in sample.words:
+            total.update(f"{word.ignore}{word.confidence}".encode())
+            total.update(word.polygon.tobytes() + word.quads.tobytes())
+    return total.hexdigest()[:16]
+
+
+def save_record(path: Path, **sections) -> None:
+    """training.json: the command, the package versions and what else is given."""
+    record = {
+        "command": sys.argv,
+        "versions": {"python": sys.version.split()[0]} | {n: version(n) for n in PACKAGES},
+        **sections,
+    }
+    write_json(path, record)
+
+
+def plot_training_curves(history: list[dict], path: Path) -> None:
+    """Plot a Trainer's log history: losses and the maps' error, and the test scores, over the
+    steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    for axes, names in (
+        (left, ("loss", "eval_loss", "eval_heatmap_error")),
+        (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),
+    ):
+        for name in names:
+            # The best model is tested once more after the last step: not a point of the curve.
+            points = {entry["step"]: entry[name] for entry in reversed(history) if name in entry}
+            if points:
+                axes.plot(*zip(*sorted(points.items()), strict=True), marker=".", label=name)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    left.set_ylabel("DiceFocal loss; mean error of the maps")
+    left.set_ylim(bottom=0)
+    right.set_ylabel("score of the boxes")
+    right.set_ylim(0, 1)
+    save_figure(figure, path)

@@ -1,0 +1,1 @@
+"""What tune.py is made of: maps, scores, the study, plots."""

@@ -1,0 +1,131 @@
+"""A model's maps of the test images: made once, kept on disk, read by every trial.
+
+One .npy file an image, (2, h, w) uint8, 0..255 for 0..1, as detect.py would get it, in a folder
+whose name tells the model, the images and the size. Each file appears whole or not at all, so a run
+that was stopped goes on, and several processes that start together share the images.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.cli import progress_bar
+from textdet.common.errors import DataError
+from textdet.common.files import write_atomically
+from textdet.data.annotation import Sample
+from textdet.data.cache import SPARE
+from textdet.data.triplets import read_sample_image
+from textdet.decoding.decode import truth_of
+from textdet.decoding.metrics import Truth
+from textdet.network.runtimes import weights_fingerprint
+
+BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
+PREFIX = "maps-"
+KEPT = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
+
+
+@dataclass(frozen=True)
+class MapFolder:
+    """Where the maps of some samples are, at one size of the network's input."""
+
+    path: Path
+
+    def file(self, number: int) -> Path:
+        return self.path / f"{number:06d}.npy"
+
+    def read(self, number: int) -> np.ndarray:
+        """Maps (2, h, w) uint8 of the sample with this number."""
+        return np.load(self.file(number))
+
+    def truth(self, number: int, sample: Sample) -> Truth:
+        """The sample's words in the coordinates of its maps, ready for matching."""
+        height, width = np.load(self.file(number), mmap_mode="r").shape[1:]
+        scale = np.float32([width / sample.width, height / sample.height])
+        return truth_of(replace(word, polygon=word.polygon * scale) for word in sample.words)
+
+
+def fingerprint(model_dir: Path, samples: list[Sample], *settings) -> str:
+    """Changes with the model's weights, the images and words of the samples, and the settings."""
+    total = hashlib.sha256(json.dumps([settings, weights_fingerprint(model_dir)]).encode())
+    for sample in samples:
+        length = sample.image_path.stat().st_size if sample.image_path.exists() else None
+        total.update(json.dumps([sample.to_json(), length]).encode())
+    return total.hexdigest()[:16]
+
+
+def predict_maps(
+    work: Path, key: str, samples: list[Sample], open_detector: Callable
+) -> tuple[MapFolder, list[str]]:
+    """Run the network over the samples whose maps are not there yet.
+
+    work: the folder to make the maps' own folder in, named by `key`. open_detector: gives the
+    TextDetector, called only when it is needed.
+    Returns the folder, and a line for each sample without maps because its image is damaged.
+    Raises DataError when no image can be read, or when the disk has no room.
+    """
+    _delete_unused(work, key)
+    folder = MapFolder(work / (PREFIX + key))
+    folder.path.mkdir(exist_ok=True)
+    os.utime(folder.path)
+    missing = [i for i in range(len(samples)) if not folder.file(i).exists()]
+    if not missing:
+        print(f"{folder.path}: using the maps of an earlier run")
+        return folder, []
+    detector, problems = open_detector(), []
+    # Processes that start together begin in different places, and skip what the others have made.
+    start = random.SystemRandom().randrange(len(missing))
+    batch: list[tuple[int, np.ndarray]] = []
+    for number in progress_bar(missing[start:] + missing[:start], unit="image", desc="network"):
+        if folder.file(number).exists():
+            continue
+        try:
+            image = read_sample_image(samples[number])
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        if batch and image.shape != batch[0][1].shape:
+            _run(folder, batch, detector)
+            batch = []
+        batch.append((number, image))
+        height, width = image.shape[:2]
+        pixels = height * width * detector.scale(width, height) ** 2
+        if (len(batch) + 1) * pixels > BATCH_PIXELS:
+            _run(folder, batch, detector)
+            batch = []
+    if batch:
+        _run(folder, batch, detector)
+    if len(problems) == len(samples):
+        raise DataError(f"none of the {len(samples)} test images can be read; {problems[0]}")
+    return folder, sorted(problems)
+
+
+def _delete_unused(work: Path, key: str) -> None:
+    """Delete other maps that no run has used for a while; another process may need younger ones."""
+    for old in work.glob(PREFIX + "*"):
+        with contextlib.suppress(FileNotFoundError):  # that process may just have deleted it
+            if old.name != PREFIX + key and time.time() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector) -> None:
+    """Write the maps of a batch of equally large images. Raises DataError for a full disk."""
+    detector.batch_size = len(batch)
+    found = detector.predict([image for _, image in batch])
+    if sum(maps.nbytes for maps in found) + SPARE > shutil.disk_usage(folder.path).free:
+        raise DataError(
+            f"the disk of {folder.path} is full; use a smaller --max_samples or --long_side"
+        )
+    for (number, _), maps in zip(batch, found, strict=True):
+        data = io.BytesIO()
+        np.save(data, maps)
+        write_atomically(folder.file(number), data.getvalue())
