@@ -1,5 +1,6 @@
 """The box decoder against a plain reference, at its limits, and on curved words."""
 
+import cv2
 import numpy as np
 import pytest
 import shapely
