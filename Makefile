@@ -10,8 +10,10 @@ help:  ## show the targets
 setup: .venv/installed  ## make .venv with everything in requirements.txt
 
 .venv/installed: requirements.txt
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
+	    'Python 3.11, 3.12 or 3.13 is needed, as in: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
