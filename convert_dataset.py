@@ -15,27 +15,29 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+
 from static import constants as C
-from textdet.common.cli import ArgumentParser, existing_folder, integer, progress_bar, run_main
+from textdet.common.cli import ArgumentParser, existing_folder, integer, run_main
 from textdet.common.errors import DataError
-from textdet.common.files import write_json
 from textdet.common.images import read_image
-from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
-    PREVIEW,
-    RECORD,
+    PREVIEW_FILE,
+    Chunk,
+    build_folder,
     chunk_path,
     finish_chunk,
+    in_workers,
     iterate_samples,
     read_left_out,
     read_records,
     report_left_out,
-    start_folder,
 )
 from textdet.data.formats.common import Item
 from textdet.data.formats.registry import FORMATS, read_items
 from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.preview import write_preview
 from textdet.data.triplets import write_triplet
 
 
@@ -56,31 +58,41 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    characters = FORMATS[args.format].characters
     settings = {
         "format": args.format,
         "source": str(args.source.resolve()),
-        "characters": FORMATS[args.format].characters,
+        "characters": characters,
         "split": args.split,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
     }
     chunks = find_chunks(args)
     first = next(chunks)  # a wrong folder is found before anything is written
-    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.source])
-    convert(args, first, chunks)
-    counts = summarise(args.save_folder)
-    left_out = read_left_out(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
+    counts = build_folder(
+        args.save_folder,
+        settings,
+        itertools.chain([first], chunks),
+        in_workers(convert_chunk, characters, workers=args.num_workers),
+        summarise,
+        is_done=is_done,
+        overwrite=args.overwrite,
+        read_only=[args.source],
+    )
     report(args, counts)
 
 
-def find_chunks(args: argparse.Namespace) -> Iterator[tuple[int, list[Item | str]]]:
-    """The set's images in chunks, each with the number of its first image.
+def find_chunks(args: argparse.Namespace) -> Iterator[Chunk]:
+    """The set's images in chunks, read one by one: of a large set they never are all in memory.
 
     A line about an image left out stands in the chunk in which its image would be. Raises DataError
     when there is no image.
     """
-    chunk, start, images = [], 0, 0
+
+    def cut(start: int, entries: list[Item | str]) -> Chunk:
+        return Chunk(chunk_path(args.save_folder, start // args.chunk_size), start, entries)
+
+    entries, start, images = [], 0, 0
     for item in read_items(args.format, args.source):
         if isinstance(item, Item):
             if args.split and item.split != args.split:
@@ -88,68 +100,54 @@ def find_chunks(args: argparse.Namespace) -> Iterator[tuple[int, list[Item | str
             if images == args.max_samples:
                 break
             if images - start == args.chunk_size:
-                yield start, chunk
-                chunk, start = [], images
+                yield cut(start, entries)
+                entries, start = [], images
             images += 1
-        chunk.append(item)
+        entries.append(item)
     if not images:
         split = f" of split {args.split}" if args.split else ""
-        reasons = "".join(f"; {line}" for line in chunk[:1])
+        reasons = "".join(f"; {line}" for line in entries[:1])
         raise DataError(f"{args.source}: no annotated image{split} in it{reasons}")
-    yield start, chunk
+    yield cut(start, entries)
 
 
-def convert(args: argparse.Namespace, first: tuple, chunks: Iterator[tuple]) -> None:
-    """Convert the chunks that are not there yet, in parallel, with a progress bar."""
-
-    def waiting() -> Iterator[tuple]:
-        for start, entries in itertools.chain([first], chunks):
-            path = chunk_path(args.save_folder, start // args.chunk_size)
-            if path.exists() and not holds(path, entries):
-                discard(path)
-            if path.exists():
-                bar.update(sum(isinstance(entry, Item) for entry in entries))
-            else:
-                yield path, start, entries, FORMATS[args.format].characters
-
-    with progress_bar(unit="image") as bar:
-        for images in run_calls(convert_chunk, waiting(), args.num_workers):
-            bar.update(images)
+def is_done(chunk: Chunk) -> bool:
+    """Whether a chunk is there; one that was made of other images, as the source had them then, is
+    deleted. Raises DataError when its annotations are damaged."""
+    if not chunk.path.exists():
+        return False
+    if not holds_its_images(chunk):
+        discard(chunk)
+    return chunk.path.exists()
 
 
-def holds(path: Path, entries: list[Item | str]) -> bool:
-    """Whether a finished chunk was made of these images, or of a source that had others.
-
-    path: the chunk's annotation file. Raises DataError when it is damaged.
-    """
-    there = [Path(record["source"]).name for record in read_records(path)]
-    names = [entry.image_path.name for entry in entries if isinstance(entry, Item)]
+def holds_its_images(chunk: Chunk) -> bool:
+    """Whether a finished chunk was made of the images that it is to be made of now."""
+    there = [Path(record["source"]).name for record in read_records(chunk.path)]
+    names = [entry.image_path.name for entry in chunk.sources if isinstance(entry, Item)]
     missing = Counter(names) - Counter(there)
-    left_out = "\n".join(read_left_out(path.parent.parent, path.stem)) if missing else ""
+    left_out = "\n".join(read_left_out(chunk.folder, chunk.path.stem)) if missing else ""
     order = iter(names)
     return all(name in left_out for name in missing) and all(name in order for name in there)
 
 
-def discard(path: Path) -> None:
+def discard(chunk: Chunk) -> None:
     """Delete a finished chunk: its annotation file first, which says that the others are there."""
-    samples = [Sample.from_json(path.parent.parent, record) for record in read_records(path)]
-    path.unlink()
+    samples = [Sample.from_json(chunk.folder, record) for record in read_records(chunk.path)]
+    chunk.path.unlink()
     for file in (f for s in samples for f in (s.image_path, *s.heatmap_paths)):
         file.unlink(missing_ok=True)
 
 
-def convert_chunk(path: Path, start: int, entries: list[Item | str], characters: bool) -> int:
-    """Write the images of one chunk and their heatmaps; the number of images.
+def convert_chunk(chunk: Chunk, characters: bool) -> int:
+    """Write the images of a chunk and their heatmaps; the number of images. Damaged ones are named.
 
-    path: the chunk's annotation file. start: the number of its first image. Damaged images are
-    left out and named.
+    characters: whether the set knows them; without them there are no heatmaps.
     """
-    import cv2
-
     cv2.setNumThreads(1)  # the processes share the cores
-    folder, records, problems = path.parent.parent, [], []
-    numbers = itertools.count(start)
-    for entry in entries:
+    records, problems = [], []
+    numbers = itertools.count(chunk.start)
+    for entry in chunk.sources:
         if isinstance(entry, str):
             problems.append(entry)
             continue
@@ -162,13 +160,13 @@ def convert_chunk(path: Path, start: int, entries: list[Item | str], characters:
             continue
         height, width = image.shape[:2]
         extra = {"source": str(entry.image_path)}
-        sample = Sample(folder, file, width, height, entry.words, extra)
+        sample = Sample(chunk.folder, file, width, height, entry.words, extra)
         quads = [word.quads for word in entry.words]
         maps = draw_heatmaps(quads, width, height) if characters else None
         write_triplet(sample, image, maps, C.JPEG_QUALITY)
         records.append(sample.to_json())
-    finish_chunk(path, records, problems)
-    return next(numbers) - start
+    finish_chunk(chunk.path, records, problems)
+    return chunk.images
 
 
 def summarise(folder: Path) -> dict[str, int]:
@@ -191,10 +189,8 @@ def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
     print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     report_left_out(folder)
     if counts["characters"]:
-        from textdet.data.preview import write_preview
-
         write_preview(folder)
-        print(f"  look at {folder / PREVIEW}; train.py takes it as it is")
+        print(f"  look at {folder / PREVIEW_FILE}; train.py takes it as it is")
     else:  # nor has one's own data where only the words are known
         print("  words without characters: evaluate.py and tune.py take them as they are,")
         print("  pseudo_label.py makes the heatmaps that train.py needs")

@@ -14,30 +14,32 @@ import argparse
 import os
 from pathlib import Path
 
+import cv2
+
 from static import constants as C
 from textdet.common.cli import (
     ArgumentParser,
     existing_folder,
     integer,
     name_left_out,
-    progress_bar,
     run_main,
 )
 from textdet.common.errors import DataError
-from textdet.common.files import write_json
-from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
-    RECORD,
-    chunks_to_do,
+    Chunk,
+    build_folder,
+    cut_chunks,
     finish_chunk,
+    in_workers,
     iterate_samples,
     read_left_out,
     report_left_out,
-    start_folder,
     words_fingerprint,
 )
 from textdet.data.formats.registry import FORMATS, UNREAD, read_dataset
+from textdet.data.free_windows import free_windows
+from textdet.data.pieces import piece_file
 from textdet.data.triplets import read_sample_image, write_triplet
 
 
@@ -67,36 +69,25 @@ def main() -> None:
         "per_image": args.per_image,
         "chunk_size": args.chunk_size,
     }
-    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.input_dir])
-    cut(args, samples)
-    counts = summarise(args.save_folder)
-    left_out = problems + read_left_out(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
+    counts = build_folder(
+        args.save_folder,
+        settings,
+        cut_chunks(args.save_folder, samples, args.chunk_size),
+        in_workers(make_windows, args.per_image, args.min_size, workers=args.num_workers),
+        summarise,
+        total=len(samples),
+        problems=problems,
+        overwrite=args.overwrite,
+        read_only=[args.input_dir],
+    )
     report(args, counts)
 
 
-def cut(args: argparse.Namespace, samples: list[Sample]) -> None:
-    """Cut the chunks that are not there yet, in parallel, with a progress bar."""
-    todo, done = chunks_to_do(args.save_folder, samples, args.chunk_size)
-    calls = [(*chunk, args.per_image, args.min_size) for chunk in todo]
-    with progress_bar(total=len(samples), initial=done, unit="image") as bar:
-        for images in run_calls(cut_chunk, calls, args.num_workers):
-            bar.update(images)
-
-
-def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) -> int:
-    """Write the windows of one chunk's images; the number of images. Damaged ones are named.
-
-    path: the chunk's annotation file.
-    """
-    import cv2
-
-    from textdet.data.free_windows import free_windows
-    from textdet.data.pieces import piece_file
-
+def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
+    """Write the windows of a chunk's images; the number of images. Damaged ones are named."""
     cv2.setNumThreads(1)  # the processes share the cores
-    folder, records, problems = path.parent.parent, [], []
-    for sample in samples:
+    records, problems = [], []
+    for sample in chunk.sources:
         if unread := sample.extra.get(UNREAD):
             problems.append(f"{sample.image_path}: {unread} of its words cannot be read")
             continue
@@ -110,11 +101,11 @@ def cut_chunk(path: Path, samples: list[Sample], per_image: int, min_size: int) 
             window = image[rows, columns]
             extra = {"source": sample.file, "left": columns.start, "top": rows.start}
             file, (height, width) = piece_file(sample, number), window.shape[:2]
-            entry = Sample(folder, file, width, height, [], extra)
+            entry = Sample(chunk.folder, file, width, height, [], extra)
             write_triplet(entry, window, None, C.JPEG_QUALITY)
             records.append(entry.to_json())
-    finish_chunk(path, records, problems)
-    return len(samples)
+    finish_chunk(chunk.path, records, problems)
+    return chunk.images
 
 
 def summarise(folder: Path) -> dict[str, int]:

@@ -47,13 +47,13 @@ from textdet.common.cli import (
     run_main,
     unit_interval,
 )
+from textdet.common.images import IMAGE_SUFFIXES, MAX_PIXELS, is_image, read_image
 from textdet.decoding.craft import DECODERS
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
 if TYPE_CHECKING:  # importing it takes a while, which --help does not have
     from textdet.network.detector import Result, TextDetector
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm"}
 STDIN = Path("-")
 ENDINGS = (".json", ".txt", ".jpg", "_heatmaps.jpg")  # of an image's results
 HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
@@ -207,7 +207,9 @@ def find_images(
             if match.is_dir():
                 found = _images_in(match, recursive, output_dir)
                 if not found:
-                    problems.append(f"{match}: no images in it ({', '.join(sorted(SUFFIXES))})")
+                    problems.append(
+                        f"{match}: no images in it ({', '.join(sorted(IMAGE_SUFFIXES))})"
+                    )
                 paths += found
             else:
                 paths.append(match)
@@ -226,7 +228,7 @@ def _images_in(folder: Path, recursive: bool, output_dir: Path) -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.suffix.lower() in SUFFIXES
+        if is_image(path)
         and path.is_file()
         and not (output_dir in path.resolve().parents and path.parent != folder)
     )
@@ -237,7 +239,6 @@ def read_chunks(
 ) -> Iterator[list[tuple[Path, np.ndarray]]]:
     """Read images, `size` at a time; a line for each damaged one goes to `skipped`."""
     from textdet.common.errors import DataError
-    from textdet.common.images import read_image
 
     chunk = []
     for path in paths:
@@ -256,7 +257,7 @@ def _standard_input() -> io.BytesIO:
     """All of standard input, in memory, since an image's decoder has to seek. Raises DataError."""
     from textdet.common.errors import DataError
 
-    limit = 4 * C.MAX_PIXELS  # bytes, the largest image uncompressed
+    limit = 4 * MAX_PIXELS  # bytes, the largest image uncompressed
     data = sys.stdin.buffer.read(limit + 1)
     if len(data) > limit:
         raise DataError(f"standard input: more than {limit / 1e6:g} MB, which is no image")

@@ -90,9 +90,9 @@ def main() -> None:
 
 def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> list:
     """The images that the model was not trained on, or all with --split all."""
-    from textdet.data.held_out import find_held_back
+    from textdet.data.held_out import find_held_out
 
-    held_back = find_held_back(model_dir, samples) if args.split == "test" else None
+    held_back = find_held_out(model_dir, samples) if args.split == "test" else None
     if held_back is None:
         return samples
     print(

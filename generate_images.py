@@ -30,7 +30,13 @@ from textdet.common.cli import (  # noqa: E402
 from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.files import write_json  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
-from textdet.data.chunked_folder import PREVIEW, RECORD, chunk_path, read_records, start_folder  # noqa: E402
+from textdet.data.chunked_folder import (  # noqa: E402
+    DATASET_FILE,
+    PREVIEW_FILE,
+    chunk_path,
+    read_records,
+    start_folder,
+)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,7 +64,7 @@ def main() -> None:
     settings = start_folder(
         *(args.save_folder, settings, args.overwrite),
         growing="num_images",
-        sources=(args.backgrounds, args.fonts, args.words),
+        read_only=(args.backgrounds, args.fonts, args.words),
     )
     done, todo = plan_chunks(args)
     if done:
@@ -71,7 +77,7 @@ def main() -> None:
     try:
         counts, seconds = make_images(args, job, done, todo)
         more = {"counts": name_counts(counts), "left_out": problems}
-        write_json(args.save_folder / RECORD, {**settings, **more})
+        write_json(args.save_folder / DATASET_FILE, {**settings, **more})
         write_preview(args.save_folder)
     except KeyboardInterrupt:
         stop_workers()
@@ -241,7 +247,7 @@ def print_summary(
         print(f"  {total:.1f} s of work, all workers together:")
     for name, spent in seconds.most_common():
         print(f"  {name:>15}: {spent:7.1f} s {spent / total:5.0%}")
-    print(f"  look at {args.save_folder / PREVIEW}")
+    print(f"  look at {args.save_folder / PREVIEW_FILE}")
 
 
 if __name__ == "__main__":

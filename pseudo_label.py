@@ -10,7 +10,9 @@ same command goes on where the last one stopped.
 """
 
 import argparse
+import itertools
 import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,26 +25,27 @@ from textdet.common.cli import (
     existing_folder,
     integer,
     name_left_out,
-    progress_bar,
     run_main,
 )
 from textdet.common.errors import DataError
-from textdet.common.files import write_json
 from textdet.data.annotation import PIECE_OF, Sample
 from textdet.data.chunked_folder import (
-    PREVIEW,
-    RECORD,
-    chunks_to_do,
+    PREVIEW_FILE,
+    Chunk,
+    build_folder,
+    cut_chunks,
     finish_chunk,
     iterate_samples,
     read_left_out,
     report_left_out,
-    start_folder,
     words_fingerprint,
 )
 from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.pieces import cut_pieces, piece_file
+from textdet.data.preview import write_preview
 from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.network.pseudo_labels import label_images
 from textdet.network.runtimes import DEVICES, weights_fingerprint
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
@@ -78,41 +81,42 @@ def main() -> None:
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
+    samples = samples[: args.max_samples]
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
-        "images": words_fingerprint(samples[: args.max_samples]),
+        "images": words_fingerprint(samples),
         "model": weights_fingerprint(model_dir),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
     }
-    settings = start_folder(args.save_folder, settings, args.overwrite, sources=[args.input_dir])
-    label(args, model_dir, samples[: args.max_samples])
-    counts = summarise(args.save_folder)
-    left_out = problems + read_left_out(args.save_folder)
-    write_json(args.save_folder / RECORD, {**settings, "counts": counts, "left_out": left_out})
+    counts = build_folder(
+        args.save_folder,
+        settings,
+        cut_chunks(args.save_folder, samples, args.chunk_size),
+        lambda chunks: label(args, model_dir, chunks),
+        summarise,
+        total=len(samples),
+        problems=problems,
+        overwrite=args.overwrite,
+        read_only=[args.input_dir],
+    )
     report(args, counts)
 
 
-def label(args: argparse.Namespace, model_dir: Path, samples: list[Sample]) -> None:
-    """Label the chunks that are not there yet; while the network runs, the next one is read."""
-    from textdet.network.detector import TextDetector
-
-    todo, done = chunks_to_do(args.save_folder, samples, args.chunk_size)
-    if not todo:
-        return
-    detector = TextDetector(model_dir, args.device)
-    with (
-        ThreadPoolExecutor(args.num_workers) as pool,
-        progress_bar(total=len(samples), initial=done, unit="image", desc="labelling") as bar,
-    ):
-        read = [pool.submit(read_sound, sample) for sample in todo[0][1]]
-        for number, (path, chunk) in enumerate(todo):
-            found, following = [future.result() for future in read], todo[number + 1 :][:1]
-            read = [pool.submit(read_sound, sample) for _, own in following for sample in own]
-            label_chunk(args, path, chunk, found, detector, pool)
-            bar.update(len(chunk))
+def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) -> Iterator[int]:
+    """Label chunks, the number of images of each; while the network runs, the next one is read."""
+    with ThreadPoolExecutor(args.num_workers) as pool:
+        detector, waiting = None, None
+        for following in itertools.chain(chunks, [None]):
+            reading = [pool.submit(read_sound, s) for s in following.sources] if following else []
+            if waiting:
+                chunk, images = waiting
+                detector = detector or open_detector(model_dir, args.device)
+                label_chunk(args, chunk, [image.result() for image in images], detector, pool)
+                yield chunk.images
+            waiting = following, reading
 
 
 def read_sound(sample: Sample) -> np.ndarray | str:
@@ -123,20 +127,25 @@ def read_sound(sample: Sample) -> np.ndarray | str:
         return str(error)
 
 
+def open_detector(model_dir: Path, device: str) -> "TextDetector":
+    from textdet.network.detector import TextDetector
+
+    return TextDetector(model_dir, device)
+
+
 def label_chunk(
     args: argparse.Namespace,
-    path: Path,
-    samples: list[Sample],
+    chunk: Chunk,
     found: list[np.ndarray | str],
     detector: "TextDetector",
     pool: ThreadPoolExecutor,
 ) -> None:
-    """Label some images and write their pieces, then the annotation file `path`."""
-    from textdet.data.pieces import cut_pieces, piece_file
-    from textdet.network.pseudo_labels import label_images
+    """Label a chunk's images and write their pieces, then its annotation file.
 
+    found: as read_sound gives them.
+    """
     problems = [entry for entry in found if isinstance(entry, str)]
-    sound = [(s, e) for s, e in zip(samples, found, strict=True) if not isinstance(e, str)]
+    sound = [(s, e) for s, e in zip(chunk.sources, found, strict=True) if not isinstance(e, str)]
     images, words = [image for _, image in sound], [sample.words for sample, _ in sound]
     labelled = label_images(images, words, detector.run, args.batch_size)
     pieces = []
@@ -144,10 +153,10 @@ def label_chunk(
         extra = {**sample.extra, PIECE_OF: sample.origin}
         for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
             file, (height, width) = piece_file(sample, number), piece.shape[:2]
-            entry = Sample(path.parent.parent, file, width, height, inside, extra)
+            entry = Sample(chunk.folder, file, width, height, inside, extra)
             pieces.append((entry, piece))
     list(pool.map(write_piece, *zip(*pieces, strict=True))) if pieces else None
-    finish_chunk(path, [entry.to_json() for entry, _ in pieces], problems)
+    finish_chunk(chunk.path, [entry.to_json() for entry, _ in pieces], problems)
 
 
 def write_piece(sample: Sample, image: np.ndarray) -> None:
@@ -179,14 +188,12 @@ def summarise(folder: Path) -> dict[str, int | float]:
 
 
 def report(args: argparse.Namespace, counts: dict) -> None:
-    from textdet.data.preview import write_preview
-
     write_preview(args.save_folder)
     print(f"{args.save_folder}:")
     for name, value in counts.items():
         print(f"  {name}: {value}")
     report_left_out(args.save_folder)
-    print(f"  look at {args.save_folder / PREVIEW}, then train on it and on generated images:")
+    print(f"  look at {args.save_folder / PREVIEW_FILE}, then train on it and on generated images:")
     print(f"  python train.py --input_dir syntdata {args.save_folder} --mix 5 1 ...")
 
 

@@ -248,11 +248,11 @@ def describe(
 def save_settings(output: Path, results: Path, record: dict, args) -> None:
     """Write what is needed to train this model again, and to judge it on images it has not seen;
     delete the results of a shorter run."""
-    from textdet.data.held_out import RECORD
+    from textdet.data.held_out import TRAINING_FILE
     from textdet.training.report import save_record
 
     results.unlink(missing_ok=True)
-    save_record(output / RECORD, **record, training=args.to_dict())
+    save_record(output / TRAINING_FILE, **record, training=args.to_dict())
 
 
 def report(output: Path, metrics: dict[str, float], count: int) -> None:
@@ -330,7 +330,7 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
 def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[str, list[str]]]:
     """The train and the test split over all --input_dir, a line for each damaged annotation, and
     the names of all images held back."""
-    from textdet.data.held_out import list_held_back
+    from textdet.data.held_out import list_held_out
     from textdet.data.splits import split_samples
     from textdet.data.triplets import has_heatmaps, read_folders
 
@@ -351,7 +351,7 @@ def find_samples(data_args: DataArguments) -> tuple[list, list, list[str], dict[
         at_most(data_args.max_train_samples, train),
         at_most(data_args.max_eval_samples, test),
         problems,
-        list_held_back(train, test),
+        list_held_out(train, test),
     )
 
 
@@ -360,13 +360,13 @@ def not_yet_seen(
 ) -> dict[str, list[str]]:
     """Of the images held back those that the model has not seen before either: in this folder's run
     that goes on, or in that of the folder that the model comes from."""
-    from textdet.data.held_out import still_held_back
+    from textdet.data.held_out import still_held_out
 
     if going_on:
-        return still_held_back(going_on, held_back)
+        return still_held_out(going_on, held_back)
     if model_args.from_scratch:
         return held_back
-    return still_held_back(Path(model_args.model_name_or_path), held_back)
+    return still_held_out(Path(model_args.model_name_or_path), held_back)
 
 
 def at_most(count: int | None, samples: list) -> list:

@@ -179,7 +179,7 @@ def find_test_samples(args: argparse.Namespace) -> list:
 
     from textdet.common.errors import DataError
     from textdet.data.formats.registry import read_dataset
-    from textdet.data.held_out import find_held_back
+    from textdet.data.held_out import find_held_out
     from textdet.data.splits import split_samples
     from textdet.data.triplets import has_heatmaps
     from textdet.decoding.decode import choose_model
@@ -191,7 +191,7 @@ def find_test_samples(args: argparse.Namespace) -> list:
     for folder in args.input_dir:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
-        held_back = find_held_back(args.model_dir, samples) if args.test_size < 1 else samples
+        held_back = find_held_out(args.model_dir, samples) if args.test_size < 1 else samples
         characters = any(len(word.quads) for sample in samples for word in sample.words)
         if held_back is None and characters and has_heatmaps(Path(folder)):
             trained += samples

@@ -247,9 +247,6 @@ TEXTURE_SHARES = {  # of each kind among them
     "siding": 0.08,
 }
 TEXTURE_LIGHT = (0.0, 0.3)  # how uneven its light is, share of its brightness
-WINDOW_MARGIN = 6  # px, kept between annotated words and the windows cut out as backgrounds
-WINDOW_ASPECT = 2.0  # times its shorter side, a window is at most so long
-WINDOW_STEP = 16  # px, of the grid on which windows lie
 BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
 BACKGROUND_SIDE = 896  # px, photographs are kept in memory with at most this longer side
 BACKGROUND_CACHE = 100  # MB of them kept in memory by each worker
@@ -355,7 +352,6 @@ MUON_CHANNELS = 16  # weights between at least so many channels are Muon's, the 
 MUON_MOMENTUM = 0.95  # share of the past steps' direction in a step of Muon
 TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they come
 TEXT_TRIES = 3  # crops tried until one has text in it
-MIN_PIECE_WORD = 5.0  # px, words of real images that are lower once shrunk are don't-care
 FOCAL_GAMMA = 2.0  # how much the focal part of the loss looks at the worst pixels
 FOCAL_WEIGHT = 1.0  # of the focal part of the loss against its Dice part
 
@@ -377,6 +373,5 @@ RELATIVE_LINK = 0.0  # 0..1, share of a word's own strong affinities that its li
 BOX_MARGIN = 0.0  # px of the network's input by which the sides of a word's box are moved out:
 # people draw boxes looser than the ink, which generated labels enclose (static/model/README.md)
 MOST_MARGIN = 50  # px, the largest BOX_MARGIN
-MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded
 TILE_OVERLAP = 256  # px, about the largest text that the seam of two tiles cannot harm
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake

@@ -8,7 +8,7 @@ import pytest
 from conftest import assert_refused, run, run_well
 from PIL import Image
 
-from static import constants as C
+from textdet.data import free_windows
 from textdet.data.triplets import read_sample_image, read_samples
 
 HEIGHT, WIDTH = 240, 400
@@ -47,12 +47,12 @@ def source(tmp_path):
 
 def largest_area(words, smallest):
     """Area of the largest free window on the grid, found by trying all of them."""
-    step, margin, best = C.WINDOW_STEP, C.WINDOW_MARGIN, 0
+    step, margin, best = free_windows.STEP, free_windows.MARGIN, 0
     rows = list(itertools.combinations(range(0, HEIGHT + 1, step), 2))
     columns = list(itertools.combinations(range(0, WIDTH + 1, step), 2))
     for (y0, y1), (x0, x1) in itertools.product(rows, columns):
         short, long = sorted((y1 - y0, x1 - x0))
-        if short < smallest or long > C.WINDOW_ASPECT * short:
+        if short < smallest or long > free_windows.MAX_ASPECT * short:
             continue
         if all(
             x1 <= left - margin or x0 > right + margin or y1 <= top - margin or y0 > bottom + margin

@@ -11,9 +11,8 @@ import pytest
 from conftest import run_well
 from PIL import Image
 
-from static import constants as C
 from textdet.common.errors import DataError
-from textdet.common.images import read_image
+from textdet.common.images import MAX_PIXELS, read_image
 from textdet.data.annotation import Sample
 from textdet.data.formats.registry import read_dataset
 from textdet.data.triplets import check_triplet
@@ -188,7 +187,7 @@ def test_a_thousand_damaged_files_give_an_image_or_one_line():
             assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
     assert 500 < refused < 1500  # some damage leaves an image
     # Some declare a size just below the limit, and it takes 4 bytes a pixel in Pillow, 3 in NumPy.
-    assert peak_memory() - before < 3 * 4 * C.MAX_PIXELS
+    assert peak_memory() - before < 3 * 4 * MAX_PIXELS
 
 
 def peak_memory():

@@ -12,7 +12,7 @@ import train
 from evaluate import choose_samples
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
-from textdet.data.held_out import find_held_back, list_held_back, still_held_back
+from textdet.data.held_out import find_held_out, list_held_out, still_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from tune import find_test_samples, split_rows
@@ -95,20 +95,20 @@ def test_of_two_folders_with_one_name_no_trained_image_is_held_back(tmp_path):
         [Sample(tmp_path / side / "synt", f"{i}.jpg", 64, 64, []) for i in range(4)]
         for side in "ab"
     )
-    assert list_held_back([*a[:2], *b[1:3]], [*a[2:], b[0], b[3]]) == {"synt": ["3.jpg"]}
+    assert list_held_out([*a[:2], *b[1:3]], [*a[2:], b[0], b[3]]) == {"synt": ["3.jpg"]}
 
 
 def test_a_folder_trained_on_as_a_whole_is_not_judged_as_unseen(fonts, tmp_path):
     samples = read_samples(fonts)[0]
     others = [Sample(tmp_path / "others", f"{i}.jpg", 64, 64, []) for i in range(2)]
-    record = {"held_back": list_held_back([*samples, others[0]], others[1:])}
+    record = {"held_back": list_held_out([*samples, others[0]], others[1:])}
     assert record["held_back"] == {"fonts": [], "others": ["1.jpg"]}
     (tmp_path / "training.json").write_text(json.dumps(record))
-    for judge in (lambda: judged_by(fonts, tmp_path), lambda: find_held_back(tmp_path, samples)):
+    for judge in (lambda: judged_by(fonts, tmp_path), lambda: find_held_out(tmp_path, samples)):
         with pytest.raises(DataError, match="trained on all images"):
             judge()
     assert len(judged_by(fonts, tmp_path, split="all")) == len(samples)
-    assert find_held_back(tmp_path, others) == others[1:]
+    assert find_held_out(tmp_path, others) == others[1:]
 
 
 def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
@@ -125,12 +125,12 @@ def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
 def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(DataError, match="training.json: damaged"):
-        find_held_back(tmp_path, read_samples(fonts)[0])
+        find_held_out(tmp_path, read_samples(fonts)[0])
 
 
 def test_a_run_that_goes_on_holds_back_what_it_never_saw(tmp_path):
     def held_back(**now):
-        return still_held_back(tmp_path, now)
+        return still_held_out(tmp_path, now)
 
     assert held_back(fonts=["1", "2"]) == {"fonts": ["1", "2"]}  # a new folder
     record = {"held_back": {"fonts": ["1", "2"], "gone": ["7"]}}
@@ -153,10 +153,10 @@ def test_pieces_of_an_image_stay_on_one_side(tmp_path):
     assert not {s.origin for s in train_side} & {s.origin for s in test_side}
     assert 10 <= len({s.origin for s in test_side}) <= 26 and len(test_side) % 3 == 0
     # Labelled again, or judged as they are, the images are on the same side.
-    record = {"held_back": list_held_back(train_side, test_side)}
+    record = {"held_back": list_held_out(train_side, test_side)}
     (tmp_path / "training.json").write_text(json.dumps(record))
     images = [Sample(tmp_path / "words", f"{n}.jpg", 9, 9, []) for n in range(60)]
-    tested = {sample.origin for sample in find_held_back(tmp_path, images)}
+    tested = {sample.origin for sample in find_held_out(tmp_path, images)}
     assert tested == {sample.origin for sample in test_side}
     with pytest.raises(DataError, match="at least two images"):
         split_samples(samples[:3], 0.3)

@@ -1,4 +1,4 @@
-"""Homographies of points and pixels.
+"""Quads, polygons, homographies and tiles.
 
 Coordinates are continuous, y down: pixel (column i, row j) covers [i, i + 1) x [j, j + 1), so its
 centre is (i + 0.5, j + 0.5).
@@ -11,17 +11,28 @@ CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centr
 FROM_CENTRE = np.linalg.inv(CENTRE)
 
 
+# --- Homographies: (3, 3), of continuous coordinates ----------------------------------------
+
+
 def translation(x: float, y: float) -> np.ndarray:
+    """Moves points by (x, y) px."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
 def scaling(x: float, y: float | None = None) -> np.ndarray:
-    """y: the same as x when None."""
+    """Multiplies points by x and y; y is the same as x when None."""
     return np.diag([x, x if y is None else y, 1.0])
 
 
 def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Map points (..., 2) in continuous coordinates; float32 of the same shape."""
+    """Map points.
+
+    Params:
+        homography: (3, 3).
+        points: (..., 2), continuous coordinates, px.
+    Returns:
+        (..., 2) float32.
+    """
     points = np.asarray(points, np.float64)
     mapped = points @ homography[:2, :2].T + homography[:2, 2]
     w = points @ homography[2, :2] + homography[2, 2]
@@ -29,6 +40,53 @@ def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Warp an image by the same homography into (height, width); outside is 0."""
+    """Warp an image by a homography of its points.
+
+    Params:
+        homography: (3, 3), from the image to the result, of continuous coordinates.
+        pixels: (H, W) or (H, W, C).
+        width, height: px of the result.
+    Returns:
+        (height, width) or (height, width, C); 0 where nothing of the image lies.
+    """
     matrix = FROM_CENTRE @ homography @ CENTRE
     return cv2.warpPerspective(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)
+
+
+# --- Quads and polygons ----------------------------------------------------------------------
+
+
+def side_lengths(quads: np.ndarray) -> np.ndarray:
+    """Lengths (..., 4) of the sides of quads (..., 4, 2): from each corner to the next."""
+    return np.linalg.norm(np.roll(quads, -1, axis=-2) - quads, axis=-1)
+
+
+def quad_size(quad: np.ndarray) -> tuple[float, float]:
+    """Mean lengths of the sides 0-1 and 2-3, and of the sides 1-2 and 3-0, of a quad (4, 2)."""
+    lengths = side_lengths(quad)
+    return (lengths[0] + lengths[2]) / 2, (lengths[1] + lengths[3]) / 2
+
+
+def signed_area(polygon: np.ndarray) -> float:
+    """px^2 of a polygon (k, 2), positive where it runs clockwise in the image (y points down)."""
+    polygon = np.asarray(polygon, np.float64)
+    near = (polygon - polygon[0]).astype(np.float32)  # small numbers lose less by the rounding
+    return cv2.contourArea(near, oriented=True)
+
+
+# --- Tiles -----------------------------------------------------------------------------------
+
+
+def tile_starts(length: int, side: int, overlap: int) -> list[int]:
+    """Where tiles of `side` px begin that cover `length` px, evenly spaced.
+
+    Params:
+        length, side: px.
+        overlap: px by which neighbours overlap at least, less than `side`.
+    Returns:
+        one start a tile, ascending from 0; only [0] when one tile covers the length.
+    """
+    if length <= side:
+        return [0]
+    number = -(-(length - overlap) // (side - overlap))
+    return [round(i * (length - side) / (number - 1)) for i in range(number)]

@@ -1,28 +1,48 @@
-"""Decode image files of any kind to RGB arrays."""
+"""Image files: find them, decode them to RGB arrays, shrink or enlarge these."""
 
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.errors import DataError
 
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 # What read_image takes. Pillow knows more; some of them start other programs.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+# Endings of such files' names, in small letters.
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp", ".jp2")
+)
+MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused before they are decoded
+
+
+# --- Finding ---------------------------------------------------------------------------------
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path's name ends like an image's; the file is not looked at."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 # --- Reading ---------------------------------------------------------------------------------
 
 
 def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 RGB, turned upright by its EXIF tag if asked.
+    """Decode an image file.
 
-    source: a path or an open binary file. Grey, palette, alpha (over white), CMYK, 16-bit and
-    floating-point images are converted; of several frames or pages the first counts. Raises
-    DataError with the file's name for anything that is not a sound image of one of IMAGE_FORMATS
-    or declares more than C.MAX_PIXELS.
+    Grey, palette, alpha (over white), CMYK, 16-bit and floating-point images are converted; of
+    several frames or pages the first counts.
+
+    Params:
+        source: a path or an open binary file.
+        upright: whether to turn it as its EXIF tag says.
+    Returns:
+        (H, W, 3) uint8 RGB.
+    Raises:
+        DataError: with the file's name, for anything that is not a sound image of one of
+            IMAGE_FORMATS or declares more than MAX_PIXELS.
     """
     import warnings
 
@@ -34,10 +54,10 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
             # About odd metadata, and about sizes that are checked here.
             warnings.simplefilter("ignore")
             with Image.open(source, formats=IMAGE_FORMATS) as image:
-                if image.width * image.height > C.MAX_PIXELS:
+                if image.width * image.height > MAX_PIXELS:
                     raise DataError(
                         f"{name}: {image.width}x{image.height} px is too large, "
-                        f"the limit is {C.MAX_PIXELS / 1e6:g} million pixels"
+                        f"the limit is {MAX_PIXELS / 1e6:g} million pixels"
                     )
                 image.load()
                 if upright and exif_orientation(image) > 1:
@@ -50,7 +70,7 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
     except UnidentifiedImageError:
         formats = ", ".join(IMAGE_FORMATS)
         raise DataError(f"{name}: not a readable image (none of {formats})") from None
-    except Image.DecompressionBombError as error:  # raised for sizes far above C.MAX_PIXELS
+    except Image.DecompressionBombError as error:  # raised for sizes far above MAX_PIXELS
         raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise DataError(f"{name}: not a readable image ({error})") from None
@@ -85,3 +105,22 @@ def _to_rgb(image):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+# --- Resizing --------------------------------------------------------------------------------
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """Shrink or enlarge an image.
+
+    Params:
+        image: (H, W) or (H, W, C) uint8.
+        scale: times; the sides are rounded to whole pixels, one at least.
+    Returns:
+        the resized image; the same one where its size stays.
+    """
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

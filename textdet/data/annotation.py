@@ -1,4 +1,4 @@
-"""Words and samples: what an annotation says of one image."""
+"""Words and samples: what the annotation of one image says."""
 
 import functools
 from dataclasses import dataclass, field, replace
@@ -9,9 +9,8 @@ import numpy as np
 from textdet.common.errors import DataError
 
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
-ANNOTATIONS = "annotations"
+ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
 PIECE_OF = "piece_of"  # field of an annotation: the origin of the image that this is a part of
-
 
 # What a line that is JSON, but no annotation, raises.
 ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
@@ -21,9 +20,10 @@ ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
 class Word:
     """One word and its characters, in the image's continuous pixel coordinates.
 
+    text: the transcription; empty where nobody knows it.
     characters: one string a character cell (usually one letter).
-    quads: (n, 4, 2) float32, a character's cell, clockwise from its top left corner.
-    polygon: (k, 2) float32 with k >= 3, around the word, clockwise from its top left corner.
+    quads: (n, 4, 2) float32, px, a character's cell, clockwise from its top left corner.
+    polygon: (k, 2) float32 with k >= 3, px, around the word, clockwise from its top left corner.
     ignore: don't-care; counts neither for nor against a detector.
     confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
     """
@@ -43,6 +43,7 @@ class Word:
         return replace(self, quads=quads, polygon=polygon)
 
     def to_json(self) -> dict:
+        """As it stands in an annotation, to 1/100 px."""
         cells = zip(self.characters, _rounded(self.quads), strict=True)
         return {
             "text": self.text,
@@ -54,6 +55,7 @@ class Word:
 
     @classmethod
     def from_json(cls, record: dict) -> "Word":
+        """From an annotation. Raises DataError or one of ANNOTATION_ERRORS for a damaged one."""
         cells = record.get("characters", [])
         quads = np.array([cell["quad"] for cell in cells], np.float32).reshape(-1, 4, 2)
         polygon = np.array(record["polygon"], np.float32).reshape(-1, 2)
@@ -69,31 +71,28 @@ class Word:
         )
 
 
-def _string(text: object) -> str:
-    """A text as other tools may write it: null, or a number."""
-    return "" if text is None else str(text)
-
-
-@functools.lru_cache
-def _name_of(folder: Path) -> str:
-    """A folder's own name, also of "."."""
-    return folder.resolve().name
-
-
 @dataclass
 class Sample:
-    """One image of a triplet folder: where its files are, its size and its words."""
+    """One image of a data set: where its files are, its size and its words.
+
+    folder: of triplets, or another data set's.
+    file: the image's name within images/.
+    width, height: px.
+    extra: other fields of the annotation: font, kind, ...
+    elsewhere: the image, when it is not in images/ (other people's data).
+    """
 
     folder: Path
-    file: str  # the image's name within images/
+    file: str
     width: int
     height: int
     words: list[Word]
-    extra: dict = field(default_factory=dict)  # other fields of the annotation: font, kind, ...
-    elsewhere: Path | None = None  # the image, when it is not in images/ (other people's data)
+    extra: dict = field(default_factory=dict)
+    elsewhere: Path | None = None
 
     @property
     def image_path(self) -> Path:
+        """The image's file."""
         return self.elsewhere or self.folder / IMAGES / self.file
 
     @property
@@ -109,6 +108,7 @@ class Sample:
         return self.folder / CHARACTERS / name, self.folder / AFFINITIES / name
 
     def to_json(self) -> dict:
+        """The annotation, a line of annotations/*.jsonl."""
         return {
             "file": self.file,
             "size": [self.width, self.height],
@@ -118,6 +118,7 @@ class Sample:
 
     @classmethod
     def from_json(cls, folder: Path, record: dict) -> "Sample":
+        """From an annotation. Raises DataError or one of ANNOTATION_ERRORS for a damaged one."""
         if not isinstance(record["file"], str):
             raise DataError(f"its file is no name: {record['file']}")
         width, height = record["size"]
@@ -128,3 +129,14 @@ class Sample:
 
 def _rounded(points: np.ndarray) -> list:
     return np.round(points.astype(np.float64), 2).tolist()
+
+
+def _string(text: object) -> str:
+    """A text as other tools may write it: null, or a number."""
+    return "" if text is None else str(text)
+
+
+@functools.lru_cache
+def _name_of(folder: Path) -> str:
+    """A folder's own name, also of "."."""
+    return folder.resolve().name

@@ -1,18 +1,20 @@
-"""A triplet folder that is written chunk by chunk: started, gone on with, finished.
+"""A folder of triplets that is made chunk by chunk: begun, gone on with, finished.
 
 dataset.json is there before anything else and never absent afterwards. Each chunk writes its own
 files, then the annotation file that marks it done.
 """
 
-import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from textdet.common.cli import name_left_out
+from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically, write_json
+from textdet.common.fingerprints import fingerprint
+from textdet.common.workers import run_calls
 from textdet.data.annotation import (
     AFFINITIES,
     ANNOTATION_ERRORS,
@@ -23,9 +25,114 @@ from textdet.data.annotation import (
 )
 from textdet.data.triplets import FORMAT_VERSION, make_folders
 
-RECORD, PREVIEW = "dataset.json", "preview.jpg"
-NAMED = 10  # lines about what was left out that are shown at the end
+DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
+MAX_NAMED = 10  # lines about what was left out that are shown at the end
+
+
+# --- The whole run ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a folder that is made in one go.
+
+    path: its annotation file, which marks it done.
+    start: the number of its first image in the folder.
+    sources: what its images are made of, such as samples; a line of text stands for an image that
+        is left out.
+    """
+
+    path: Path
+    start: int
+    sources: Sequence
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent.parent
+
+    @property
+    def images(self) -> int:
+        """How many images it is made of."""
+        return sum(not isinstance(source, str) for source in self.sources)
+
+
+def cut_chunks(folder: Path, sources: Sequence, size: int) -> list[Chunk]:
+    """The chunks of `size` images each that a folder is made of, the last one with what is left."""
+    return [
+        Chunk(chunk_path(folder, start // size), start, sources[start : start + size])
+        for start in range(0, len(sources), size)
+    ]
+
+
+def build_folder(
+    folder: Path,
+    settings: dict,
+    chunks: Iterable[Chunk],
+    work: Callable[[Iterable[Chunk]], Iterator[int]],
+    summarise: Callable[[Path], dict],
+    *,
+    is_done: Callable[[Chunk], bool] = lambda chunk: chunk.path.exists(),
+    total: int | None = None,
+    problems: Sequence[str] = (),
+    overwrite: bool = False,
+    growing: str | None = None,
+    read_only: Iterable[Path] = (),
+) -> dict:
+    """Make the chunks that a folder lacks, with a progress bar, then its dataset.json.
+
+    Params:
+        folder: to begin or to go on with.
+        settings: what decides how the images look, for dataset.json.
+        chunks: all of the folder's, taken one by one as they are needed.
+        work: takes the chunks that are not there, yields the number of images of each one made;
+            see in_workers.
+        summarise: takes the finished folder, gives the counts for dataset.json.
+        is_done: whether a chunk is there; it may delete what is there wrongly.
+        total: images in all chunks; None where nobody knows.
+        problems: lines about what was left out before the chunks were cut.
+        overwrite, growing, read_only: see start_folder.
+    Returns:
+        the counts.
+    Raises:
+        DataError: as start_folder and the functions given.
+    """
+    settings = start_folder(folder, settings, overwrite, growing, read_only)
+    with progress_bar(total=total, unit="image") as bar:
+
+        def missing() -> Iterator[Chunk]:
+            for chunk in chunks:
+                if is_done(chunk):
+                    bar.initial += chunk.images  # they do not count for the rate
+                    bar.update(chunk.images)
+                else:
+                    yield chunk
+
+        for images in work(missing()):
+            bar.update(images)
+    counts = summarise(folder)
+    left_out = [*problems, *read_left_out(folder)]
+    write_json(folder / DATASET_FILE, {**settings, "counts": counts, "left_out": left_out})
+    return counts
+
+
+def in_workers(
+    function: Callable, *arguments, workers: int, cluster: str | None = None
+) -> Callable[[Iterable[Chunk]], Iterator]:
+    """`work` for build_folder that makes chunks in worker processes.
+
+    Params:
+        function: of a module; takes a chunk and the arguments, returns its number of images.
+        workers, cluster: see workers.run_calls.
+    """
+
+    def work(chunks: Iterable[Chunk]) -> Iterator:
+        return run_calls(function, ((chunk, *arguments) for chunk in chunks), workers, cluster)
+
+    return work
+
+
+# --- Beginning -------------------------------------------------------------------------------
 
 
 def start_folder(
@@ -33,20 +140,27 @@ def start_folder(
     settings: dict,
     overwrite: bool,
     growing: str | None = None,
-    sources: Iterable[Path] = (),
+    read_only: Iterable[Path] = (),
 ) -> dict:
     """Create a folder, or see that what it holds was made with the same settings.
 
-    Whatever moment a run is killed at, the next one knows the folder by its record. growing: the
-    setting that may be larger than it was. sources: what is only read, which overwriting must not
-    delete. Returns the settings as they stand in the record. Raises DataError when they differ, the
-    folder holds a source or other things or cannot be written.
+    Whatever moment a run is killed at, the next one knows the folder by its dataset.json.
+
+    Params:
+        overwrite: whether to delete what an earlier run made.
+        growing: the setting that may be larger than it was.
+        read_only: what is only read, which overwriting must not delete.
+    Returns:
+        the settings as they stand in dataset.json.
+    Raises:
+        DataError: when the settings differ, or the folder holds something of `read_only` or other
+            things, or cannot be written.
     """
-    for source in sources:
+    for source in read_only:
         if source.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
     settings = {"format_version": FORMAT_VERSION, **settings}
-    record = folder / RECORD
+    record = folder / DATASET_FILE
     parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
     if not record.exists():
         _refuse_stranger(folder)
@@ -58,7 +172,7 @@ def start_folder(
             for part in (*reversed(parts), folder / LEFT_OUT, folder / "cache"):
                 if part.exists():
                     shutil.rmtree(part)
-            (folder / PREVIEW).unlink(missing_ok=True)
+            (folder / PREVIEW_FILE).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, settings)
         make_folders(folder)
@@ -98,38 +212,34 @@ def _refuse_other_settings(record: Path, settings: dict, growing: str | None) ->
         )
 
 
+def words_fingerprint(samples: list[Sample]) -> str:
+    """Changes with the images' names, their order and their words: with what each chunk holds."""
+
+    def parts() -> Iterator[str | bytes]:
+        for sample in samples:
+            yield f"{sample.file}\n{len(sample.words)}\n"
+            for word in sample.words:
+                yield f"{word.text}\n{word.ignore}\n{len(word.polygon)}\n"
+                yield word.polygon.tobytes()
+
+    return fingerprint(parts())
+
+
+# --- A chunk ---------------------------------------------------------------------------------
+
+
 def chunk_path(folder: Path, number: int) -> Path:
     """The annotation file of a chunk."""
     return folder.absolute() / ANNOTATIONS / f"{number:05d}.jsonl"
 
 
-def chunks_to_do(
-    folder: Path, samples: list[Sample], size: int
-) -> tuple[list[tuple[Path, list[Sample]]], int]:
-    """The chunks of `size` samples that are not there yet, each with its annotation file, and the
-    number of samples in the others."""
-    chunks = [samples[i : i + size] for i in range(0, len(samples), size)]
-    paths = [chunk_path(folder, number) for number in range(len(chunks))]
-    todo = [(p, chunk) for p, chunk in zip(paths, chunks, strict=True) if not p.exists()]
-    return todo, len(samples) - sum(len(chunk) for _, chunk in todo)
-
-
-def words_fingerprint(samples: list[Sample]) -> str:
-    """Changes with the images' names, their order and their words: with what each chunk holds."""
-    total = hashlib.sha256()
-    for sample in samples:
-        total.update(f"{sample.file}\n{len(sample.words)}\n".encode(errors="surrogatepass"))
-        for word in sample.words:
-            about = f"{word.text}\n{word.ignore}\n{len(word.polygon)}\n"
-            total.update(about.encode(errors="surrogatepass"))
-            total.update(word.polygon.tobytes())
-    return total.hexdigest()[:16]
-
-
 def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
-    """Write a chunk's annotations; before them, the lines about what it lacks.
+    """Write a chunk's annotations; before them, what it lacks.
 
-    path: as chunk_path gives it.
+    Params:
+        path: as chunk_path gives it.
+        records: an annotation an image, as Sample.to_json gives it.
+        problems: a line for each thing that was left out.
     """
     note = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
     if problems:
@@ -139,20 +249,6 @@ def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
         note.unlink(missing_ok=True)
     lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_atomically(path, "".join(lines))
-
-
-def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
-    """The lines about everything that a folder lacks, or one of its chunks, in order."""
-    files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
-    return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def report_left_out(folder: Path) -> None:
-    """Name the first things that a folder lacks, and the files that name them all."""
-    lines = read_left_out(folder)
-    if lines:
-        print(f"  what was left out, and why: {folder / LEFT_OUT}")
-        name_left_out(lines[:NAMED])
 
 
 def read_records(path: Path) -> list[dict]:
@@ -168,6 +264,9 @@ def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path} is damaged ({error!r}); delete it to have it made again")
 
 
+# --- What is there ---------------------------------------------------------------------------
+
+
 def iterate_samples(folder: Path) -> Iterator[Sample]:
     """The samples of a finished folder, a chunk at a time. Raises DataError as read_records."""
     for path in sorted((folder / ANNOTATIONS).glob("*.jsonl")):
@@ -177,3 +276,20 @@ def iterate_samples(folder: Path) -> Iterator[Sample]:
             except ANNOTATION_ERRORS as error:
                 raise _damaged(path, error) from None
             yield sample
+
+
+def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
+    """The lines about everything that a folder lacks, or one of its chunks, in order.
+
+    chunk: the stem of its annotation file's name.
+    """
+    files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
+    return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def report_left_out(folder: Path) -> None:
+    """Name the first things that a folder lacks, and the files that name them all."""
+    lines = read_left_out(folder)
+    if lines:
+        print(f"  what was left out, and why: {folder / LEFT_OUT}")
+        name_left_out(lines[:MAX_NAMED])

@@ -3,8 +3,11 @@
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.data.annotation import Word
+
+MARGIN = 6  # px, kept between words and windows: people's boxes may cut into the ink
+MAX_ASPECT = 2.0  # times its shorter side, a window is at most so long: backgrounds are squares
+STEP = 16  # px, of the grid on which windows lie, for the search's speed
 
 
 def free_windows(
@@ -12,15 +15,21 @@ def free_windows(
 ) -> list[tuple[slice, slice]]:
     """The largest windows without any word, don't-care ones included, that do not overlap.
 
-    shape: (H, W) of the image in px; number: windows at most; smallest: px, the shorter side at
-    least. Windows keep C.WINDOW_MARGIN px from all words, are no longer than C.WINDOW_ASPECT times
-    their shorter side and lie on a grid of C.WINDOW_STEP px. Returns (rows, columns), largest
-    first; none where none is large enough.
+    They keep MARGIN px from all words, are no longer than MAX_ASPECT times their shorter side and
+    lie on a grid of STEP px.
+
+    Params:
+        shape: (H, W) of the image, px.
+        words: all that are in it.
+        number: windows at most.
+        smallest: px, the shorter side at least.
+    Returns:
+        (rows, columns) of each, largest first; none where none is large enough.
     """
     taken = np.zeros(shape, np.uint8)
     for word in words:  # one by one: where two of them overlap, one call would leave a hole
         cv2.fillPoly(taken, [np.round(word.polygon).astype(np.int32)], 1)
-    margin = 2 * C.WINDOW_MARGIN + 1
+    margin = 2 * MARGIN + 1
     taken = cv2.dilate(taken, np.ones((margin, margin), np.uint8))
     windows = []
     while len(windows) < number and (window := _largest(taken, smallest)):
@@ -31,20 +40,20 @@ def free_windows(
 
 def _largest(taken: np.ndarray, smallest: int) -> tuple[slice, slice] | None:
     """The largest free window of one image; the topmost of several, then the leftmost."""
-    step, (height, width) = C.WINDOW_STEP, taken.shape
+    height, width = taken.shape
     sums = cv2.integral(taken)
     best, window = 0, None
-    for h in range(height, smallest - 1, -step):
-        narrowest = max(smallest, int(np.ceil(h / C.WINDOW_ASPECT)))
-        for w in range(min(width, int(h * C.WINDOW_ASPECT)), narrowest - 1, -step):
+    for h in range(height, smallest - 1, -STEP):
+        narrowest = max(smallest, int(np.ceil(h / MAX_ASPECT)))
+        for w in range(min(width, int(h * MAX_ASPECT)), narrowest - 1, -STEP):
             if h * w <= best:
                 break
-            top, bottom = sums[: height - h + 1 : step], sums[h::step]
-            inside = bottom[:, w::step] - bottom[:, : width - w + 1 : step]
-            inside = inside - top[:, w::step] + top[:, : width - w + 1 : step]
+            top, bottom = sums[: height - h + 1 : STEP], sums[h::STEP]
+            inside = bottom[:, w::STEP] - bottom[:, : width - w + 1 : STEP]
+            inside = inside - top[:, w::STEP] + top[:, : width - w + 1 : STEP]
             free = np.argwhere(inside == 0)
             if len(free):
-                y, x = (free[0] * step).tolist()
+                y, x = (free[0] * STEP).tolist()
                 best, window = h * w, (slice(y, y + h), slice(x, x + w))
                 break  # a narrower one of this height is smaller
     return window

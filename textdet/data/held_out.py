@@ -1,4 +1,4 @@
-"""Which images a model was tested on and not trained on, as its training.json says."""
+"""Which images a model has not been trained on, as its training.json says."""
 
 import json
 from pathlib import Path
@@ -6,52 +6,67 @@ from pathlib import Path
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 
-RECORD = "training.json"  # in a model's folder
+TRAINING_FILE = "training.json"  # in a model's folder
+KEY = "held_back"  # its field with the files that were held out, by their folder's name
 
 
-def list_held_back(train: list[Sample], test: list[Sample]) -> dict[str, list[str]]:
-    """The test images' files, for each folder's name: the split goes by the name too, so that a
-    folder may be moved. Pieces count as the image that they are of; of two folders with one name,
-    files that only one side has. A folder that is trained on as a whole has an empty list."""
-    seen = {sample.origin for sample in train}
-    held_back = {_folder_of(origin): [] for origin in sorted(seen)}
-    for origin in sorted({sample.origin for sample in test} - seen):
-        held_back.setdefault(_folder_of(origin), []).append(origin.partition("/")[2])
-    return held_back
+def list_held_out(train: list[Sample], validation: list[Sample]) -> dict[str, list[str]]:
+    """The files of the images that are not trained on, for each folder's name.
 
-
-def still_held_back(model_dir: Path, held_back: dict[str, list[str]]) -> dict[str, list[str]]:
-    """What a model that is trained on has still not seen: of a folder that its record knows, what
-    was held back both then and now; of a folder no longer trained on, what was then.
-
-    held_back: as list_held_back gives it, for the training to come. Raises DataError for a damaged
-    record.
+    The split goes by the name too, so that a folder may be moved. Pieces count as the image that
+    they are of; of two folders with one name, files that only one side has. A folder that is
+    trained on as a whole has an empty list.
     """
-    before = _read_held_back(model_dir)
+    seen = {sample.origin for sample in train}
+    held_out = {_folder_of(origin): [] for origin in sorted(seen)}
+    for origin in sorted({sample.origin for sample in validation} - seen):
+        held_out.setdefault(_folder_of(origin), []).append(origin.partition("/")[2])
+    return held_out
+
+
+def still_held_out(model_dir: Path, held_out: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What a model that is trained further will still not have seen.
+
+    Of a folder that its record knows it is what was held out both then and now; of a folder no
+    longer trained on, what was then.
+
+    Params:
+        model_dir: the folder of the model as it is.
+        held_out: as list_held_out gives it, for the training to come.
+    Returns:
+        likewise.
+    Raises:
+        DataError: when the model's record is damaged.
+    """
+    before = _read_held_out(model_dir)
     both = {
         folder: sorted(set(files) & set(before.get(folder, files)))
-        for folder, files in held_back.items()
+        for folder, files in held_out.items()
     }
     return {**before, **both}
 
 
-def _read_held_back(model_dir: Path) -> dict[str, list[str]]:
+def _read_held_out(model_dir: Path) -> dict[str, list[str]]:
     """The record's list; empty where there is no record. Raises DataError for a damaged one."""
-    path = Path(model_dir) / RECORD
+    path = Path(model_dir) / TRAINING_FILE
     if not path.exists():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8")).get("held_back", {})
+        record = json.loads(path.read_text(encoding="utf-8")).get(KEY, {})
         return {folder: [str(file) for file in files] for folder, files in record.items()}
     except (ValueError, AttributeError, TypeError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it or train again") from None
 
 
-def find_held_back(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
-    """Those of one folder's samples that the model was not trained on; None where it was trained
-    on other images, or where nothing tells. Raises DataError for a damaged record, and for a folder
-    of which nothing was held back."""
-    record = _read_held_back(model_dir)
+def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
+    """Those of one folder's samples that the model was not trained on.
+
+    Returns:
+        the samples; None where it was trained on other images, or where nothing tells.
+    Raises:
+        DataError: when the record is damaged, and for a folder of which nothing was held out.
+    """
+    record = _read_held_out(model_dir)
     origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
     found = [sample for sample in samples if sample.origin in origins]
     folders = {_folder_of(sample.origin) for sample in samples}

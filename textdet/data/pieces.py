@@ -1,5 +1,6 @@
-"""Large images in pieces of the size that training works at."""
+"""Large images cut into pieces of the size that training works at."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,50 +9,52 @@ import numpy as np
 from shapely import Polygon, area, box, get_parts, make_valid
 from shapely.geometry.polygon import orient
 
-from static import constants as C
+from textdet.common.geometry import tile_starts
+from textdet.common.images import resize
 from textdet.data.annotation import Sample, Word
 
 OVERLAP = 0.125  # of a tile's side, at least, so that a word on a seam is whole in one of the two
+ESCAPED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]')  # in names: %, and what Windows refuses in them
+MIN_WORD_HEIGHT = 5.0  # px, words of real images that are lower once shrunk are don't-care
 
 
-def cut_pieces(image: np.ndarray, words: list[Word], side: int) -> list[tuple]:
+def cut_pieces(
+    image: np.ndarray, words: list[Word], side: int
+) -> list[tuple[np.ndarray, list[Word]]]:
     """Squares of at most `side` px for training: the image whole, and cut at its full size.
 
     An image that fits is returned as it is. Others come once shrunk, for their large words, and
     in overlapping tiles for their small ones; what a border cuts, and what shrinks below
-    MIN_PIECE_WORD, is don't-care there.
-    Returns (image (h, w, 3) uint8, words in its coordinates) pairs.
+    MIN_WORD_HEIGHT, is don't-care there.
+
+    Params:
+        image: (H, W, 3) uint8.
+        words: in it.
+        side: px.
+    Returns:
+        a pair for each piece: image (h, w, 3) uint8, and the words in its coordinates.
     """
     height, width = image.shape[:2]
     if max(width, height) <= side:
         return [(image, words)]
-    scale = side / max(width, height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    pieces = [(shrunk, [word.mapped(scale) for word in words])]
-    for top in _starts(height, side):
-        for left in _starts(width, side):
+    scale, overlap = side / max(width, height), round(OVERLAP * side)
+    pieces = [(resize(image, scale), [word.mapped(scale) for word in words])]
+    for top in tile_starts(height, side, overlap):
+        for left in tile_starts(width, side, overlap):
             tile = image[top : top + side, left : left + side]
             pieces.append((tile, [word.mapped(offset=(-left, -top)) for word in words]))
     return [(p, [cut for word in own if (cut := _cut(word, p.shape))]) for p, own in pieces]
 
 
 def piece_file(sample: Sample, number: int) -> str:
-    """Name of the file of one of an image's pieces.
+    """Name of the file of one of an image's pieces, the one with this number.
 
-    Folders and the ending become part of it, written so that no two images share a name: a/1.jpg,
+    Folders and the ending become part of it, escaped so that no two images share a name: a/1.jpg,
     a_1.jpg and a/1.png may be in one set.
     """
-    name = Path(sample.file).as_posix().replace("%", "%25").replace("/", "%2F")
+    name = Path(sample.file).as_posix()
+    name = ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", name)
     return f"{name}_{number:02d}.jpg"
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Where spans of `side` begin so that they cover `length`, overlapping evenly and at least by
-    OVERLAP."""
-    overlap = round(OVERLAP * side)
-    number = max(1, -(-(length - overlap) // (side - overlap)))
-    return [round(i * (length - side) / max(1, number - 1)) for i in range(number)]
 
 
 def _cut(word: Word, shape: tuple) -> Word | None:
@@ -59,8 +62,8 @@ def _cut(word: Word, shape: tuple) -> Word | None:
     it lies outside."""
     limits = np.array([shape[1], shape[0]])
     whole = (word.polygon >= -1).all() and (word.polygon <= limits + 1).all()
-    low = cv2.minAreaRect(word.polygon)[1]
-    if whole and min(low) >= C.MIN_PIECE_WORD:
+    height = min(cv2.minAreaRect(word.polygon)[1])
+    if whole and height >= MIN_WORD_HEIGHT:
         return word
     polygon = _inside(word.polygon, limits)
     if polygon is None:

@@ -15,22 +15,25 @@ from textdet.common.pictures import (
     save_figure,
     save_picture,
 )
-from textdet.data.annotation import Sample
-from textdet.data.chunked_folder import PREVIEW, iterate_samples
+from textdet.data.annotation import Sample, Word
+from textdet.data.chunked_folder import PREVIEW_FILE, iterate_samples
 from textdet.data.triplets import read_triplet
 
 PREVIEW_IMAGES = 12
 PREVIEW_SIDE = 512  # px, of each picture in a preview
 
 
-def draw_words(image: np.ndarray, words) -> np.ndarray:
+def draw_words(image: np.ndarray, words: list[Word]) -> np.ndarray:
     """Outline words (red) and their characters' quads (green) on a copy of the image."""
     image = draw_polygons(image, [quad for word in words for quad in word.quads], GREEN)
     return draw_polygons(image, [word.polygon for word in words], RED)
 
 
 def write_preview(folder: Path) -> None:
-    """A contact sheet of a triplet folder's first images: each, its maps over it, its quads."""
+    """Write a contact sheet of a triplet folder's first images: each, its maps over it, its quads.
+
+    Raises DataError when a file of these is missing or damaged.
+    """
     samples = itertools.islice(iterate_samples(folder), PREVIEW_IMAGES)
     tiles = []
     for sample in samples:
@@ -41,12 +44,17 @@ def write_preview(folder: Path) -> None:
         words = [word.mapped(factor) for word in sample.words]
         row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
         tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
-    save_picture(folder / PREVIEW, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
+    save_picture(folder / PREVIEW_FILE, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
 
 
 def plot_statistics(samples: list[Sample], path: Path) -> None:
-    """Plot what the words of a data set are like: their height, length and direction, and how many
-    there are in an image."""
+    """Plot what the words of a data set are like.
+
+    Params:
+        samples: of words with characters; others count for the words in an image only.
+        path: of the picture: histograms of the words' height, length and direction, and of how many
+            there are in an image.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

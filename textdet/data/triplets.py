@@ -1,4 +1,4 @@
-"""The triplet folder: image, character heatmap, affinity heatmap and annotations.
+"""The folder of triplets: image, character heatmap, affinity heatmap and annotations.
 
     dataset.json                      format version, settings, seed, counts, what was left out
     images/00000042.jpg               RGB
@@ -36,6 +36,7 @@ def has_heatmaps(folder: Path) -> bool:
 
 
 def make_folders(folder: Path) -> None:
+    """Make a triplet folder's own folders, and itself. Raises OSError when the disk refuses."""
     for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS):
         (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -45,9 +46,13 @@ def write_triplet(
 ) -> None:
     """Write the three files of one sample.
 
-    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8, character then affinity, or None for words
-    whose characters are not known.
-    Raises OSError when the disk refuses.
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity; None for words whose
+            characters are not known.
+        jpeg_quality: 1..100.
+    Raises:
+        OSError: when the disk refuses.
     """
     import cv2
 
@@ -63,10 +68,15 @@ def write_triplet(
 
 
 def read_sample_image(sample: Sample) -> np.ndarray:
-    """A sample's image, (H, W, 3) uint8 RGB. Raises DataError with the file's name, SizeError when
-    it has another size than the annotation says.
+    """A sample's image.
 
     Other people's annotations count pixels as they are stored, whatever the EXIF tag says.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    Raises:
+        DataError: with the file's name, when it is missing or damaged.
+        SizeError: when it has another size than the annotation says.
     """
     image = read_image(sample.image_path, upright=sample.elsewhere is None)
     _check_size(sample.image_path, image.shape[1], image.shape[0], sample)
@@ -87,10 +97,13 @@ def read_heatmap(path: Path) -> np.ndarray:
 
 
 def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Read a sample's files: image (H, W, 3) uint8 RGB and maps (2, H, W) uint8.
+    """Read a sample's files.
 
-    Raises DataError with the file's name when one is missing or damaged, SizeError when it has
-    another size than the annotation says.
+    Returns:
+        image (H, W, 3) uint8 RGB, and maps (2, H, W) uint8, character then affinity.
+    Raises:
+        DataError: with the file's name, when one is missing or damaged.
+        SizeError: when one has another size than the annotation says.
     """
     image = read_sample_image(sample)
     maps = [read_heatmap(path) for path in sample.heatmap_paths]
@@ -100,9 +113,12 @@ def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_triplet(sample: Sample) -> str | None:
-    """A line that says which of a sample's files is missing or no image, by its header; or None.
+    """Look at a sample's files without decoding them.
 
-    Raises SizeError with the file's name when one has another size than the annotation says.
+    Returns:
+        a line that says which file is missing or no image, by its header; or None.
+    Raises:
+        SizeError: with the file's name, when one has another size than the annotation says.
     """
     from PIL import Image
 
@@ -127,8 +143,10 @@ def _check_size(path: Path, width: int, height: int, sample: Sample) -> None:
 def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
     """Read all annotations of a triplet folder, in order, without opening the images.
 
-    Returns the samples and a line for each annotation that was left out because it is damaged.
-    Raises DataError when the folder is missing or holds no sound annotation.
+    Returns:
+        the samples, and a line for each annotation that was left out because it is damaged.
+    Raises:
+        DataError: when the folder is missing or holds no sound annotation.
     """
     folder = Path(folder)
     if not folder.is_dir():

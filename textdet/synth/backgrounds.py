@@ -7,12 +7,11 @@ import numpy as np
 
 from static import constants as C
 from textdet.common.errors import DataError
-from textdet.common.images import read_image
+from textdet.common.images import IMAGE_SUFFIXES, is_image, read_image
 from textdet.common.stage_times import stage
 from textdet.synth.distractors import draw_distractors
 from textdet.synth.textures import draw_texture, noise
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SMALLEST_CROP = 8  # px of a photograph, enlarged to a whole image
 
 
@@ -21,12 +20,12 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
     own images. Raises DataError when there is none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if is_image(p))
     if apart_from and apart_from.resolve().is_relative_to(folder.resolve()):
         own = apart_from.resolve()
         paths = [path for path in paths if not path.resolve().is_relative_to(own)]
     if not paths:
-        raise DataError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
+        raise DataError(f"{folder}: no image ({', '.join(sorted(IMAGE_SUFFIXES))}) in it")
     return paths
 
 

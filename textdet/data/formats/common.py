@@ -1,16 +1,18 @@
-"""What the readers share: the item that they yield, polygons, texts, folders."""
+"""What the readers of data sets share: the item that they yield, polygons, texts, folders."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.geometry import signed_area
+from textdet.common.images import is_image
 from textdet.data.annotation import Word
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+MIN_AREA = 0.01  # px^2, smaller polygons are points and lines, up to rounding
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 
 
@@ -37,15 +39,28 @@ Items = Iterator[Item | str]
 
 
 def make_word(
-    text: str, polygon, ignore: bool = False, characters: list[str] = (), quads=NO_CHARACTERS
+    text: str,
+    polygon: Sequence | np.ndarray,
+    ignore: bool = False,
+    characters: Sequence[str] = (),
+    quads: Sequence | np.ndarray = NO_CHARACTERS,
 ) -> Word:
-    """A checked word. Raises ValueError for a polygon without area or with odd numbers."""
+    """A checked word, clockwise whichever way it was annotated.
+
+    Params:
+        polygon: k points, as (k, 2) or one number after the other, px.
+        ignore: whether it is don't-care.
+        characters: a string a character's cell.
+        quads: (n, 4, 2) px, these cells.
+    Raises:
+        ValueError: for a polygon without area or with odd numbers.
+    """
     polygon = np.asarray(polygon, np.float64).reshape(-1, 2)
     quads = np.asarray(quads, np.float32).reshape(-1, 4, 2)
     if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
         raise ValueError(f"the outline of {text!r} is not one")
     area = signed_area(polygon)
-    if abs(area) < 1e-6:
+    if abs(area) < MIN_AREA:
         raise ValueError(f"the box of {text!r} has no area")
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
@@ -56,21 +71,21 @@ def make_word(
     return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
 
 
-def signed_area(polygon: np.ndarray) -> float:
-    """px^2, positive for a polygon (k, 2) that runs clockwise in the image."""
-    x, y = polygon.T
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
-
-
 def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """Corners (4, 2) of an upright box, clockwise from its top left one."""
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
 def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Tight upright boxes (n, 4, 2) of a level word's letters to cells like the generator's.
+    """Tight upright boxes of a level word's letters to cells like the generator's.
 
     Cells are as high as the word and share the gaps between the letters. A word that slopes, or
     whose letters are not in a row, keeps its boxes.
+
+    Params:
+        boxes: (n, 4, 2) px, clockwise from their top left corners.
+    Returns:
+        (n, 4, 2) float64.
     """
     boxes = np.asarray(boxes, np.float64)
     left, top, right, bottom = (boxes[:, 0, 0], boxes[:, 0, 1], boxes[:, 2, 0], boxes[:, 2, 1])
@@ -89,7 +104,7 @@ def hull(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, [2, 3]].reshape(-1, 2)])
 
 
-def text_lines(path: Path) -> list[tuple[int, str]]:
+def read_lines(path: Path) -> list[tuple[int, str]]:
     """A text file's lines with their numbers, without a byte order mark and blank lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     # Not splitlines(): a transcription may hold a line separator of another kind.
@@ -100,7 +115,7 @@ def find_images(source: Path) -> dict[str, list[Path]]:
     """Every image below a folder by its name without the suffix."""
     found = {}
     for path in sorted(source.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if is_image(path):
             found.setdefault(path.stem, []).append(path)
     return found
 
@@ -110,7 +125,12 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 
     Of equal names in several folders (img_1 of the training and of the test set) it is the one
     whose path ends like `name`, then the one whose path begins most like that of `truth`.
-    Raises ValueError when there is none, or when that does not decide.
+
+    Params:
+        images: as find_images gives them.
+        truth: the annotation file.
+    Raises:
+        ValueError: when there is none, or when that does not decide.
     """
     found = images.get(name) or images.get(Path(name).stem, [])
     found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
@@ -126,7 +146,8 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 def find_one(source: Path, *patterns: str) -> list[Path]:
     """The files below `source` that match the first pattern that any file matches.
 
-    Raises DataError that says what was looked for and what is there.
+    Raises:
+        DataError: that says what was looked for and what is there.
     """
     for pattern in patterns:
         found = sorted(source.rglob(pattern))
@@ -139,11 +160,23 @@ def find_one(source: Path, *patterns: str) -> list[Path]:
     )
 
 
-def pair(source: Path, truth: list[Path], name_of, read_words, split_of=lambda path: "") -> Items:
+def pair_files(
+    source: Path,
+    truth: list[Path],
+    name_of: Callable[[Path], str],
+    read_words: Callable[[Path], tuple[list[Word], list[str]]],
+    split_of: Callable[[Path], str] = lambda path: "",
+) -> Items:
     """Items of a set with one annotation file an image.
 
-    truth: the annotation files; name_of: takes such a path, gives its image's name without the
-    suffix; read_words: takes the path, returns the words and a line for each one left out.
+    Params:
+        source: the folder with the images in it and below.
+        truth: the annotation files.
+        name_of: takes such a path, gives its image's name without the suffix.
+        read_words: takes the path, returns the words and a line for each one left out.
+        split_of: takes the path, gives the split that it belongs to.
+    Raises:
+        DataError: when there are no images.
     """
     images = find_images(source)
     if not images:

@@ -11,13 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from textdet.data.annotation import Word
-from textdet.data.formats.common import Items, find_one, make_word, pair, rectangle, text_lines
+from textdet.data.formats.common import (
+    Items,
+    find_one,
+    make_word,
+    pair_files,
+    read_lines,
+    rectangle,
+)
 
 _SROIE = re.compile(",".join([r"\s*(-?\d+(?:\.\d+)?)\s*"] * 8) + ",(.*)")
 
 
 def read_funsd(source: Path) -> Items:
-    return pair(
+    return pair_files(
         source,
         find_one(source, "annotations/*.json"),
         lambda path: path.stem,
@@ -29,7 +36,9 @@ def read_funsd(source: Path) -> Items:
 def read_sroie(source: Path) -> Items:
     """SROIE outlines whole lines; they are cut at the blanks, every letter taken as equally wide
     (receipts are mostly printed so)."""
-    return pair(source, find_one(source, "X*.txt", "*.txt"), lambda path: path.stem, _read_receipt)
+    return pair_files(
+        source, find_one(source, "X*.txt", "*.txt"), lambda path: path.stem, _read_receipt
+    )
 
 
 def _read_form(path: Path) -> tuple[list[Word], list[str]]:
@@ -46,7 +55,7 @@ def _read_form(path: Path) -> tuple[list[Word], list[str]]:
 
 def _read_receipt(path: Path) -> tuple[list[Word], list[str]]:
     words, problems = [], []
-    for number, line in text_lines(path):
+    for number, line in read_lines(path):
         match = _SROIE.fullmatch(line)
         try:
             if match is None:

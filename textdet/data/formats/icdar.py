@@ -21,9 +21,9 @@ from textdet.data.formats.common import (
     find_one,
     hull,
     make_word,
-    pair,
+    pair_files,
+    read_lines,
     rectangle,
-    text_lines,
 )
 
 DONT_CARE = "###"
@@ -66,7 +66,7 @@ def read_mlt(source: Path) -> Items:
 
 def read_icdar2013_characters(source: Path) -> Items:
     """Challenge 2.2, text segmentation: characters with upright boxes, grouped into words."""
-    return pair(
+    return pair_files(
         source,
         find_one(source, "*_GT.txt"),
         lambda path: path.stem.removesuffix("_GT"),
@@ -87,7 +87,7 @@ def looks_like(line: str) -> str | None:
 def _read(source: Path, parse) -> Items:
     def read_words(path: Path) -> tuple[list[Word], list[str]]:
         words, problems = [], []
-        for number, line in text_lines(path):
+        for number, line in read_lines(path):
             try:
                 words.append(parse(line))
             except ValueError as error:
@@ -95,7 +95,7 @@ def _read(source: Path, parse) -> Items:
         return words, problems
 
     truth = find_one(source, "gt_*.txt", "*img_*.txt", "gt/*.txt")
-    return pair(source, truth, lambda path: path.stem.removeprefix("gt_"), read_words)
+    return pair_files(source, truth, lambda path: path.stem.removeprefix("gt_"), read_words)
 
 
 def _fields(pattern: re.Pattern, line: str) -> tuple[str, ...]:

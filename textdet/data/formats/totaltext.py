@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.data.annotation import Word
-from textdet.data.formats.common import Items, find_one, make_word, pair, text_lines
+from textdet.data.formats.common import Items, find_one, make_word, pair_files, read_lines
 
 DONT_CARE = "#"
 _LINE = re.compile(
@@ -36,7 +36,7 @@ def read_totaltext(source: Path) -> Items:
                 problems.append(f"{path}:{number}: {error}")
         return words, problems
 
-    return pair(
+    return pair_files(
         source,
         find_one(source, "*gt_img*.mat", "*gt_img*.txt"),
         lambda path: path.stem.removeprefix("poly_").removeprefix("gt_"),
@@ -60,7 +60,7 @@ def _rows_of_mat(path: Path) -> list[tuple[int, tuple]]:
 def _rows_of_text(path: Path) -> list[tuple[int, tuple | None]]:
     """An array of many points runs over several lines; a word ends at its transcription."""
     rows, pending = [], ""
-    for number, line in text_lines(path):
+    for number, line in read_lines(path):
         pending += " " + line
         if "transcriptions:" not in line:
             continue
