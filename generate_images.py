@@ -2,22 +2,29 @@
 
     python generate_images.py --num_images 5000 --save_folder syntdata
 
+    python generate_images.py --set PAGE_PROBABILITY=0 "BLOCKS=[3, 5]"
+    python generate_images.py --show_settings > mine.toml  # to be edited, then
+    python generate_images.py --settings mine.toml
+
 Image i depends on (--seed, i) and the settings alone, so any number of workers writes the same
 bytes. A chunk's annotation file is written last and marks the chunk done; a second run goes on
 after the finished chunks, and a larger --num_images extends the folder.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import string
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
 
-from generate_chunks import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
+from generate_utils import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from textdet.common.cli import (  # noqa: E402
     ArgumentParser,
@@ -37,6 +44,18 @@ from textdet.data.chunked_folder import (  # noqa: E402
     read_records,
     start_folder,
 )
+from textdet.data.preview import write_preview  # noqa: E402
+from textdet.synth.augment import make_pipelines  # noqa: E402
+from textdet.synth.backgrounds import check_backgrounds, list_backgrounds  # noqa: E402
+from textdet.synth.content import load_vocabularies  # noqa: E402
+from textdet.synth.fonts import Font, load_fonts  # noqa: E402
+from textdet.synth.resources import fonts_by_language  # noqa: E402
+from textdet.synth.settings import (  # noqa: E402
+    GeneratorSettings,
+    parse_assignment,
+    read_settings,
+    to_toml,
+)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -52,17 +71,25 @@ def parse_arguments() -> argparse.Namespace:
     add("--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf and .otf files")
     add("--words", type=Path, default=C.WORDS, help="your own words: a text file, one a line")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    add(
+        "--settings", type=Path, metavar="FILE.toml", help="other settings than static/constants.py"
+    )
+    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="a few of them")
+    add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
     add("--cluster", metavar="tcp://HOST:PORT", help="run the chunks on this Dask cluster")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    job, problems = prepare(args)
+    settings = make_settings(args)
+    if args.show_settings:
+        print(to_toml(settings), end="")
+        return
+    job, problems = prepare(args, settings)
     name_left_out(problems)
-    settings = describe(job, args)
-    settings = start_folder(
-        *(args.save_folder, settings, args.overwrite),
+    record = start_folder(
+        *(args.save_folder, describe(job, args), args.overwrite),
         growing="num_images",
         read_only=(args.backgrounds, args.fonts, args.words),
     )
@@ -71,13 +98,11 @@ def main() -> None:
         print(
             f"{args.save_folder}: {len(done)} of {len(done) + len(todo)} chunks are there, going on"
         )
-    from textdet.data.preview import write_preview
-
     started = time.monotonic()
     try:
         counts, seconds = make_images(args, job, done, todo)
         more = {"counts": name_counts(counts), "left_out": problems}
-        write_json(args.save_folder / DATASET_FILE, {**settings, **more})
+        write_json(args.save_folder / DATASET_FILE, {**record, **more})
         write_preview(args.save_folder)
     except KeyboardInterrupt:
         stop_workers()
@@ -95,40 +120,53 @@ def main() -> None:
 # --- Before the start ------------------------------------------------------------------------
 
 
-def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
+def make_settings(args: argparse.Namespace) -> GeneratorSettings:
+    """The defaults, changed by --settings and then by --set. Raises DataError for what is wrong."""
+    settings = GeneratorSettings()
+    if args.settings:
+        try:
+            settings = settings.changed(**read_settings(args.settings))
+        except DataError as error:
+            raise DataError(f"--settings {args.settings}: {error}") from None
+    for text in args.set:
+        try:
+            settings = settings.changed(**parse_assignment(text))
+        except DataError as error:
+            raise DataError(f"--set {text}: {error}") from None
+    return settings
+
+
+def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job, list[str]]:
     """Find and check fonts, backgrounds and words: the job, and a line for each file left out.
 
     Raises DataError when nothing usable is left of one of them.
     """
-    from generate_utils import find_speakers
-    from textdet.synth.backgrounds import check_backgrounds, list_backgrounds
-    from textdet.synth.content import load_vocabularies
-    from textdet.synth.fonts import load_fonts
-
-    vocabularies = load_vocabularies(args.words)
+    make_pipelines(settings)  # refuses what albumentations refuses
+    vocabularies = load_vocabularies(args.words, settings.languages())
     fonts, problems = load_fonts(args.fonts)
     letters = {
         letter for vocabulary in vocabularies for word in vocabulary.words for letter in word
     }
     letters |= set(string.digits + string.punctuation)
-    damaged = [font for font in fonts if not draws(font, letters)]
+    damaged = [font for font in fonts if not can_draw(font, letters)]
     problems += [f"{font.path}: a damaged font" for font in damaged]
     sound = [font for font in fonts if font not in damaged]
     if not sound:
         raise DataError(f"no sound font in {args.fonts}; {problems[0]}")
-    speakers = find_speakers(vocabularies, sound)
-    used = [font for font in fonts if any(font in group for group in speakers.values())]
+    matches = fonts_by_language(vocabularies, sound)
+    used = [font for font in fonts if any(font in group for group in matches.values())]
     problems += [
         f"{font.path}: lacks letters of {args.words}"
         for font in fonts
         if font not in used and font not in damaged
     ]
-    problems += [f"no font in {args.fonts} speaks {k}" for k, v in speakers.items() if not v]
+    problems += [f"no font in {args.fonts} speaks {k}" for k, v in matches.items() if not v]
     photographs = list_backgrounds(args.backgrounds, apart_from=args.save_folder)
     with progress_bar(photographs, desc="checking", unit="photo") as bar:
-        backgrounds, bad_backgrounds = check_backgrounds(bar)
+        backgrounds, bad_backgrounds = check_backgrounds(bar, settings.BACKGROUND_SIDE)
     job = Job(
         folder=args.save_folder.absolute(),
+        settings=settings,
         seed=args.seed,
         size=args.image_size,
         backgrounds=tuple(path.absolute() for path in backgrounds),
@@ -138,7 +176,7 @@ def prepare(args: argparse.Namespace) -> tuple[Job, list[str]]:
     return job, problems + bad_backgrounds
 
 
-def draws(font, letters: set[str]) -> bool:
+def can_draw(font: Font, letters: set[str]) -> bool:
     """Whether the font can draw its glyphs for these letters: a damaged file opens as well."""
     try:
         font.set_size(32)
@@ -150,16 +188,16 @@ def draws(font, letters: set[str]) -> bool:
 
 
 def describe(job: Job, args: argparse.Namespace) -> dict:
-    """The settings that decide what the images look like, as they stand in dataset.json."""
-    import hashlib
+    """What decides what the images look like, as it stands in dataset.json."""
 
-    def digest(paths) -> str:
+    def digest(paths: Iterable[Path]) -> str:
         total = hashlib.sha256()
         for path in paths:
             total.update(os.fsencode(path.name) + b"\0")
             total.update(hashlib.sha256(path.read_bytes()).digest())
         return total.hexdigest()[:16]
 
+    defaults = json.dumps(vars(GeneratorSettings())).encode()
     words = sorted(job.words.glob("*.txt")) if job.words.is_dir() else [job.words]
     root = Path(__file__).resolve().parent
     modules = sorted((root / "textdet" / "synth").glob("*.py"))
@@ -171,7 +209,8 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
         "backgrounds": digest(job.backgrounds),
         "fonts": digest(job.fonts),
         "words": digest(words),
-        "constants": digest([C.STATIC / "constants.py"]),
+        "settings": json.loads(json.dumps(job.settings.differences())),
+        "defaults": hashlib.sha256(defaults).hexdigest()[:16],
         "code": digest([root / "generate_utils.py", root / "textdet/data/heatmaps.py", *modules]),
     }
 

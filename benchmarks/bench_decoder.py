@@ -24,7 +24,6 @@ from shapes import curved_quads, quartered  # noqa: E402
 
 import generate_utils  # noqa: E402
 from craft_utils import getDetBoxes  # noqa: E402
-from static import constants as C  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.heatmaps import draw_heatmaps  # noqa: E402
 from textdet.decoding.characters import split_characters  # noqa: E402
@@ -32,8 +31,7 @@ from textdet.decoding.craft import DECODERS, detect_words  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.metrics import match_image, polygon_ious, summarise  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
-from textdet.synth.backgrounds import list_backgrounds  # noqa: E402
-from textdet.synth.fonts import load_fonts  # noqa: E402
+from textdet.synth.settings import GeneratorSettings  # noqa: E402
 
 IMAGES, SIZE, ROUNDS = 40, 512, 15
 THRESHOLDS = ((0.7, 0.4, 0.4), (0.5, 0.4, 0.3), (0.4, 0.3, 0.4), (0.4, 0.3, 0.3))
@@ -141,13 +139,13 @@ def print_times() -> None:
 
 def perfect_maps() -> list:
     """Of each of IMAGES generated images: maps (2, SIZE, SIZE) uint8, and its words."""
-    fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
-    resources = generate_utils.open_resources(
-        tuple(list_backgrounds(C.BACKGROUNDS)), fonts, C.WORDS
-    )
+    settings = GeneratorSettings()
+    resources = generate_utils.bundled_resources(settings)
     samples = []
     for index in range(IMAGES):
-        sample, _, pair = generate_utils.generate_triplet(resources, Path(), 0, index, SIZE)
+        sample, _, pair = generate_utils.generate_triplet(
+            resources, settings, Path(), 0, index, SIZE
+        )
         samples.append((pair, sample.words))
     return samples
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as generate_images.py does
@@ -26,13 +27,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from generate_chunks import Chunk, Job, run_chunk  # noqa: E402
+from generate_utils import Chunk, Job, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from textdet.common.workers import local_executor  # noqa: E402
 from textdet.data.annotation import ANNOTATIONS  # noqa: E402
 from textdet.data.triplets import make_folders  # noqa: E402
 from textdet.synth.backgrounds import list_backgrounds  # noqa: E402
 from textdet.synth.fonts import load_fonts  # noqa: E402
+from textdet.synth.settings import GeneratorSettings  # noqa: E402
 
 CHUNKS, CHUNK_SIZE, ROUNDS, SIZE = 12, 10, 5, 512
 LOOP = 4_000_000  # steps of the loop that each of CHUNKS calls runs
@@ -56,39 +58,37 @@ def main() -> None:
         local_executor(2) as two,
     ):
         make_folders(Path(folder))
-        job = Job(Path(folder), 0, SIZE, tuple(list_backgrounds(C.BACKGROUNDS)), fonts, C.WORDS)
+        photographs = tuple(list_backgrounds(C.BACKGROUNDS))
+        mixture = Job(Path(folder), GeneratorSettings(), 0, SIZE, photographs, fonts, C.WORDS)
+        scenes = replace(mixture, settings=GeneratorSettings(PAGE_PROBABILITY=0))
         for pool in (one, two, two):  # fills the caches of fonts and photographs
-            make(pool, job, C.PAGE_PROBABILITY)
+            make(pool, mixture)
         before = memory(one)
-        print_alone("scenes and pages", [make(one, job, C.PAGE_PROBABILITY) for _ in range(ROUNDS)])
-        print_alone("scenes alone", [make(one, job, 0.0) for _ in range(ROUNDS)])
+        print_alone("scenes and pages", [make(one, mixture) for _ in range(ROUNDS)])
+        print_alone("scenes alone", [make(one, scenes) for _ in range(ROUNDS)])
         rounds = []
         for _ in range(ROUNDS):  # in turn, so that all meet the same load of the machine
-            alone, both = (make(pool, job, C.PAGE_PROBABILITY) for pool in (one, two))
+            alone, both = (make(pool, mixture) for pool in (one, two))
             rounds.append((alone, both, reckon(one) / reckon(two)))
         print_together(rounds)
         made = CHUNKS * CHUNK_SIZE * 3 * ROUNDS
         print(f"memory of a worker: {before:.0f} MB, {made} images later {memory(one):.0f} MB")
 
 
-def make(pool: ProcessPoolExecutor, job: Job, pages: float) -> Counter:
-    """Make the images and their files: what they hold, seconds by stage, CPU and elapsed seconds.
-
-    pages: the share of pages among them.
-    """
+def make(pool: ProcessPoolExecutor, job: Job) -> Counter:
+    """Make the images: what they hold, seconds by stage, CPU and elapsed seconds."""
     chunks = [
         Chunk(range(k, k + CHUNK_SIZE), job.folder / ANNOTATIONS / f"{k:05d}.jsonl")
         for k in range(0, CHUNKS * CHUNK_SIZE, CHUNK_SIZE)
     ]
     started, total = time.perf_counter(), Counter()
-    for made in pool.map(make_chunk, [job] * CHUNKS, chunks, [pages] * CHUNKS):
+    for made in pool.map(make_chunk, [job] * CHUNKS, chunks):
         total.update(made)
     total["elapsed"] = time.perf_counter() - started
     return total
 
 
-def make_chunk(job: Job, chunk: Chunk, pages: float) -> Counter:
-    C.PAGE_PROBABILITY = pages
+def make_chunk(job: Job, chunk: Chunk) -> Counter:
     started = time.process_time()
     counts, seconds = run_chunk(job, chunk)
     found = Counter({"images": counts["images"], "words": counts["words"]})

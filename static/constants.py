@@ -3,6 +3,11 @@
 Ranges are (low, high) and drawn uniformly unless the comment says otherwise. Probabilities are
 0 (never) to 1 (always). Lengths in "em" are multiples of the font size, lengths in px are pixels of
 the generated image.
+
+The sections from Scene to Camera are the generator's settings (textdet/synth/settings.py), which
+`generate_images.py --settings FILE --set NAME=VALUE` changes for one run. Limits in a comment, such
+as 1..100 or "at least 1", are checked there. Where the default is written with a
+decimal point the value may be a fraction, else it is a whole number.
 """
 
 from pathlib import Path
@@ -13,18 +18,23 @@ FONTS = STATIC / "fonts"  # .ttf and .otf, searched recursively
 WORDS = STATIC / "words"  # one list a language, one word a line
 PICTOGRAMS = STATIC / "pictograms" / "fa-solid-900.ttf"  # a font of things that are not text
 MODEL = STATIC / "model"  # the bundled weights, train.py's start without a network
+IMAGE_SIZE = 512  # px, side of the square images
 
 # --- Scene -----------------------------------------------------------------------------------
-IMAGE_SIZE = 512  # px, side of the square image
 PAGE_PROBABILITY = 0.3  # share of images that are a sheet of paper instead of a scene
 EMPTY_PROBABILITY = 0.06  # share of scenes without any text
 BLOCKS = (2, 7)  # blocks of text tried in a scene
 EXTRA_BLOCKS = 5  # more of them tried while a scene that is to hold text has none
 SIGN_SCENE_PROBABILITY = 0.4  # share of scenes that hold a few large signs instead
 SIGN_BLOCKS = (1, 3)  # blocks tried in such a scene
-SIGN_FONT_SIZE = (70, 420)  # px an em, log-uniform, of its blocks; they shrink to fit
-PLACEMENT_TRIES = 24  # random places looked at for a block before it is dropped
-PLACEMENT_TEMPERATURE = 6.0  # grey levels a cell; the higher, the more text lands on busy places
+SIGN_FONT_SIZE = (
+    70.0,
+    420.0,
+)  # at least 1, px an em, log-uniform, of its blocks; they shrink to fit
+PLACEMENT_TRIES = 24  # at least 1, random places looked at for a block before it is dropped
+PLACEMENT_TEMPERATURE = (
+    6.0  # at least 0.01, grey levels a cell; the higher, the more on busy places
+)
 SURFACE_COST = 40.0  # grey levels, how much a place costs that lies off its surface
 EDGE_LEVEL = 60.0  # grey levels a cell; edges above it count three times
 CLUTTER_PROBABILITY = 0.16  # that a block stands anywhere, however busy the place
@@ -32,11 +42,11 @@ BLOCK_MARGIN = 0.35  # em, empty band around a block that no other block may ent
 NEIGHBOUR_PROBABILITY = 0.4  # that a block stands close beside, over or under an earlier one
 NEIGHBOUR_GAP = (0.25, 1.5)  # times BLOCK_MARGIN, between such neighbours
 SAME_STYLE_PROBABILITY = 0.6  # that it has its neighbour's font, ink and (about) size
-SAME_STYLE_SIZE = (0.7, 1.4)  # times the neighbour's size, log-uniform
-PLANES = (1, 3)  # different tilts in a scene; all text on one surface shares its tilt
+SAME_STYLE_SIZE = (0.7, 1.4)  # at least 0.01, times the neighbour's size, log-uniform
+PLANES = (1, 3)  # at least 1, different tilts in a scene; all text on one surface shares its tilt
 FOLLOW_PROBABILITY = 0.7  # that text runs along the lines of its surface, where it has any
 LINE_COHERENCE = 0.35  # 0..1, how much of a surface's edges run one way before they count as lines
-LARGEST_LEAN = 30.0  # degrees, lines that lean more are not followed
+LARGEST_LEAN = 30.0  # 0..45, degrees, lines that lean more are not followed
 OWN_ROLL_PROBABILITY = 0.25  # that a block is turned differently from others on its surface
 
 # --- Text ------------------------------------------------------------------------------------
@@ -59,23 +69,22 @@ KIND_SHARES = {  # share of each kind of text
 }
 CASE_SHARES = {"lower": 0.42, "title": 0.28, "upper": 0.30}  # one draw a block
 PUNCTUATION_PROBABILITY = 0.12  # that a word carries a comma, full stop, quotes, brackets, ...
-LINES = (1, 4)  # lines in a block of a scene
-LINE_WORDS = (1, 4)  # words in a line of a scene
+LINES = (1, 4)  # at least 1, lines in a block of a scene
+LINE_WORDS = (1, 4)  # at least 1, words in a line of a scene
 PARAGRAPH_PROBABILITY = 0.12  # that a block is a dense paragraph instead
-PARAGRAPH_LINES = (3, 7)
-PARAGRAPH_WORDS = (3, 6)
-LARGEST_BLOCK = 0.92  # of the image's side; larger blocks are shrunk to it
-SHRINK_STEP = 0.65  # times; a block becomes so much smaller each time that there is no room for it
-SMALLEST_SHRINK = 0.4  # blocks that would have to shrink more to find room are dropped
-FONT_SIZE = (12, 190)  # px an em, drawn log-uniformly; capital letters are about 0.7 em
-PARAGRAPH_FONT_SIZE = (10, 22)  # px an em, log-uniform
+PARAGRAPH_LINES = (3, 7)  # at least 1
+PARAGRAPH_WORDS = (3, 6)  # at least 1
+LARGEST_BLOCK = 0.92  # 0.05..1, of the image's side; larger blocks are shrunk to it
+SHRINK_STEP = 0.65  # 0.05..0.95 times, how much smaller a block becomes when it finds no room
+SMALLEST_SHRINK = 0.4  # 0.05..1, blocks that would have to shrink more to find room are dropped
+FONT_SIZE = (
+    12.0,
+    190.0,
+)  # at least 1, px an em, drawn log-uniformly; capital letters are about 0.7 em
+PARAGRAPH_FONT_SIZE = (10.0, 22.0)  # at least 1, px an em, log-uniform
 MIN_CHARACTER_SIDE = 2.0  # px, blocks with a character cell narrower than this are dropped
-MIN_FONT_SIZE = (
-    9.0  # px an em, blocks with a word smaller than this are dropped: nobody can read it
-)
-LINE_LENGTH = (
-    1400  # px, letters times em; longer lines are drawn anew, so that large ones stay large
-)
+MIN_FONT_SIZE = 9.0  # px an em, blocks with a smaller word are dropped: nobody can read it
+LINE_LENGTH = 1400  # px, letters times em; longer lines are drawn anew: large ones stay large
 LINE_SPACING = (1.0, 1.5)  # em, baseline to baseline
 TRACKING = (-0.02, 0.12)  # em added between letters
 WIDE_TRACKING_PROBABILITY = 0.06
@@ -85,51 +94,63 @@ NARROW_SPACE_PROBABILITY = 0.3  # that words of a scene stand closer, as on crow
 NARROW_SPACE = (0.5, 0.8)  # times the font's own space
 SMALLEST_SPACE = 0.15  # em, no space is narrower
 STRETCH_PROBABILITY = 0.35  # that a block of a scene has wider or narrower letters than its font
-STRETCH = (0.65, 1.5)  # times the font's width, log-uniform
+STRETCH = (0.65, 1.5)  # 0.1..10, times the font's width, log-uniform
 CELL_PADDING = 0.04  # of the word's ink height, added above and below for the character cells
 MIN_CELL_HEIGHT = 0.3  # em, so that a dash or a full stop keeps a cell that can be seen
 
 # --- Geometry --------------------------------------------------------------------------------
 CURVE_PROBABILITY = 0.12  # that a block of a scene stands on an arc, a wave or a free curve
 TURNED_LETTERS_PROBABILITY = 0.6  # that its letters are turned one by one, else bent with the curve
-CURVE_LINES = 2  # lines at most that are bent together; letters turned one by one stand on one line
-CURVE_TURN = (
-    25,
-    140,
-)  # degrees between a curve's extreme directions; below 150 none looks upside down
-CURVE_BEND = 0.34  # largest curvature times the text's height above the line; below 0.35
-CURVE_SAG = 0.04  # em, the most that the side of a bent letter leaves its straight quadrilateral
+CURVE_LINES = 2  # at least 1, most lines bent together; letters turned one by one stand on one line
+CURVE_TURN = (25.0, 140.0)  # 0..150 degrees between a curve's extreme directions: none upside down
+CURVE_BEND = 0.34  # 0..0.35, largest curvature times the text's height above the line
+CURVE_SAG = (
+    0.04  # at least 0.01 em, the most that a bent letter's side leaves its straight quadrilateral
+)
 CURVE_WAVES = (0.5, 1.3)  # periods of a wave
 PICTOGRAM_PROBABILITY = 0.2  # that a straight block of a scene has a pictogram on one side
-PICTOGRAM_SIZE = (0.9, 2.6)  # em
+PICTOGRAM_SIZE = (0.9, 2.6)  # at least 0.01, em
 PICTOGRAM_GAP = (0.25, 0.9)  # em, between it and the text
 STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
-STACK_LENGTH = (2, 11)  # letters of such a word, the second one excluded
+STACK_LENGTH = (2, 11)  # at least 1, letters of such a word, the second one excluded
 STACK_CAPITALS_PROBABILITY = 0.7
 ELASTIC_PROBABILITY = 0.08  # that a block is gently warped as if on cloth
-ELASTIC_WAVES = 3  # plane waves that add up to the displacement
+ELASTIC_WAVES = 3  # at least 1, plane waves that add up to the displacement
 ELASTIC_AMPLITUDE = (0.02, 0.08)  # em, each wave's
-ELASTIC_WAVELENGTH = (2.0, 7.0)  # em
-ELASTIC_SLOPE = 0.45  # largest slope of the displacement; from 1 on it would fold
-FOCAL_LENGTH = (0.9, 2.5)  # times the image's side, one draw an image
-SMALL_ROTATION = (-6, 6)  # degrees, most blocks
+ELASTIC_WAVELENGTH = (2.0, 7.0)  # at least 0.01, em
+ELASTIC_SLOPE = 0.45  # 0.01..0.5, largest slope of the displacement; from 1 on it would fold
+FOCAL_LENGTH = (0.9, 2.5)  # at least 0.1, times the image's side, one draw an image
+SMALL_ROTATION = (-6.0, 6.0)  # degrees, most blocks
 LARGE_ROTATION_PROBABILITY = 0.18
-LARGE_ROTATION = (-45, 45)  # degrees
+LARGE_ROTATION = (-45.0, 45.0)  # degrees
 ANY_ROTATION_PROBABILITY = 0.03  # the whole circle
 SIDEWAYS_PROBABILITY = 0.05  # upwards or downwards, as on banners, beside SMALL_ROTATION
 TILT_PROBABILITY = 0.5  # that one of a scene's planes is tilted
-TILT = (-45, 45)  # degrees, turn of a plane about its vertical and (half of it) horizontal axis
-PAGE_ROTATION = (-4, 4)  # degrees
-PAGE_TILT = (-12, 12)  # degrees, one page in two
+TILT = (
+    -45.0,
+    45.0,
+)  # -85..85, degrees, turn of a plane about its vertical and (half of it) horizontal axis
+PAGE_ROTATION = (-4.0, 4.0)  # degrees
+PAGE_TILT = (-12.0, 12.0)  # -85..85, degrees, one page in two
 
 # --- Ink -------------------------------------------------------------------------------------
-RED, GREEN, BLUE = (0, 255), (0, 255), (0, 255)  # levels of an ink's, outline's or sign's colour
+RED, GREEN, BLUE = (
+    (0, 255),
+    (0, 255),
+    (0, 255),
+)  # 0..255, levels of an ink's, outline's or sign's colour
 GREY_INK_PROBABILITY = 0.45  # that an ink is one of INK_GREYS instead
-INK_GREYS = (0, 20, 40, 235, 255)  # levels; black and white are the most frequent inks of the world
-OPACITY = (0.6, 1.0)  # of the ink
+INK_GREYS = (
+    0,
+    20,
+    40,
+    235,
+    255,
+)  # 0..255, levels; black and white are the most frequent inks of the world
+OPACITY = (0.6, 1.0)  # 0..1, of the ink
 MIN_CONTRAST = 24.0  # CIELAB distance (hue counts half) of ink and surroundings, after blending
 CONTRAST_BUSYNESS = 0.7  # times the surroundings' own spread, added to it
-COLOUR_TRIES = 5  # colours tried before a block is dropped
+COLOUR_TRIES = 5  # at least 1, colours tried before a block is dropped
 LEGIBLE_SHARE = 0.92  # of the ink of a block must stand out from what is next to it
 LEGIBLE_DISTANCE = 5.0  # CIELAB, of a word's letters from the ground in the finished picture, and
 LEGIBLE_RATIO = 0.7  # times the noise of both; words below either are don't-care
@@ -148,13 +169,13 @@ INK_GRAIN = (0.0, 0.9)  # 0..1, of the background's texture and noise
 INK_BLUR = 1.2  # px of standard deviation, the most that letters are blurred to match a soft photo
 INK_BLUR_EM = 0.03  # em, nor are they blurred more than this
 PLATE_PROBABILITY = 0.25  # sign or sticker behind the block
-PLATE_OPACITY = (0.8, 1.0)
+PLATE_OPACITY = (0.8, 1.0)  # 0..1
 PLATE_PADDING = (0.15, 0.6)  # em
 PLATE_SHAPE_SHARES = {"rectangle": 0.45, "rounded": 0.4, "cut": 0.08, "notched": 0.07}  # corners
 PLATE_BORDER_PROBABILITY = 0.35  # a line along the plate's edge
 PLATE_BORDER = (0.03, 0.1)  # em, its width
 SIGN_COLOUR_PROBABILITY = 0.6  # that a plate is one of SIGN_COLOURS (about) instead of any colour
-SIGN_COLOURS = (  # RGB: white, cream, black, and the blue, green, red, yellow, brown of signs
+SIGN_COLOURS = (  # 0..255; white, cream, black, and the blue, green, red, yellow, brown of signs
     (245, 245, 245),
     (236, 226, 200),
     (25, 25, 28),
@@ -171,17 +192,17 @@ STICKER_RIM = (0.1, 0.2)  # em
 SHADOW_PROBABILITY = 0.15
 SHADOW_OFFSET = (0.03, 0.1)  # em
 SHADOW_BLUR = (0.0, 0.06)  # em, standard deviation
-SHADOW_OPACITY = (0.3, 0.8)
+SHADOW_OPACITY = (0.3, 0.8)  # 0..1
 GLOW_PROBABILITY = 0.1  # letters that shine, as of lit signs and neon
 GLOW = (0.04, 0.2)  # em, standard deviation of the light around them
 GLOW_STRENGTH = (0.4, 1.0)  # 0..1, of that light close to the letters
 EXTRUSION_PROBABILITY = 0.06  # letters as solid bodies seen from the side
 EXTRUSION = (0.04, 0.12)  # em, their depth
-WEAR_FONT_SIZE = 20  # px an em, smaller letters are not worn or outlined: they would run together
+WEAR_FONT_SIZE = 20.0  # px an em, smaller letters are not worn or outlined: they would run together
 WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, blurred or spotted
-WEAR_SIZE = 3  # px, how thick a brush thickens worn letters
+WEAR_SIZE = 3  # at least 1, px, how thick a brush thickens worn letters
 WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
-WEAR_DROPOUT = 0.05  # share of a spotted letter's pixels
+WEAR_DROPOUT = 0.05  # 0..1, share of a spotted letter's pixels
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
 # --- Pages -----------------------------------------------------------------------------------
@@ -192,46 +213,54 @@ PAGE_KIND_SHARES = {  # share of each kind of page
     "dense": 0.1,
     "receipt": 0.1,
 }
-PAGE_FONT_SIZE = (11, 22)  # px an em, log-uniform, the body text; lower case is about 0.5 em high
-DENSE_FONT_SIZE = (9, 12)  # px an em, log-uniform, the body text of dense pages
-PAGE_TITLE_SCALE = (1.2, 2.4)  # times the body text
+PAGE_FONT_SIZE = (
+    11.0,
+    22.0,
+)  # at least 1, px an em, log-uniform, the body text; lower case is about 0.5 em high
+DENSE_FONT_SIZE = (9.0, 12.0)  # at least 1, px an em, log-uniform, the body text of dense pages
+PAGE_TITLE_SCALE = (1.2, 2.4)  # at least 0.01, times the body text
 PAGE_TYPEWRITER_PROBABILITY = 0.4  # that the body's font has letters of equal width
 PAGE_ONE_FONT_PROBABILITY = 0.6  # that headings and values are set in the body's font
 PAGE_WORD_SPACE = (0.6, 1.2)  # times the font's own space
 PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
-PAGE_MARGIN = (0.02, 0.1)  # of the sheet's width
-PAGE_COLUMNS = (1, 1, 1, 2)  # one of them is drawn; receipts and letters always have one
+PAGE_MARGIN = (0.02, 0.1)  # 0..0.4, of the sheet's width
+PAGE_COLUMNS = (
+    1,
+    1,
+    1,
+    2,
+)  # at least 1, one of them is drawn; receipts and letters always have one
 PAGE_RULE_PROBABILITY = 0.75  # that paragraphs, forms and tables are ruled; check boxes always are
-RULE_LEVEL = (120, 255)  # ink of a rule: 0 none, 255 as dark as its page's rules get
+RULE_LEVEL = (120, 255)  # 0..255, ink of a rule: 0 none, 255 as dark as its page's rules get
 RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in and dividing rules
 UNDERLINE_PROBABILITY = 0.25  # that a heading is underlined
-PAGE_PAPER_LEVEL = (190, 255)  # grey level of the paper
-PAGE_INK_LEVEL = (0, 90)  # grey level of the letters
-PAGE_RULE_INK_LEVEL = (0, 150)  # grey level of rules and boxes
+PAGE_PAPER_LEVEL = (190.0, 255.0)  # 0..255, grey level of the paper
+PAGE_INK_LEVEL = (0.0, 90.0)  # 0..255, grey level of the letters
+PAGE_RULE_INK_LEVEL = (0.0, 150.0)  # 0..255, grey level of rules and boxes
 STAMP_PROBABILITY = 0.15  # that a page is stamped where there is room
-STAMP_INKS = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))  # red, green, blue
+STAMP_INKS = ((150, 20, 30), (25, 35, 140), (60, 20, 110), (20, 20, 20))  # 0..255, red, green, blue
 STAMP_TEXT_PROBABILITY = 0.6  # that a stamp has words in it, which are labelled
-STAMP_ROTATION = (-30, 30)  # degrees
+STAMP_ROTATION = (-30.0, 30.0)  # degrees
 NUMBERING_PROBABILITY = 0.2  # a long number near the border, upright or lying on its side
 PUNCH_PROBABILITY = 0.12  # holes for a binder, as a copier shows them
 SCRIBBLE_PROBABILITY = 0.2  # a stroke or tick by hand in an empty place, besides signatures
 DESK_PROBABILITY = 0.15  # that the sheet's edges are seen on a background
-DESK_INSET = (0.02, 0.1)  # of the side, from the image's border to the sheet
-RECEIPT_WIDTH = (0.5, 0.8)  # of the side
+DESK_INSET = (0.02, 0.1)  # 0..0.4, of the side, from the image's border to the sheet
+RECEIPT_WIDTH = (0.5, 0.8)  # 0.05..1, of the side
 BLEED_PROBABILITY = 0.15  # that the reverse side shines through, mirrored; not labelled
-BLEED_STRENGTH = (0.03, 0.14)  # of full ink
+BLEED_STRENGTH = (0.03, 0.14)  # 0..1, of full ink
 FOLD_PROBABILITY = 0.15  # one or two creases with their shading
-FOLD_STRENGTH = (0.05, 0.2)  # of the light that a crease takes away
+FOLD_STRENGTH = (0.05, 0.2)  # 0..1, of the light that a crease takes away
 BINARY_PROBABILITY = 0.3  # black-and-white scan; its pixels are all ink or all paper
-BINARY_THRESHOLD = (0.35, 0.65)  # from the ink's level (0) to the paper's (1)
+BINARY_THRESHOLD = (0.35, 0.65)  # 0..1, from the ink's level (0) to the paper's (1)
 FAX_PROBABILITY = 0.1  # low contrast
-FAX_CONTRAST = (0.35, 0.7)  # of the full range that is left
+FAX_CONTRAST = (0.35, 0.7)  # 0..1, of the full range that is left
 SPECKLE_PROBABILITY = 0.3  # dust
 SPECKLES = (10, 250)  # how many in 512 x 512 px
 EDGE_PROBABILITY = 0.2  # dark bands along the sides, never over words
 EDGE_WIDTH = (2, 20)  # px
 STREAK_PROBABILITY = 0.1  # thin lines from top to bottom
-STREAK_STRENGTH = (0.1, 0.5)  # of full contrast
+STREAK_STRENGTH = (0.1, 0.5)  # 0..1, of full contrast
 
 # --- Backgrounds -----------------------------------------------------------------------------
 TEXTURE_PROBABILITY = 0.35  # that a scene stands on a drawn texture instead of a photograph
@@ -246,9 +275,9 @@ TEXTURE_SHARES = {  # of each kind among them
     "bricks": 0.1,
     "siding": 0.08,
 }
-TEXTURE_LIGHT = (0.0, 0.3)  # how uneven its light is, share of its brightness
-BACKGROUND_CROP = (0.35, 1.0)  # of the photograph's shorter side
-BACKGROUND_SIDE = 896  # px, photographs are kept in memory with at most this longer side
+TEXTURE_LIGHT = (0.0, 0.3)  # 0..1, how uneven its light is, share of its brightness
+BACKGROUND_CROP = (0.35, 1.0)  # 0.05..1, of the photograph's shorter side
+BACKGROUND_SIDE = 896  # at least 64 px, the longer side that photographs are kept with at most
 BACKGROUND_CACHE = 100  # MB of them kept in memory by each worker
 DISTRACTOR_PROBABILITY = 0.5  # that things which are not text are drawn before the text
 DISTRACTORS = (1, 7)  # how many of them
@@ -292,12 +321,12 @@ BACKGROUND_GREY_PROBABILITY = 0.05
 # --- Camera: in this order, over the whole image -----------------------------------------------
 SHADOW_PATCH_PROBABILITY = 0.1  # the shadow of something outside the picture
 SHADOW_PATCHES = (1, 2)  # how many
-SHADOW_PATCH_INTENSITY = (0.25, 0.55)  # of the light that is taken away
+SHADOW_PATCH_INTENSITY = (0.25, 0.55)  # 0..1, of the light that is taken away
 SHADOW_PATCH_WIDTH = (0.15, 0.7)  # of the side, of the band in shadow
-SHADOW_PATCH_SOFTNESS = (0.05, 0.3)  # of the side, of its edges
+SHADOW_PATCH_SOFTNESS = (0.05, 0.3)  # at least 0.01, of the side, of its edges
 FLARE_PROBABILITY = 0.06  # glow of a light, and its rings
-FLARE_STRENGTH = (40, 130)  # grey levels at its centre
-FLARE_RADIUS = (0.1, 0.5)  # of the side
+FLARE_STRENGTH = (40.0, 130.0)  # grey levels at its centre
+FLARE_RADIUS = (0.1, 0.5)  # at least 0.01, of the side
 COLOUR_PROBABILITY = 0.5  # one of the next
 COLOUR_SHARES = {
     "contrast": 0.24,  # and brightness
@@ -313,28 +342,32 @@ COLOUR_TEMPERATURE = (3000, 15000)  # kelvin, of the light
 COLOUR_CAST = (-20, 20)  # grey levels added to each of red, green and blue
 GREY_PROBABILITY = 0.07
 VIGNETTE_PROBABILITY = 0.1
-VIGNETTE_STRENGTH = (0.15, 0.55)  # of the light that the corners lose
+VIGNETTE_STRENGTH = (0.15, 0.55)  # 0..1, of the light that the corners lose
 BLUR_PROBABILITY = 0.3  # one of the next
 BLUR_SHARES = {"gaussian": 0.3, "defocus": 0.2, "motion": 0.3, "sharpen": 0.2}
 GAUSSIAN_BLUR = (0.4, 1.3)  # px, standard deviation
-DEFOCUS_RADIUS = (1, 2)  # px
+DEFOCUS_RADIUS = (1.0, 2.0)  # px
 MOTION_BLUR = (3, 5)  # px
 SHARPEN = (0.2, 0.5)  # 0..1, weight of the sharpened image
 NOISE_PROBABILITY = 0.3
-NOISE_STRENGTH = (2, 14)  # grey levels, standard deviation
+NOISE_STRENGTH = (2.0, 14.0)  # grey levels, standard deviation
 GREY_NOISE_SHARE = 0.5  # of the noise that is equal in all three colours
 COARSE_NOISE_SHARE = 0.3  # of the noise whose grains are two pixels large
 DOWNSCALE_PROBABILITY = 0.15  # made smaller and large again
-DOWNSCALE = (0.6, 0.9)  # of the side
+DOWNSCALE = (0.6, 0.9)  # 0..1, of the side
 SMALL_CAMERA_PROBABILITY = 0.3  # few pixels, smoothed and sharpened, as of early smart glasses
-SMALL_CAMERA_SCALE = (0.5, 0.9)  # of the side
-SMALL_CAMERA_SMOOTHING = (5, 50)  # grey levels, differences below it are smoothed away
-SMALL_CAMERA_HALO = (0.8, 2.2)  # px, standard deviation of the blur that is subtracted
+SMALL_CAMERA_SCALE = (0.5, 0.9)  # 0.05..1, of the side
+SMALL_CAMERA_SMOOTHING = (5.0, 50.0)  # grey levels, differences below it are smoothed away
+SMALL_CAMERA_HALO = (
+    0.8,
+    2.2,
+)  # at least 0.01, px, standard deviation of the blur that is subtracted
 SMALL_CAMERA_SHARPENING = (0.3, 1.5)  # times that blur's difference from the picture
 JPEG_PROBABILITY = 0.25  # besides the file's own compression
 JPEG_AGAIN = (35, 90)  # quality, 1..100
 JPEG_QUALITY = 93  # of the written file, 1..100
 
+# --- Not of the generator alone --------------------------------------------------------------
 # Of a motion blur, here and in training; else it moves text away from its labels.
 UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 

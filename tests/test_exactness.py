@@ -7,27 +7,37 @@ import shapely
 from test_synth import ink_share
 
 from static import constants as C
-from textdet.synth.bends import draw_elastic
-from textdet.synth.blocks import bend, draw_block, map_words, place_block, scene_area
+from textdet.common.geometry import scaling, translation
+from textdet.synth.bends import sample_elastic
+from textdet.synth.blocks import (
+    Canvas,
+    map_words,
+    place_block,
+    sample_bend,
+    scene_area,
+    typeset_block,
+)
 from textdet.synth.content import load_vocabularies
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.placement import Placement
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
-from textdet.synth.warps import Warp, plane_homography, scaling, translation
-from textdet.synth.writer import draw_supported
+from textdet.synth.warps import Warp, plane_homography
+from textdet.synth.writer import sample_supported
 
+DEFAULTS = GeneratorSettings()
 FONTS = load_fonts(C.FONTS)[0]
-VOCABULARIES = load_vocabularies(C.WORDS)
+VOCABULARIES = load_vocabularies(C.WORDS, DEFAULTS.languages())
 FORMS = ("straight", "turned", "bent", "elastic", "bent and elastic", "stack")
 CANVAS = 400  # px, larger than any of the words
 
 
-def draw_word(rng):
+def sample_word(rng):
     """A random font, and a word of three letters or more that it can draw."""
     for _ in range(200):
         font, vocabulary = FONTS[rng.integers(len(FONTS))], VOCABULARIES[rng.integers(2)]
         case = ("lower", "title", "upper")[rng.integers(3)]
-        for word in draw_supported(rng, font, vocabulary, case):
+        for word in sample_supported(rng, DEFAULTS, font, vocabulary, case):
             if 3 <= len(word) <= 9:
                 return font, word
     raise AssertionError("no font can draw a word")
@@ -35,14 +45,14 @@ def draw_word(rng):
 
 def set_word(rng, form, font, word, style):
     if form == "turned":
-        return typeset_on_curve(rng, [word], font, style)
+        return typeset_on_curve(rng, DEFAULTS, [word], font, style)
     if form == "stack":
-        return typeset_stack(word, font, style)
-    layer = typeset([[word]], font, style)
+        return typeset_stack(DEFAULTS, word, font, style)
+    layer = typeset(DEFAULTS, [[word]], font, style)
     if "bent" in form:
-        layer.bends += (bend(rng, layer, style.size),)
+        layer.bends += (sample_bend(rng, DEFAULTS, layer, style.size),)
     if "elastic" in form:
-        layer.bends += (draw_elastic(rng, style.size),)
+        layer.bends += (sample_elastic(rng, DEFAULTS, style.size),)
     return layer
 
 
@@ -72,7 +82,7 @@ def only(monkeypatch, wanted):
 def measure(form, seed, monkeypatch):
     """(how far a random glyph reaches out of its advance in em, share of its ink in its quad)."""
     rng = np.random.default_rng([seed, FORMS.index(form)])
-    font, word = draw_word(rng)
+    font, word = sample_word(rng)
     style = TextStyle(rng.uniform(20, 70), tracking=rng.uniform(-0.02, 0.3))
     font.set_size(style.size)
     glyphs = sorted(font.shape(word), key=lambda glyph: glyph.cluster)
@@ -106,7 +116,7 @@ def test_a_words_polygon_follows_its_line(form):
     loose = []
     for seed in range(25):
         rng = np.random.default_rng([seed, 77])
-        font, text = draw_word(rng)
+        font, text = sample_word(rng)
         style = TextStyle(rng.uniform(20, 70), tracking=0.02)
         shown, alpha = seen(rng, set_word(rng, form, font, text, style))
         assert ink_share(alpha, shown.polygon, 1.0) > 0.9
@@ -119,35 +129,33 @@ def test_a_words_polygon_follows_its_line(form):
     assert np.median(loose) < (1.3 if form == "turned" else 1.1) and max(loose) < 1.5
 
 
-def placed(monkeypatch, seed, stretch):
+def placed(seed, stretch):
     """A block of one straight word so stretched, on an untilted wall: (Word, its ink)."""
-    for name in vars(C):
-        if name.endswith("_PROBABILITY"):
-            monkeypatch.setattr(C, name, 0)
-    for name, value in {
-        "STRETCH_PROBABILITY": 1,
-        "STRETCH": (stretch, stretch),
-        "LINES": (1, 1),
-        "LINE_WORDS": (1, 1),
-        "SMALL_ROTATION": (0, 0),
-    }.items():
-        monkeypatch.setattr(C, name, value)
+    off = {name: 0 for name in vars(DEFAULTS) if name.endswith("_PROBABILITY")}
+    settings = DEFAULTS.changed(**off).changed(
+        STRETCH_PROBABILITY=1,
+        STRETCH=(stretch, stretch),
+        LINES=(1, 1),
+        LINE_WORDS=(1, 1),
+        SMALL_ROTATION=(0, 0),
+    )
     rng = np.random.default_rng(seed)
     image = np.full((800, 800, 3), 120, np.uint8)  # so large that no word has to shrink
     font = FONTS[rng.integers(len(FONTS))]
-    layer, em = draw_block(rng, VOCABULARIES[0], font, sizes=(40, 41))
-    placement = Placement(rng, image)
-    spot = placement.draw_spot(rng, scene_area(layer, em))
-    (word,) = place_block(rng, image, spot, layer, em)
-    return word, placement.ink
+    canvas = Canvas(image, np.zeros((800, 800), np.uint8))
+    layer, em = typeset_block(rng, settings, VOCABULARIES[0], font, sizes=(40, 41))
+    placement = Placement(rng, settings, image)
+    spot = placement.sample_spot(rng, scene_area(layer, em))
+    (word,) = place_block(rng, settings, canvas, placement, spot, layer, em).words
+    return word, canvas.ink
 
 
-def test_stretched_letters_keep_their_cells(monkeypatch):
+def test_stretched_letters_keep_their_cells():
     """Their ink is wider or narrower by what the settings say, and so are their cells."""
     for seed in range(12):
         sides = {}
         for stretch in (0.65, 1.0, 1.5):
-            word, ink = placed(monkeypatch, seed, stretch)
+            word, ink = placed(seed, stretch)
             assert ink_share(ink, word.polygon, 1.5) > 0.97
             _, _, *inked = cv2.boundingRect((ink > 40).astype(np.uint8))
             sides[stretch] = np.array([np.ptp(word.polygon, axis=0), inked])

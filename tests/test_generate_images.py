@@ -336,7 +336,7 @@ def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
         f"sys.argv = ['generate_images.py', '--save_folder', {str(tmp_path / 'new')!r}]\n"
         "import generate_images as script; script.run_main(script.main)"
     )
-    assert_refused(run("-c", code), "constants.py", "(35, 190)", "<= 100")
+    assert_refused(run("-c", code), "constants.py", "JPEG_AGAIN must be between 1 and 100, not 190")
 
 
 def test_the_summary_says_what_was_dropped_and_why(tmp_path):

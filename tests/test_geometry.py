@@ -6,20 +6,23 @@ import pytest
 from test_synth import ink_share
 
 from static import constants as C
+from textdet.common.geometry import translation
 from textdet.data.heatmaps import affinity_quads
-from textdet.synth.bends import draw_curve, draw_elastic
+from textdet.synth.bends import sample_curve, sample_elastic
 from textdet.synth.blocks import map_words
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.scripts import visual_order, visual_runs
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
-from textdet.synth.warps import Warp, plane_homography, translation
+from textdet.synth.warps import Warp, plane_homography
 
+DEFAULTS = GeneratorSettings()
 FONTS = {font.name: font for font in load_fonts(C.FONTS)[0]}
 
 
 def bends(rng):
-    curve = draw_curve(rng, (150.0, 40.0), 300.0, 35.0)
-    elastic = draw_elastic(rng, 40.0)
+    curve = sample_curve(rng, DEFAULTS, (150.0, 40.0), 300.0, 35.0)
+    elastic = sample_elastic(rng, DEFAULTS, 40.0)
     return [(curve,), (elastic,), (curve, elastic)][rng.integers(3)]
 
 
@@ -50,7 +53,7 @@ def test_bends_are_inverted_and_do_not_fold(seed):
 
 
 def test_a_stack_is_linked_downwards():
-    layer = typeset_stack("HOTEL", FONTS["NotoSans-Regular"], TextStyle(40))
+    layer = typeset_stack(DEFAULTS, "HOTEL", FONTS["NotoSans-Regular"], TextStyle(40))
     (word,) = layer.words
     assert word.characters == list("HOTEL")
     centres = word.quads.mean(1)
@@ -60,7 +63,7 @@ def test_a_stack_is_linked_downwards():
 
 
 def test_right_to_left_words_read_so():
-    layer = typeset([["שלום", "עולם"]], FONTS["DejaVuSans-Bold"], TextStyle(40))
+    layer = typeset(DEFAULTS, [["שלום", "עולם"]], FONTS["DejaVuSans-Bold"], TextStyle(40))
     first, second = layer.words
     assert "".join(first.characters) == "שלום" and (np.diff(first.quads[:, 0, 0]) < 0).all()
     assert first.polygon[:, 0].min() > second.polygon[:, 0].max()
@@ -92,16 +95,18 @@ def test_one_glyph_lies_in_its_quad(form, monkeypatch):
 
                     patch.setattr(Font, method, one)
                 if form == "turned":
-                    layer = typeset_on_curve(rng, [text], font, style)
+                    layer = typeset_on_curve(rng, DEFAULTS, [text], font, style)
                 elif form == "stack":
-                    layer = typeset_stack(text, font, style)
+                    layer = typeset_stack(DEFAULTS, text, font, style)
                 else:
-                    layer = typeset([[text]], font, style)
+                    layer = typeset(DEFAULTS, [[text]], font, style)
             height, width = layer.alpha.shape
             if form == "bent":
-                layer.bends = (draw_curve(rng, (width / 2, height / 2), width, height / 2),)
+                layer.bends = (
+                    sample_curve(rng, DEFAULTS, (width / 2, height / 2), width, height / 2),
+                )
             if form == "elastic":
-                layer.bends = (draw_elastic(rng, 40.0),)
+                layer.bends = (sample_elastic(rng, DEFAULTS, 40.0),)
             plane = plane_homography(*rng.uniform(-0.4, 0.4, 3), focal=700)
             centred = translation(250, 250) @ plane @ translation(-width / 2, -height / 2)
             warp = Warp(centred, layer.bends)

@@ -4,10 +4,18 @@ import cv2
 import numpy as np
 import pytest
 
-from static import constants as C
 from textdet.synth import blending, textures
-from textdet.synth.ink import InkStyle, apply_ink, draw_ink_style, measure_softness
+from textdet.synth.ink import (
+    InkStyle,
+    apply_ink,
+    measure_softness,
+    sample_ink_style,
+    scaled_style,
+)
 from textdet.synth.plates import draw_plate
+from textdet.synth.settings import GeneratorSettings
+
+C = GeneratorSettings()
 
 STYLES = {
     "plain": {},
@@ -36,17 +44,17 @@ def wall(level=140, noise=4, shape=(60, 180)):
 
 
 def drawn(name, region, alpha, seed=0):
-    style = InkStyle(**STYLES[name])
-    done = apply_ink(np.random.default_rng(seed), region, alpha, None, style)
-    return done, style
+    """The style that the block was drawn in; None when it was not drawn."""
+    rng, style = np.random.default_rng(seed), InkStyle(**STYLES[name])
+    return apply_ink(rng, C, region, alpha, None, style)
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_effect_draws_near_its_letters_and_leaves_the_mask(name):
     alpha, region = letters(), wall(WALLS.get(name, 140))
     before, mask = region.copy(), alpha.copy()
-    done, style = drawn(name, region, alpha)
-    assert done and (alpha == mask).all()
+    style = drawn(name, region, alpha)
+    assert style and (alpha == mask).all()
     change = np.abs(region.astype(int) - before).max(2)
     reach = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((17, 17), np.uint8)) > 0
     # Mixed gradients settle the rest of the region to its new letters, faintly.
@@ -65,7 +73,7 @@ def test_a_block_grown_by_its_reach_holds_all_that_is_drawn(name):
     """And not much more: at half of it something would be cut."""
     alpha, region = letters(), wall(WALLS.get(name, 140), noise=0)
     before = region.copy()
-    _, style = drawn(name, region, alpha)
+    style = drawn(name, region, alpha)
     change = np.abs(region.astype(int) - before).max(2)
     left, top, w, h = cv2.boundingRect((alpha > 0).astype(np.uint8))
 
@@ -89,7 +97,7 @@ def test_ink_stands_out_after_blending(name):
     for level in range(5, 256, 25):
         region = wall(level)
         before = region.copy()
-        if not drawn(name, region, alpha, level)[0]:
+        if not drawn(name, region, alpha, level):
             assert (region == before).all()
             continue
         done += 1
@@ -105,7 +113,7 @@ def test_text_over_two_surfaces_is_legible_on_both_or_dropped():
         region = np.where(left[:, None], np.uint8(20), np.uint8(235)) + np.zeros(
             (60, 1, 3), np.uint8
         )
-        if apply_ink(rng, region, alpha, None, InkStyle()):
+        if apply_ink(rng, C, region, alpha, None, InkStyle()):
             lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB).astype(float) * (100 / 255, 1, 1)
             for half in (left, ~left):
                 ink_here, wall_here = (
@@ -118,27 +126,25 @@ def test_nothing_is_drawn_when_no_colour_can_be_read():
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 256, (60, 180, 3), dtype=np.uint8)
     before = noise.copy()
-    assert not apply_ink(rng, noise, letters(), None, InkStyle(opacity=0.05))
-    assert not apply_ink(rng, noise, np.zeros((60, 180), np.uint8), None, InkStyle())
+    assert not apply_ink(rng, C, noise, letters(), None, InkStyle(opacity=0.05))
+    assert not apply_ink(rng, C, noise, np.zeros((60, 180), np.uint8), None, InkStyle())
     assert (noise == before).all()
 
 
-def test_turned_off_means_not_drawn(monkeypatch):
-    for name in vars(C):
-        if name.endswith("_PROBABILITY"):
-            monkeypatch.setattr(C, name, 0)
-    monkeypatch.setattr(C, "BLEND_SHARES", {"normal": 1, "poisson": 0})
-    monkeypatch.setattr(C, "FILL_SHARES", {"flat": 1, "stripes": 0})
+def test_turned_off_means_not_drawn():
+    off = C.changed(**{name: 0 for name in vars(C) if name.endswith("_PROBABILITY")})
+    off = off.changed(BLEND_SHARES=dict.fromkeys(C.BLEND_SHARES, 0) | {"normal": 1})
+    off = off.changed(FILL_SHARES=dict.fromkeys(C.FILL_SHARES, 0) | {"flat": 1})
     rng = np.random.default_rng(0)
     for _ in range(200):
-        style = draw_ink_style(rng, 40.0, softness=1.0)
+        style = sample_ink_style(rng, off, 40.0, softness=1.0)
         assert style == InkStyle(em=40.0, opacity=style.opacity)
         assert draw_plate(np.float32([(0, 0), (9, 0), (9, 9), (0, 9)]), (9, 9), style) is None
 
 
 def test_each_effect_occurs_and_can_be_repeated_at_another_size():
     rng = np.random.default_rng(0)
-    styles = [draw_ink_style(rng, 40.0, softness=1.0) for _ in range(600)]
+    styles = [sample_ink_style(rng, C, 40.0, softness=1.0) for _ in range(600)]
     parts = ("plate_opacity", "plate_border", "stroke", "shadow_opacity", "glow", "shading", "blur")
     for part in parts:
         assert 0.05 < np.mean([getattr(style, part) > 0 for style in styles]) < 0.95
@@ -147,7 +153,7 @@ def test_each_effect_occurs_and_can_be_repeated_at_another_size():
     assert {style.fill for style in styles} == set(C.FILL_SHARES)
     style = next(style for style in styles if style.stroke and style.shadow_opacity)
     style.colours["ink"] = np.array([1, 2, 3])
-    small = draw_ink_style(rng, 20.0, like=style)
+    small = scaled_style(style, 20.0)
     assert small.stroke == style.stroke / 2 and small.shadow[0] == style.shadow[0] / 2
     assert small.opacity == style.opacity and (small.colours["ink"] == (1, 2, 3)).all()
 
@@ -190,9 +196,11 @@ def test_mixed_gradients_solve_poissons_equation():
 def test_softness_grows_with_blur():
     edges = np.zeros((256, 256, 3), np.uint8)
     edges[:, 60:130] = 200
-    soft = [measure_softness(cv2.GaussianBlur(edges, (0, 0), s)) for s in (0.4, 1.0, 1.6)]
+    soft = [
+        measure_softness(cv2.GaussianBlur(edges, (0, 0), s), C.INK_BLUR) for s in (0.4, 1.0, 1.6)
+    ]
     assert soft[0] < 0.5 and soft[0] < soft[1] <= soft[2] <= C.INK_BLUR
-    assert measure_softness(np.full((256, 256, 3), 128, np.uint8)) == 0
+    assert measure_softness(np.full((256, 256, 3), 128, np.uint8), C.INK_BLUR) == 0
 
 
 @pytest.mark.parametrize("name", C.TEXTURE_SHARES)

@@ -6,6 +6,7 @@ import pytest
 
 from textdet.data.annotation import Word
 from textdet.synth.legibility import mark_illegible
+from textdet.synth.settings import GeneratorSettings
 
 POLYGON = np.float32([(20, 20), (140, 20), (140, 60), (20, 60)])
 
@@ -16,7 +17,7 @@ def marked(change):
     cv2.putText(ink, "Word", (24, 54), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 255, 3)
     image = cv2.merge([np.where(ink > 127, np.uint8(20), np.uint8(200))] * 3)
     word = Word("Word", list("Word"), np.repeat(POLYGON[None], 4, 0), POLYGON)
-    (result,) = mark_illegible(change(image), ink, [word])
+    (result,) = mark_illegible(GeneratorSettings(), change(image), ink, [word])
     assert result.text == "Word" and len(result.quads) == 4
     return result.ignore
 

@@ -8,40 +8,48 @@ import pytest
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-from generate_utils import draw_page_scene, open_resources
+from generate_utils import open_resources
 from static import constants as C
 from textdet.synth import pages, scanner
 from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.fonts import Font, load_fonts
+from textdet.synth.scene import draw_page_scene
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.writer import Writer
+
+DEFAULTS = GeneratorSettings()
 
 FONTS = tuple(font.path for font in load_fonts(C.FONTS)[0])
 SCANNER = ("BLEED", "FOLD", "BINARY", "FAX", "SPECKLE", "EDGE", "STREAK", "INVERT_PAGE", "DESK")
 STROKES = ("STAMP", "NUMBERING", "SCRIBBLE", "PUNCH")
-EVERY_KIND = sorted(C.PAGE_KIND_SHARES)
+EVERY_KIND = sorted(DEFAULTS.PAGE_KIND_SHARES)
 
 
 @pytest.fixture(scope="module")
 def resources():
-    return open_resources(tuple(list_backgrounds(C.BACKGROUNDS)[:3]), FONTS, C.WORDS)
+    return open_resources(
+        tuple(list_backgrounds(C.BACKGROUNDS)[:3]), FONTS, C.WORDS, DEFAULTS.languages()
+    )
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch):
-    """Every effect of the scanner off, and every stroke on."""
-    force(monkeypatch, SCANNER, 0)
-    force(monkeypatch, (*STROKES, "PAGE_RULE"), 1)
+def force(settings, names, probability):
+    return settings.changed(**{f"{name}_PROBABILITY": probability for name in names})
 
 
-def force(monkeypatch, names, probability):
-    for name in names:
-        monkeypatch.setattr(C, f"{name}_PROBABILITY", probability)
+def of_kind(kind, settings):
+    shares = dict.fromkeys(settings.PAGE_KIND_SHARES, 0) | {kind: 1}
+    return settings.changed(PAGE_KIND_SHARES=shares)
 
 
-def lay_out(resources, seed, size=384):
+# Every effect of the scanner off, and every stroke on.
+PLAIN = force(force(DEFAULTS, SCANNER, 0), (*STROKES, "PAGE_RULE"), 1)
+
+
+def lay_out(resources, settings, seed, size=384):
     """A page in a font that stays within its advances."""
-    fonts = [font for font in resources.speakers["english"] if font.name == "NotoSans-Regular"]
-    return pages.draw_page(np.random.default_rng(seed), size, fonts, resources.vocabularies[0])
+    fonts = [font for font in resources.fonts["english"] if font.name == "NotoSans-Regular"]
+    rng = np.random.default_rng(seed)
+    return pages.draw_page(rng, settings, size, fonts, resources.vocabularies[0])
 
 
 def cells(words, size, grow=0):
@@ -52,13 +60,12 @@ def cells(words, size, grow=0):
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_ink_and_labels_are_the_same_place(kind, resources, monkeypatch):
+def test_ink_and_labels_are_the_same_place(kind, resources):
     """All letters lie in the words' cells, each word has ink, strokes stay out of the cells."""
-    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {kind: 1})
-    monkeypatch.setattr(C, "SCRIBBLE_PROBABILITY", 1)
+    settings = force(of_kind(kind, PLAIN), ["SCRIBBLE"], 1)
     words, stamped = 0, 0
     for seed in range(6):
-        page = lay_out(resources, seed)
+        page = lay_out(resources, settings, seed)
         words += len(page.words)
         inside = cells(page.words, 384, grow=1)
         assert page.text[~inside].sum(dtype=float) <= 0.002 * page.text.sum(dtype=float)
@@ -72,29 +79,25 @@ def test_ink_and_labels_are_the_same_place(kind, resources, monkeypatch):
     assert words > 30
 
 
-def test_strokes_by_hand_keep_away_from_words(resources, monkeypatch):
-    monkeypatch.setattr(C, "PAGE_RULE_PROBABILITY", 0)
-    monkeypatch.setattr(C, "UNDERLINE_PROBABILITY", 0)
-    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"mixed": 1})
+def test_strokes_by_hand_keep_away_from_words(resources):
+    settings = force(of_kind("mixed", PLAIN), ("PAGE_RULE", "UNDERLINE"), 0)
     drawn = 0
     for seed in range(25):
-        page = lay_out(resources, seed)
+        page = lay_out(resources, settings, seed)
         marks = (page.rules > 100) & (page.text == 0)
         drawn += marks.any()
         assert not (marks & cells(page.words, 384)).sum() > 0.01 * cells(page.words, 384).sum()
     assert drawn > 10
 
 
-def test_words_in_stamps_are_labelled(resources, monkeypatch):
-    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"letter": 1})
-    monkeypatch.setattr(C, "PAGE_FONT_SIZE", (11, 12))
-    force(monkeypatch, ["STAMP"], 1)
+def test_words_in_stamps_are_labelled(resources):
+    letters = force(of_kind("letter", PLAIN), ["STAMP"], 1).changed(PAGE_FONT_SIZE=(11, 12))
     counts = {}
     for probability in (0, 1):
-        monkeypatch.setattr(C, "STAMP_TEXT_PROBABILITY", probability)
+        settings = force(letters, ["STAMP_TEXT"], probability)
         found = 0
         for seed in range(40):
-            page = lay_out(resources, seed)
+            page = lay_out(resources, settings, seed)
             for word in page.words:
                 x, y = word.polygon.mean(0).astype(int)
                 found += page.stamps[y - 4 : y + 5, x - 4 : x + 5].any()
@@ -103,11 +106,9 @@ def test_words_in_stamps_are_labelled(resources, monkeypatch):
 
 
 @pytest.mark.parametrize("name", STROKES)
-def test_a_stroke_can_be_turned_off(name, resources, monkeypatch):
-    force(monkeypatch, [name], 1)
-    on = [lay_out(resources, seed) for seed in range(20)]
-    force(monkeypatch, [name], 0)
-    off = [lay_out(resources, seed) for seed in range(20)]
+def test_a_stroke_can_be_turned_off(name, resources):
+    on = [lay_out(resources, force(PLAIN, [name], 1), seed) for seed in range(20)]
+    off = [lay_out(resources, force(PLAIN, [name], 0), seed) for seed in range(20)]
     layers = {"STAMP": "stamps", "NUMBERING": "text", "SCRIBBLE": "rules", "PUNCH": "rules"}[name]
     before, after = (sum(int(getattr(p, layers).sum()) for p in group) for group in (on, off))
     assert after < before
@@ -115,13 +116,15 @@ def test_a_stroke_can_be_turned_off(name, resources, monkeypatch):
         assert after == 0
 
 
-def test_a_black_and_white_scan_keeps_every_word(resources, monkeypatch):
-    force(monkeypatch, ("BINARY", "BLEED", "FOLD"), 1)
-    monkeypatch.setattr(C, "RECEIPT_WIDTH", (1, 1))
-    monkeypatch.setattr(C, "BINARY_THRESHOLD", (0.05, 0.1))  # as if fine strokes were to go
+def test_a_black_and_white_scan_keeps_every_word(resources):
+    settings = force(PLAIN, ("BINARY", "BLEED", "FOLD"), 1).changed(
+        RECEIPT_WIDTH=(1, 1),
+        BINARY_THRESHOLD=(0.05, 0.1),  # as if fine strokes were to go
+    )
     for index in range(8):
         rng = np.random.default_rng([3, index])
-        image, _, words, _ = draw_page_scene(rng, resources, 384)
+        scene = draw_page_scene(rng, settings, resources, 384)
+        image, words = scene.image, scene.words
         if not ((image == 0) | (image == 255)).all():
             continue  # a receipt
         black = image[..., 0] == 0
@@ -132,31 +135,30 @@ def test_a_black_and_white_scan_keeps_every_word(resources, monkeypatch):
 
 
 @pytest.mark.parametrize("name", SCANNER)
-def test_scanner_effects_move_no_label(name, resources, monkeypatch):
+def test_scanner_effects_move_no_label(name, resources):
     """Forced on it changes pixels; the words on plain and on changed pages have the same ink."""
-    monkeypatch.setattr(C, "PAGE_KIND_SHARES", {"form": 1})
-    changed = 0
+    forms, changed = of_kind("form", PLAIN), 0
     for index in range(4):
-        force(monkeypatch, [name], 0)
-        plain_image, _, plain_words, _ = draw_page_scene(
-            np.random.default_rng([4, index]), resources, 256
+        plain, scene = (
+            draw_page_scene(
+                np.random.default_rng([4, index]), force(forms, [name], p), resources, 256
+            )
+            for p in (0, 1)
         )
-        force(monkeypatch, [name], 1)
-        image, _, words, _ = draw_page_scene(np.random.default_rng([4, index]), resources, 256)
-        changed += (image != plain_image).any()
+        changed += (scene.image != plain.image).any()
         if name in ("INVERT_PAGE",):
-            assert [w.text for w in words] == [w.text for w in plain_words]
-        for word in words:
+            assert [w.text for w in scene.words] == [w.text for w in plain.words]
+        for word in scene.words:
             assert (word.polygon >= 0).all() and (word.polygon <= 256).all()
     assert changed == 4 or name in ("EDGE", "FAX") and changed > 1
 
 
-def test_dark_edges_stay_off_the_words(monkeypatch):
-    monkeypatch.setattr(C, "EDGE_WIDTH", (200, 200))
+def test_dark_edges_stay_off_the_words():
+    settings = DEFAULTS.changed(EDGE_WIDTH=(200, 200))
     polygon = np.float32([(40, 60), (200, 60), (200, 90), (40, 90)])
     for seed in range(20):
         image = np.full((256, 256, 3), 255, np.uint8)
-        scanner._dark_edges(np.random.default_rng(seed), image, [polygon])
+        scanner._draw_dark_edges(np.random.default_rng(seed), settings, image, [polygon])
         assert (image != 255).any() and (image[60:90, 40:200] == 255).all()
 
 
@@ -171,16 +173,17 @@ def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
     for source, tokens in ((path, ["12.50"]), (tmp_path / "letters.ttf", [])):
         own = Font(source)
         arguments = [own], resources.vocabularies[0], "receipt", (0, 0, 256, 256)
-        writer = Writer(np.random.default_rng(0), 256, *arguments)
+        writer = Writer(np.random.default_rng(0), PLAIN, 256, *arguments)
         assert writer.tokens(200, 20, 1, own, text="12.50") == tokens
 
 
-def test_same_seed_same_page(resources, monkeypatch):
-    force(monkeypatch, [name for name in SCANNER if name != "INVERT_PAGE"], 0.5)
+def test_same_seed_same_page(resources):
+    settings = force(PLAIN, [name for name in SCANNER if name != "INVERT_PAGE"], 0.5)
     for index in range(4):
         first, again = (
-            draw_page_scene(np.random.default_rng([9, index]), resources, 256) for _ in range(2)
+            draw_page_scene(np.random.default_rng([9, index]), settings, resources, 256)
+            for _ in range(2)
         )
-        assert (first[0] == again[0]).all() and first[3] == again[3]
-        for one, other in zip(first[2], again[2], strict=True):
+        assert (first.image == again.image).all() and first.notes == again.notes
+        for one, other in zip(first.words, again.words, strict=True):
             assert one.text == other.text and (one.quads == other.quads).all()

@@ -8,7 +8,10 @@ import pytest
 from static import constants as C
 from textdet.synth.fonts import load_fonts
 from textdet.synth.pictograms import SIDES, WRITING, add_pictogram, draw_pictogram, load_pictograms
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset
+
+DEFAULTS = GeneratorSettings()
 
 
 def test_no_pictogram_holds_writing():
@@ -36,9 +39,9 @@ def test_pictograms_are_about_as_large_as_asked_for():
 def test_a_pictogram_beside_a_block_leaves_its_words_alone(side, monkeypatch):
     monkeypatch.setattr("textdet.synth.pictograms.SIDES", (side,))
     font = next(f for f in load_fonts(C.FONTS)[0] if f.name == "DejaVuSans-Bold")
-    layer = typeset([["Lift", "to"], ["level", "4"]], font, TextStyle(40))
+    layer = typeset(DEFAULTS, [["Lift", "to"], ["level", "4"]], font, TextStyle(40))
     for seed in range(10):
-        more = add_pictogram(np.random.default_rng(seed), layer, 40)
+        more = add_pictogram(np.random.default_rng(seed), DEFAULTS, layer, 40)
         offset = more.words[0].polygon[0] - layer.words[0].polygon[0]
         x, y = offset.astype(int)
         assert (offset == (x, y)).all() and more.baseline == layer.baseline + y
@@ -58,7 +61,7 @@ def test_a_pictogram_beside_a_block_leaves_its_words_alone(side, monkeypatch):
             "above": y - rows.max(),
             "below": rows.min() - y - height,
         }[side]
-        assert C.PICTOGRAM_GAP[0] * 40 - 1 <= gap <= C.PICTOGRAM_GAP[1] * 40 + 2
+        assert DEFAULTS.PICTOGRAM_GAP[0] * 40 - 1 <= gap <= DEFAULTS.PICTOGRAM_GAP[1] * 40 + 2
         frame = more.alpha.shape[::-1]
         np.testing.assert_array_equal(
             more.frame, np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * frame

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import shapely
 
-from static import constants as C
 from textdet.common.geometry import map_points
 from textdet.synth import placement as module
 from textdet.synth.placement import Placement, segment
+from textdet.synth.settings import GeneratorSettings
+
+DEFAULTS = GeneratorSettings()
 
 
 def quad(rng, largest=90):
@@ -17,10 +19,12 @@ def quad(rng, largest=90):
 
 
 def place(rng, placement, spot, outline, margin=4.0):
-    offset = spot.find(rng, outline, margin)
-    if offset is not None:
-        placement.take(spot)
-    return offset
+    """Where the block went, (k, 2) px; None when there was no place for it."""
+    offset = placement.find(rng, spot, outline, margin)
+    if offset is None:
+        return None
+    placement.take(outline + offset)
+    return outline + offset
 
 
 def two_halves():
@@ -34,17 +38,20 @@ def two_halves():
 def test_blocks_stay_inside_and_apart():
     rng = np.random.default_rng(2)
     for _ in range(10):
-        placement, blocks, spot = Placement(rng, np.full((256, 256, 3), 128, np.uint8)), [], None
+        placement, blocks = Placement(rng, DEFAULTS, np.full((256, 256, 3), 128, np.uint8)), []
+        spot = placed = None
         for k in range(30):
             outline = quad(rng)
-            near = spot is not None and spot.outline is not None and k % 2
-            spot = placement.beside(spot, False) if near else placement.draw_spot(rng, 900)
-            offset = place(rng, placement, spot, outline)
-            if offset is None:
+            if placed is not None and k % 2:
+                spot = placement.spot_beside(spot, placed)
+            else:
+                spot = placement.sample_spot(rng, 900)
+            placed = place(rng, placement, spot, outline)
+            if placed is None:
                 continue
-            assert (spot.outline >= 0).all() and (spot.outline <= 256).all()
-            assert spot.outline == pytest.approx(outline + np.float32(offset))
-            block = shapely.Polygon(spot.outline)
+            assert (placed >= 0).all() and (placed <= 256).all()
+            assert np.ptp(placed - outline, axis=0) == pytest.approx(0, abs=1e-4)
+            block = shapely.Polygon(placed)
             # Neighbours are closer to each other than blocks that were placed freely.
             assert all(block.distance(other) > 0.2 * 4 - 1e-3 for other in blocks)
             blocks.append(block)
@@ -53,11 +60,12 @@ def test_blocks_stay_inside_and_apart():
 
 def test_the_margin_is_kept():
     rng = np.random.default_rng(5)
-    placement, blocks = Placement(rng, np.full((200, 200, 3), 128, np.uint8)), []
+    placement, blocks = Placement(rng, DEFAULTS, np.full((200, 200, 3), 128, np.uint8)), []
     for _ in range(40):
-        spot = placement.draw_spot(rng, 500)
-        if place(rng, placement, spot, quad(rng, 40), margin=9.0) is not None:
-            block = shapely.Polygon(spot.outline)
+        spot = placement.sample_spot(rng, 500)
+        placed = place(rng, placement, spot, quad(rng, 40), margin=9.0)
+        if placed is not None:
+            block = shapely.Polygon(placed)
             assert all(block.distance(other) >= 9 - 1e-3 for other in blocks)
             blocks.append(block)
     assert len(blocks) > 5
@@ -65,20 +73,21 @@ def test_the_margin_is_kept():
 
 def test_too_large_finds_no_place():
     rng = np.random.default_rng(0)
-    placement = Placement(rng, np.zeros((128, 128, 3), np.uint8))
-    spot = placement.draw_spot(rng, 1e6)
-    assert spot.find(rng, np.float32([(0, 0), (200, 0), (200, 20), (0, 20)]), 2.0) is None
+    placement = Placement(rng, DEFAULTS, np.zeros((128, 128, 3), np.uint8))
+    spot = placement.sample_spot(rng, 1e6)
+    large = np.float32([(0, 0), (200, 0), (200, 20), (0, 20)])
+    assert placement.find(rng, spot, large, 2.0) is None
 
 
 @pytest.mark.parametrize(("clutter", "low", "high"), [(0.0, 0.9, 1.0), (1.0, 0.2, 0.8)])
-def test_calm_places_are_preferred_unless_turned_off(monkeypatch, clutter, low, high):
-    monkeypatch.setattr(C, "CLUTTER_PROBABILITY", clutter)
+def test_calm_places_are_preferred_unless_turned_off(clutter, low, high):
+    settings = DEFAULTS.changed(CLUTTER_PROBABILITY=clutter)
     rng, calm = np.random.default_rng(1), []
     outline = np.float32([(0, 0), (50, 0), (50, 20), (0, 20)])
     for _ in range(60):
-        placement = Placement(rng, two_halves())
-        spot = placement.draw_spot(rng, 1000)
-        offset = spot.find(rng, outline, 2.0)
+        placement = Placement(rng, settings, two_halves())
+        spot = placement.sample_spot(rng, 1000)
+        offset = placement.find(rng, spot, outline, 2.0)
         calm.append(offset[0] + 50 <= 132)
     assert low <= np.mean(calm) <= high
 
@@ -101,24 +110,26 @@ def test_neighbours_stand_close_in_one_plane():
     rng = np.random.default_rng(4)
     rectangle, gaps = np.float32([(0, 0), (60, 0), (60, 20), (0, 20)]), []
     for _ in range(30):
-        placement = Placement(rng, np.full((256, 256, 3), 128, np.uint8))
-        first = placement.draw_spot(rng, 1200)
-        outline = map_points(first.plane, rectangle)
-        assert place(rng, placement, first, outline) is not None
-        second = placement.beside(first, True)
-        assert (second.plane == first.plane).all() and second.like is first.style
-        if place(rng, placement, second, outline) is not None:
-            blocks = [shapely.Polygon(spot.outline) for spot in (first, second)]
+        placement = Placement(rng, DEFAULTS, np.full((256, 256, 3), 128, np.uint8))
+        first = placement.sample_spot(rng, 1200)
+        outline = map_points(placement.plane(first), rectangle)
+        placed = place(rng, placement, first, outline)
+        assert placed is not None
+        second = placement.spot_beside(first, placed)
+        assert (placement.plane(second) == placement.plane(first)).all()
+        beside = place(rng, placement, second, outline)
+        if beside is not None:
+            blocks = [shapely.Polygon(outline) for outline in (placed, beside)]
             gaps.append(blocks[0].distance(blocks[1]))
-    assert len(gaps) > 20 and np.median(gaps) < 4 * C.NEIGHBOUR_GAP[1] + 1
+    assert len(gaps) > 20 and np.median(gaps) < 4 * DEFAULTS.NEIGHBOUR_GAP[1] + 1
 
 
-def test_text_runs_along_the_lines_of_its_surface(monkeypatch):
-    monkeypatch.setattr(C, "FOLLOW_PROBABILITY", 1)
+def test_text_runs_along_the_lines_of_its_surface():
+    settings = DEFAULTS.changed(FOLLOW_PROBABILITY=1)
     image = np.full((256, 256, 3), 150, np.uint8)
     for k in range(-200, 300, 64):
         cv2.line(image, (0, k), (256, k + round(256 * np.tan(np.deg2rad(12)))), (40, 40, 40), 3)
-    placement = Placement(np.random.default_rng(0), image)
+    placement = Placement(np.random.default_rng(0), settings, image)
     assert placement.surfaces
     for surface in placement.surfaces:
         assert np.rad2deg(surface.roll) == pytest.approx(12, abs=3)
@@ -144,7 +155,7 @@ def test_same_seed_same_places():
     found = []
     for _ in range(2):
         rng = np.random.default_rng(9)
-        placement = Placement(rng, two_halves())
-        spots = [placement.draw_spot(rng, 800) for _ in range(5)]
-        found.append([spot.find(rng, quad(rng), 3.0) for spot in spots])
+        placement = Placement(rng, DEFAULTS, two_halves())
+        spots = [placement.sample_spot(rng, 800) for _ in range(5)]
+        found.append([placement.find(rng, spot, quad(rng), 3.0) for spot in spots])
     assert found[0] == found[1]

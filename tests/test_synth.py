@@ -7,15 +7,18 @@ import cv2
 import numpy as np
 import pytest
 
-from generate_utils import clip_words, map_words
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.geometry import map_pixels, map_points, scaling, translation
-from textdet.synth.content import RUSSIAN, Vocabulary, draw_phrase, load_vocabularies
+from textdet.synth.blocks import clip_words, map_words
+from textdet.synth.content import RUSSIAN, Vocabulary, load_vocabularies, sample_phrase
 from textdet.synth.fonts import load_fonts
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.warps import plane_homography
 
+DEFAULTS = GeneratorSettings()
+LANGUAGES = DEFAULTS.languages()
 FONTS = load_fonts(C.FONTS)[0]
 SCRIPTS = {"GreatVibes", "Pacifico", "Lobster", "Caveat", "MarckScript", "BadScript"}
 WORDS = ("Hxagon", "прыжкиЩ", "12:45$", "Quartz,")
@@ -42,7 +45,7 @@ def set_one_glyph(monkeypatch, text, font, style, index):
 
     with monkeypatch.context() as patch:
         patch.setattr(type(font), "bitmap", only_one)
-        return typeset([[text]], font, style)
+        return typeset(DEFAULTS, [[text]], font, style)
 
 
 @pytest.mark.parametrize("number", range(len(FONTS)))
@@ -87,7 +90,7 @@ def test_points_follow_pixels():
 
 def test_cells_tile_the_word_and_skip_spaces():
     font = next(font for font in FONTS if font.name == "NotoSans-Regular")
-    layer = typeset([["AVATAR", "To"], ["Привет!"]], font, TextStyle(40))
+    layer = typeset(DEFAULTS, [["AVATAR", "To"], ["Привет!"]], font, TextStyle(40))
     assert [word.text for word in layer.words] == ["AVATAR", "To", "Привет!"]
     for word in layer.words:
         assert len(word.quads) == len(word.text)
@@ -109,19 +112,19 @@ def test_a_character_without_ink_is_not_supported():
     assert not font.supports("a b") and not font.supports("a\u200b") and not font.supports("漢")
 
 
-def phrases(vocabulary, kind, case, monkeypatch, count=150):
-    monkeypatch.setattr(C, "KIND_SHARES", {kind: 1})
-    rng = np.random.default_rng(0)
-    return [draw_phrase(rng, vocabulary, case) for _ in range(count)]
+def phrases(vocabulary, kind, case, count=150):
+    shares = dict.fromkeys(DEFAULTS.KIND_SHARES, 0) | {kind: 1}
+    settings, rng = DEFAULTS.changed(KIND_SHARES=shares), np.random.default_rng(0)
+    return [sample_phrase(rng, settings, vocabulary, case) for _ in range(count)]
 
 
-@pytest.mark.parametrize("kind", sorted(C.KIND_SHARES))
-def test_words_of_every_kind(kind, monkeypatch):
+@pytest.mark.parametrize("kind", sorted(DEFAULTS.KIND_SHARES))
+def test_words_of_every_kind(kind):
     """None is empty, holds a space or an unfilled field; the case is the one asked for."""
     own = Vocabulary("own", ["haus", "hof"], ["haus"])
-    for vocabulary in (*load_vocabularies(C.WORDS), own):
+    for vocabulary in (*load_vocabularies(C.WORDS, LANGUAGES), own):
         for case in ("lower", "title", "upper"):
-            drawn = phrases(vocabulary, kind, case, monkeypatch)
+            drawn = phrases(vocabulary, kind, case)
             words = [word for phrase in drawn for word in phrase]
             assert all(words) and len({tuple(phrase) for phrase in drawn}) > (
                 0 if vocabulary is own else 8
@@ -135,11 +138,11 @@ def test_words_of_every_kind(kind, monkeypatch):
                 assert len(able) >= len(speakers) / 3, phrase
 
 
-def test_russian_is_russian(monkeypatch):
-    (russian,) = (v for v in load_vocabularies(C.WORDS) if v.language == "russian")
+def test_russian_is_russian():
+    (russian,) = (v for v in load_vocabularies(C.WORDS, LANGUAGES) if v.language == "russian")
 
     def drawn(kind):
-        found = phrases(russian, kind, "lower", monkeypatch)
+        found = phrases(russian, kind, "lower")
         return found, {word for phrase in found for word in phrase}
 
     assert drawn("price")[1] & {"руб.", "₽"}
@@ -153,17 +156,17 @@ def test_russian_is_russian(monkeypatch):
 
 def test_cases_and_kinds_have_their_shares():
     rng = np.random.default_rng(0)
-    for vocabulary in load_vocabularies(C.WORDS):
-        drawn = [draw_phrase(rng, vocabulary, "title") for _ in range(2000)]
+    for vocabulary in load_vocabularies(C.WORDS, LANGUAGES):
+        drawn = [sample_phrase(rng, DEFAULTS, vocabulary, "title") for _ in range(2000)]
         lettered = np.mean([any(c.isalpha() for w in phrase for c in w) for phrase in drawn])
-        plain = sum(C.KIND_SHARES[kind] for kind in ("word", "common", "letter", "name"))
+        plain = sum(DEFAULTS.KIND_SHARES[kind] for kind in ("word", "common", "letter", "name"))
         assert plain - 0.05 < lettered < 1
         assert np.mean([len(phrase) for phrase in drawn]) < 1.4
 
 
 def test_words_at_the_border():
     font = FONTS[0]
-    (word,) = typeset([["abcdef"]], font, TextStyle(30)).words
+    (word,) = typeset(DEFAULTS, [["abcdef"]], font, TextStyle(30)).words
     width = word.polygon[1, 0]
     (kept,) = clip_words([word.mapped(offset=(-width / 2, 5))], 200)
     assert 1 <= len(kept.characters) < 6 and "abcdef".endswith(kept.text)
@@ -174,7 +177,7 @@ def test_words_at_the_border():
 def test_vocabulary_of_ones_own(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("\ufeffalpha\nbeta gamma\n", encoding="utf-8")
-    (own,) = load_vocabularies(path)
+    (own,) = load_vocabularies(path, LANGUAGES)
     assert own == Vocabulary("own", ["alpha", "beta", "gamma"], ["alpha", "beta", "gamma"])
 
 
@@ -184,15 +187,15 @@ def test_a_name_that_is_no_pair_is_one_line(tmp_path, names):
     shutil.copytree(C.WORDS, lists)
     (lists / "names_english.txt").write_text(names)
     with pytest.raises(DataError, match="names_english.txt: '(Cher|Mary Ann Lee)' is not a given"):
-        load_vocabularies(lists)
+        load_vocabularies(lists, LANGUAGES)
 
 
-def test_a_russian_list_of_ones_own_has_russian_forms(tmp_path, monkeypatch):
+def test_a_russian_list_of_ones_own_has_russian_forms(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("аптека\nхлеб\nёлка\ncafe\n", encoding="utf-8")
-    (own,) = load_vocabularies(path)
+    (own,) = load_vocabularies(path, LANGUAGES)
     kinds = "date", "address", "unit"
-    drawn = [phrase for kind in kinds for phrase in phrases(own, kind, "lower", monkeypatch)]
+    drawn = [phrase for kind in kinds for phrase in phrases(own, kind, "lower")]
     words = {word for phrase in drawn for word in phrase}
     assert any(RUSSIAN.fullmatch(word) for word in words)
     assert not any(re.search("[a-z]{3}", word.replace("cafe", ""), re.IGNORECASE) for word in words)

@@ -1,207 +1,54 @@
-"""Albumentations pipelines at three levels: the letters' mask, the background, the whole image.
+"""Albumentations pipelines for letters, backgrounds and whole images: made from settings, run."""
 
-None of them moves a pixel, so labels stay exact; geometry is in warps.py, where points and pixels
-go through the same homography.
-"""
-
-import os
+import functools
 import random
-import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for its version
-# Its optional part for PyTorch, which the generator does without: 2 s and 180 MB a process.
-sys.modules.setdefault("albumentations.pytorch", None)
+import numpy as np
 
-import albumentations as A  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+from textdet.common.errors import DataError
+from textdet.common.stage_times import stage
+from textdet.synth.settings import GeneratorSettings
 
-from static import constants as C  # noqa: E402
-from textdet.common.errors import DataError  # noqa: E402
-from textdet.common.stage_times import stage  # noqa: E402
+if TYPE_CHECKING:
+    import albumentations
 
 
-class LensFlare(A.ImageOnlyTransform):
-    """The glow of a light and the rings that a lens makes of it, by screen blending: what is under
-    them loses contrast, but never all of it."""
+@dataclass(frozen=True)
+class Pipelines:
+    """letters: wear of the letters' mask; background: before the text is on it; camera: light,
+    lens, sensor and file of the whole image."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        rng, height, width = self.random_generator, *img.shape[:2]
-        x, y = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64))
-        light, radius = rng.uniform(0, 1, 2), rng.uniform(*C.FLARE_RADIUS)
-        glow = np.exp(-((x - light[0]) ** 2 + (y - light[1]) ** 2) / radius**2 * 3)
-        for along in rng.uniform(0.6, 1.6, rng.integers(0, 4)):
-            ring = light + (0.5 - light) * along
-            distance = np.hypot(x - ring[0], y - ring[1]) / (radius * 0.3)
-            glow += 0.25 * np.clip(3 - 3 * distance, 0, 1)
-        colour = np.clip(rng.normal(1, 0.1, 3), 0.7, 1)
-        kept = 255 - (glow.clip(0, 1)[..., None] * colour * rng.uniform(*C.FLARE_STRENGTH))
-        kept = cv2.resize(kept.clip(0, 255).astype(np.uint8), (width, height))
-        return 255 - cv2.multiply(255 - img, kept, scale=1 / 255)
+    letters: "albumentations.Compose"
+    background: "albumentations.Compose"
+    camera: "albumentations.Compose"
 
 
-class Vignette(A.ImageOnlyTransform):
-    """Corners that get less light than the middle."""
+@functools.lru_cache(maxsize=16)
+def make_pipelines(settings: GeneratorSettings) -> Pipelines:
+    """Made once for each settings. Raises DataError when albumentations refuses a value."""
+    from textdet.synth import transforms  # albumentations takes a second to import
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        rng, height, width = self.random_generator, *img.shape[:2]
-        centre = rng.uniform(-0.2, 0.2, 2)
-        y, x = np.mgrid[-1:1:32j, -1:1:32j]
-        distance = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 2
-        light = 255 * (1 - rng.uniform(*C.VIGNETTE_STRENGTH) * distance.clip(0, 1))
-        light = cv2.resize(light.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
-        return cv2.multiply(img, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-
-
-class CastShadow(A.ImageOnlyTransform):
-    """The soft-edged shadow of something outside the picture: a wide band across it."""
-
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        rng, height, width = self.random_generator, *img.shape[:2]
-        y, x = np.mgrid[-1:1:64j, -1:1:64j]
-        shade = np.zeros((64, 64))
-        for _ in range(rng.integers(C.SHADOW_PATCHES[0], C.SHADOW_PATCHES[1] + 1)):
-            angle, soft = rng.uniform(0, np.pi), rng.uniform(*C.SHADOW_PATCH_SOFTNESS)
-            across = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-0.9, 0.9)
-            band = (rng.uniform(*C.SHADOW_PATCH_WIDTH) - np.abs(across)) / soft
-            shade = np.maximum(shade, (band + 0.5).clip(0, 1))
-        light = 255 * (1 - rng.uniform(*C.SHADOW_PATCH_INTENSITY) * shade)
-        light = cv2.resize(light.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-        return cv2.multiply(img, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-
-
-class Defocus(A.ImageOnlyTransform):
-    """A point becomes a disc."""
-
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        radius = self.random_generator.uniform(*C.DEFOCUS_RADIUS)
-        reach = int(np.ceil(radius))
-        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-        disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
-        return cv2.filter2D(img, -1, disc / disc.sum())
-
-
-class SensorNoise(A.ImageOnlyTransform):
-    """Noise of a sensor, coloured or grey, fine or coarse.
-
-    The difference of two uniform draws in uint8: a tenth of the cost of normal ones.
-    """
-
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        rng, (height, width) = self.random_generator, img.shape[:2]
-        channels = 1 if rng.random() < C.GREY_NOISE_SHARE else 3
-        grain = 2 if rng.random() < C.COARSE_NOISE_SHARE else 1
-        shape = (2, -(-height // grain), -(-width // grain), channels)
-        first, second = rng.integers(0, 256, shape, np.uint8)
-        weight = rng.uniform(*C.NOISE_STRENGTH) / (256 / np.sqrt(6))
-        noise = cv2.addWeighted(first, weight, second, -weight, 0, dtype=cv2.CV_16S)
-        if channels == 1:
-            noise = cv2.merge([noise] * 3)
-        if grain > 1:
-            noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_NEAREST)
-        return cv2.add(img, noise, dtype=cv2.CV_8U)
-
-
-class SmallCamera(A.ImageOnlyTransform):
-    """The picture of a small camera with few pixels: it smooths their noise away, and fine detail
-    with it, then sharpens what is left until edges have halos."""
-
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
-        rng, (height, width) = self.random_generator, img.shape[:2]
-        scale = rng.uniform(*C.SMALL_CAMERA_SCALE)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
-        small = cv2.bilateralFilter(small, 5, rng.uniform(*C.SMALL_CAMERA_SMOOTHING), 2)
-        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        soft = cv2.GaussianBlur(large, None, rng.uniform(*C.SMALL_CAMERA_HALO))
-        strength = rng.uniform(*C.SMALL_CAMERA_SHARPENING)
-        return cv2.addWeighted(large, 1 + strength, soft, -strength, 0)
-
-
-def mask_pipeline() -> A.Compose:
-    """Wear of the letters: thickened, blurred or spotted."""
-    return A.Compose(
-        [
-            A.OneOf(
-                [
-                    A.Morphological(scale=(C.WEAR_SIZE,) * 2, operation="dilation", p=1),
-                    A.GaussianBlur(blur_limit=0, sigma_limit=C.WEAR_BLUR, p=1),
-                    A.PixelDropout(dropout_prob=C.WEAR_DROPOUT, drop_value=0, p=1),
-                ],
-                p=1,
-            )
-        ]
-    )
-
-
-def background_pipeline() -> A.Compose:
-    """What happens to a background before the text is on it."""
-    return A.Compose(
-        [
-            A.RandomBrightnessContrast(
-                C.BACKGROUND_LIGHT, C.BACKGROUND_LIGHT, p=C.BACKGROUND_LIGHT_PROBABILITY
-            ),
-            A.HueSaturationValue(
-                C.BACKGROUND_HUE, C.BACKGROUND_SATURATION, (0, 0), p=C.BACKGROUND_HUE_PROBABILITY
-            ),
-            A.GaussianBlur(
-                blur_limit=0, sigma_limit=C.BACKGROUND_BLUR, p=C.BACKGROUND_BLUR_PROBABILITY
-            ),
-            A.ToGray(p=C.BACKGROUND_GREY_PROBABILITY),
-        ]
-    )
-
-
-def camera_pipeline() -> A.Compose:
-    """Light, lens, sensor, file: in the order in which they meet the picture."""
-    linear = {"downscale": cv2.INTER_LINEAR, "upscale": cv2.INTER_LINEAR}
-    colour, blur = C.COLOUR_SHARES, C.BLUR_SHARES
-    return A.Compose(
-        [
-            CastShadow(p=C.SHADOW_PATCH_PROBABILITY),
-            LensFlare(p=C.FLARE_PROBABILITY),
-            A.OneOf(
-                [
-                    A.RandomBrightnessContrast(C.BRIGHTNESS, C.CONTRAST, p=colour["contrast"]),
-                    A.RandomGamma(gamma_limit=C.GAMMA, p=colour["gamma"]),
-                    A.PlanckianJitter(
-                        temperature_limit=C.COLOUR_TEMPERATURE, p=colour["temperature"]
-                    ),
-                    A.RGBShift(*(C.COLOUR_CAST,) * 3, p=colour["cast"]),
-                    A.ChannelShuffle(p=colour["shuffle"]),
-                    A.InvertImg(p=colour["negative"]),
-                ],
-                p=C.COLOUR_PROBABILITY,
-            ),
-            A.ToGray(p=C.GREY_PROBABILITY),
-            Vignette(p=C.VIGNETTE_PROBABILITY),
-            A.OneOf(
-                [
-                    A.GaussianBlur(blur_limit=0, sigma_limit=C.GAUSSIAN_BLUR, p=blur["gaussian"]),
-                    Defocus(p=blur["defocus"]),
-                    A.MotionBlur(C.MOTION_BLUR, **C.UNSHIFTED, p=blur["motion"]),
-                    A.Sharpen(alpha=C.SHARPEN, p=blur["sharpen"]),
-                ],
-                p=C.BLUR_PROBABILITY,
-            ),
-            SensorNoise(p=C.NOISE_PROBABILITY),
-            A.Downscale(C.DOWNSCALE, linear, p=C.DOWNSCALE_PROBABILITY),
-            SmallCamera(p=C.SMALL_CAMERA_PROBABILITY),
-            A.ImageCompression(quality_range=C.JPEG_AGAIN, p=C.JPEG_PROBABILITY),
-        ]
-    )
-
-
-try:
-    TEXT_MASK, BACKGROUND, CAMERA = mask_pipeline(), background_pipeline(), camera_pipeline()
-except ValueError as error:  # albumentations refuses one of the settings, in several lines
-    reason = " ".join(str(error).split("[type=")[0].split()[5:])
-    raise DataError(f"static/constants.py, background or camera: {reason}") from None
+    try:
+        return Pipelines(
+            transforms.letters_pipeline(settings),
+            transforms.background_pipeline(settings),
+            transforms.camera_pipeline(settings),
+        )
+    except ValueError as error:  # in several lines
+        reason = " ".join(str(error).split("[type=")[0].split()[5:])
+        raise DataError(f"settings of the background or the camera: {reason}") from None
 
 
 @stage("augmentation")
-def augment(pipeline: A.Compose, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Run a pipeline with its randomness taken from `rng`; same shape and dtype."""
+def augment(
+    rng: np.random.Generator, pipeline: "albumentations.Compose", image: np.ndarray
+) -> np.ndarray:
+    """Run a pipeline with its randomness taken from `rng`; same shape and dtype.
+
+    image: (h, w, 3) or (h, w) uint8.
+    """
     # One state for all transforms: set_random_seed would give each of them the same draws, so that
     # rare ones came together, and takes longer.
     pipeline.set_random_state(rng, random.Random(int(rng.integers(2**31))))

@@ -1,15 +1,16 @@
 """What lies under the text: crops of photographs, drawn textures, paper."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.images import IMAGE_SUFFIXES, is_image, read_image
 from textdet.common.stage_times import stage
 from textdet.synth.distractors import draw_distractors
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.textures import draw_texture, noise
 
 SMALLEST_CROP = 8  # px of a photograph, enlarged to a whole image
@@ -29,9 +30,9 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
     return paths
 
 
-def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
+def check_backgrounds(paths: Iterable[Path], largest: int) -> tuple[list[Path], list[str]]:
     """Sort out the files that cannot be decoded or are too small: (usable paths, a line for each
-    other one)."""
+    other one). largest: px, the longer side that they will be used with at most."""
     usable, problems = [], []
     for path in paths:
         try:
@@ -39,35 +40,35 @@ def check_backgrounds(paths: list[Path]) -> tuple[list[Path], list[str]]:
         except DataError as error:
             problems.append(str(error))
             continue
-        factor = min(1, C.BACKGROUND_SIDE / max(height, width))  # as it will be used
+        factor = min(1, largest / max(height, width))  # as it will be used
         if min(height, width) * factor < SMALLEST_CROP:
             problems.append(f"{path}: {width}x{height} px is too small or too narrow")
         else:
             usable.append(path)
     if not usable:
-        raise DataError(f"none of the {len(paths)} backgrounds can be read; {problems[0]}")
+        raise DataError(f"none of the {len(problems)} backgrounds can be read; {problems[0]}")
     return usable, problems
 
 
 class _Photographs:
-    """Photographs read once a process, as many of them as fit into BACKGROUND_CACHE."""
+    """Photographs read once a process, as many of them as fit into the space."""
 
     def __init__(self):
-        self._kept: dict[Path, np.ndarray] = {}
+        self._kept: dict[tuple[Path, int], np.ndarray] = {}
         self._bytes = 0
 
     @stage("reading")
-    def get(self, path: Path) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, its longer side at most BACKGROUND_SIDE."""
-        image = self._kept.pop(path, None)
+    def get(self, path: Path, largest: int, space: float) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, its longer side at most `largest` px. space: MB kept in memory."""
+        image = self._kept.pop((path, largest), None)
         if image is None:
             image = read_image(path)
-            factor = C.BACKGROUND_SIDE / max(image.shape[:2])
+            factor = largest / max(image.shape[:2])
             if factor < 1:
                 image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
             self._bytes += image.nbytes
-        self._kept[path] = image  # the last in line to go
-        while self._bytes > C.BACKGROUND_CACHE * 1e6 and len(self._kept) > 1:
+        self._kept[path, largest] = image  # the last in line to go
+        while self._bytes > space * 1e6 and len(self._kept) > 1:
             self._bytes -= self._kept.pop(next(iter(self._kept))).nbytes
         return image
 
@@ -77,22 +78,26 @@ _photographs = _Photographs()
 
 @stage("background")
 def draw_background(
-    rng: np.random.Generator, paths: list[Path], size: int
+    rng: np.random.Generator, settings: GeneratorSettings, paths: list[Path], size: int
 ) -> tuple[np.ndarray, str]:
     """A (size, size, 3) uint8 RGB background, and the name of the photograph or of its kind."""
-    if rng.random() < C.TEXTURE_PROBABILITY:
-        image, name = draw_texture(rng, size)
+    if rng.random() < settings.TEXTURE_PROBABILITY:
+        image, name = draw_texture(rng, settings, size)
     else:
         path = paths[rng.integers(len(paths))]
-        image, name = _crop(rng, _photographs.get(path), size), path.name
-    if rng.random() < C.DISTRACTOR_PROBABILITY:
-        draw_distractors(rng, image, int(rng.integers(C.DISTRACTORS[0], C.DISTRACTORS[1] + 1)))
+        photo = _photographs.get(path, settings.BACKGROUND_SIDE, settings.BACKGROUND_CACHE)
+        image, name = _crop(rng, settings, photo, size), path.name
+    if rng.random() < settings.DISTRACTOR_PROBABILITY:
+        low, high = settings.DISTRACTORS
+        draw_distractors(rng, settings, image, int(rng.integers(low, high + 1)))
     return image, name
 
 
-def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
+def _crop(
+    rng: np.random.Generator, settings: GeneratorSettings, photo: np.ndarray, size: int
+) -> np.ndarray:
     height, width = photo.shape[:2]
-    side = max(SMALLEST_CROP, round(min(height, width) * rng.uniform(*C.BACKGROUND_CROP)))
+    side = max(SMALLEST_CROP, round(min(height, width) * rng.uniform(*settings.BACKGROUND_CROP)))
     x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
     image = photo[y : y + side, x : x + side]
     image = cv2.resize(
@@ -102,9 +107,9 @@ def _crop(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray:
 
 
 @stage("background")
-def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
+def draw_paper(rng: np.random.Generator, settings: GeneratorSettings, size: int) -> np.ndarray:
     """A (size, size, 3) uint8 RGB sheet of light paper, unevenly lit, with grain."""
-    level = rng.uniform(*C.PAGE_PAPER_LEVEL)
+    level = rng.uniform(*settings.PAGE_PAPER_LEVEL)
     tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
     first = np.clip(level + tint, 0, 255)
     second = np.clip(first - rng.uniform(0, 40) * (rng.random() < 0.5), 0, 255)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from static import constants as C
+from textdet.synth.settings import GeneratorSettings
 
 SAMPLES = 257  # of a guide curve
 STARTS = 49  # of them, tried as the foot of a point before Newton's steps
@@ -67,8 +67,12 @@ class Curve:
         return np.interp(along, self.s, slope, left=0, right=0)
 
 
-def draw_curve(
-    rng: np.random.Generator, origin: tuple[float, float], length: float, reach: float
+def sample_curve(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    origin: tuple[float, float],
+    length: float,
+    reach: float,
 ) -> Curve:
     """A random guide curve: arc, wave or free, its directions evenly about the horizontal.
 
@@ -80,12 +84,14 @@ def draw_curve(
     if kind == 0:  # arc: the direction changes evenly
         angle = s * rng.choice([-1, 1])
     elif kind == 1:  # wave
-        angle = np.sin(2 * np.pi * rng.uniform(*C.CURVE_WAVES) * s + rng.uniform(0, 2 * np.pi))
+        angle = np.sin(
+            2 * np.pi * rng.uniform(*settings.CURVE_WAVES) * s + rng.uniform(0, 2 * np.pi)
+        )
     else:
         phases = rng.uniform(0, 2 * np.pi, 3)
         angle = sum(np.cos(np.pi * k * s + p) * rng.normal() / k for k, p in enumerate(phases, 1))
-    turn = np.deg2rad(rng.uniform(*C.CURVE_TURN)) / np.ptp(angle)
-    bend = C.CURVE_BEND * length / reach / np.abs(np.gradient(angle, s)).max()
+    turn = np.deg2rad(rng.uniform(*settings.CURVE_TURN)) / np.ptp(angle)
+    bend = settings.CURVE_BEND * length / reach / np.abs(np.gradient(angle, s)).max()
     angle = angle * min(turn, bend)
     angle -= (angle.max() + angle.min()) / 2
     s = s * length
@@ -127,13 +133,13 @@ class Elastic:
         return float(norms.sum())
 
 
-def draw_elastic(rng: np.random.Generator, em: float) -> Elastic:
+def sample_elastic(rng: np.random.Generator, settings: GeneratorSettings, em: float) -> Elastic:
     """Random waves in all directions. em: px of the layer."""
-    count = C.ELASTIC_WAVES
+    count = settings.ELASTIC_WAVES
     directions = rng.uniform(0, 2 * np.pi, (2, count))
     shifts, waves = (np.stack([np.cos(a), np.sin(a)], 1) for a in directions)
-    shifts = shifts * rng.uniform(*C.ELASTIC_AMPLITUDE, (count, 1)) * em
-    waves = waves * (2 * np.pi / (rng.uniform(*C.ELASTIC_WAVELENGTH, (count, 1)) * em))
+    shifts = shifts * rng.uniform(*settings.ELASTIC_AMPLITUDE, (count, 1)) * em
+    waves = waves * (2 * np.pi / (rng.uniform(*settings.ELASTIC_WAVELENGTH, (count, 1)) * em))
     elastic = Elastic(shifts, waves, rng.uniform(0, 2 * np.pi, count))
-    excess = max(1.0, elastic.slope / C.ELASTIC_SLOPE)
+    excess = max(1.0, elastic.slope / settings.ELASTIC_SLOPE)
     return Elastic(shifts / excess, waves, elastic.phases)

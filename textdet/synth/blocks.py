@@ -1,35 +1,58 @@
 """Blocks of text: set, bent, mapped into the scene with all their points, and drawn there."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import shapely
 
-from static import constants as C
 from textdet.common.geometry import scaling, translation
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word
-from textdet.synth.augment import TEXT_MASK, augment
-from textdet.synth.bends import Curve, draw_curve, draw_elastic
-from textdet.synth.content import Vocabulary, choose
+from textdet.synth.augment import augment, make_pipelines
+from textdet.synth.bends import Curve, sample_curve, sample_elastic
+from textdet.synth.content import Vocabulary
 from textdet.synth.fonts import Font
-from textdet.synth.ink import apply_ink, draw_ink_style, scaled_style
+from textdet.synth.ink import InkStyle, apply_ink, sample_ink_style, scaled_style
 from textdet.synth.pictograms import add_pictogram
-from textdet.synth.placement import Spot
+from textdet.synth.placement import Placement, Spot
 from textdet.synth.plates import draw_plate
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 from textdet.synth.typeset import (
     TextLayer,
     TextStyle,
-    draw_style,
     outline_of_cells,
+    sample_text_style,
     typeset,
     typeset_on_curve,
     typeset_stack,
 )
 from textdet.synth.warps import Warp
-from textdet.synth.writer import draw_supported
+from textdet.synth.writer import sample_supported
 
 CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
 SHORT_TRIES = 6  # lines drawn until one is short enough for its size
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
+
+
+@dataclass
+class Canvas:
+    """A picture while blocks are drawn into it: image (size, size, 3) uint8 RGB, and the coverage
+    of its letters, ink (size, size) uint8."""
+
+    image: np.ndarray
+    ink: np.ndarray
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of text in its picture: where it went, its outline (k, 2) in px, the style that it
+    was drawn in, and its words."""
+
+    spot: Spot
+    outline: np.ndarray
+    style: InkStyle
+    words: list[Word]
 
 
 class Dropped(Exception):
@@ -37,66 +60,85 @@ class Dropped(Exception):
 
 
 @stage("text")
-def draw_block(
-    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, sizes: tuple | None = None
+def typeset_block(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    vocabulary: Vocabulary,
+    font: Font,
+    sizes: tuple[float, float] | None = None,
 ) -> tuple[TextLayer, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
     sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer and the em in the
     scene, in px. Raises Dropped when nothing could be set.
     """
-    dense = sizes is None and rng.random() < C.PARAGRAPH_PROBABILITY
+    dense = sizes is None and rng.random() < settings.PARAGRAPH_PROBABILITY
     if sizes is None:
-        sizes = C.PARAGRAPH_FONT_SIZE if dense else C.FONT_SIZE
+        sizes = settings.PARAGRAPH_FONT_SIZE if dense else settings.FONT_SIZE
     em = float(np.exp(rng.uniform(*np.log(sizes))))
-    lines = _draw_lines(rng, vocabulary, font, em, dense)
-    style = draw_style(rng, em * _supersampling(em))
-    form = "straight" if dense else choose(rng, _form_shares())
-    layer = _SETTERS[form](rng, lines, font, style)
+    lines = _sample_lines(rng, settings, vocabulary, font, em, dense)
+    style = sample_text_style(rng, settings, em * _supersampling(em))
+    kind = "straight" if dense else sample_kind(rng, _line_shares(settings))
+    layer = _SETTERS[kind](rng, settings, lines, font, style)
     if layer is None:
         raise Dropped("nothing that the font can draw")
-    if form == "straight" and not dense and rng.random() < C.PICTOGRAM_PROBABILITY:
-        layer = add_pictogram(rng, layer, style.size)
-    if rng.random() < C.ELASTIC_PROBABILITY:
-        layer.bends += (draw_elastic(rng, style.size),)
-    if not dense and rng.random() < C.STRETCH_PROBABILITY:
-        layer.stretch = float(np.exp(rng.uniform(*np.log(C.STRETCH))))
-    if em >= C.WEAR_FONT_SIZE and rng.random() < C.WEAR_PROBABILITY:
-        layer.alpha = augment(TEXT_MASK, rng, layer.alpha)
+    if kind == "straight" and not dense and rng.random() < settings.PICTOGRAM_PROBABILITY:
+        layer = add_pictogram(rng, settings, layer, style.size)
+    if rng.random() < settings.ELASTIC_PROBABILITY:
+        layer.bends += (sample_elastic(rng, settings, style.size),)
+    if not dense and rng.random() < settings.STRETCH_PROBABILITY:
+        layer.stretch = float(np.exp(rng.uniform(*np.log(settings.STRETCH))))
+    if em >= settings.WEAR_FONT_SIZE and rng.random() < settings.WEAR_PROBABILITY:
+        layer.alpha = augment(rng, make_pipelines(settings).letters, layer.alpha)
     return layer, em
 
 
-def _draw_lines(
-    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, em: float, dense: bool
+def _sample_lines(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    vocabulary: Vocabulary,
+    font: Font,
+    em: float,
+    dense: bool,
 ) -> list[list[str]]:
     line_range, word_range = (
-        (C.PARAGRAPH_LINES, C.PARAGRAPH_WORDS) if dense else (C.LINES, C.LINE_WORDS)
+        (settings.PARAGRAPH_LINES, settings.PARAGRAPH_WORDS)
+        if dense
+        else (settings.LINES, settings.LINE_WORDS)
     )
     # Large lettering is short: it would not fit into the image otherwise.
     longest = max(1, int(word_range[1] * min(1.0, 60 / em)))
     most_lines = max(1, int(line_range[1] * min(1.0, 80 / em)))
-    case = choose(rng, C.CASE_SHARES)
+    case = sample_kind(rng, settings.CASE_SHARES)
     lines = []
     for _ in range(rng.integers(min(line_range[0], most_lines), most_lines + 1)):
         count = rng.integers(min(word_range[0], longest), longest + 1)
-        lines.append(_draw_line(rng, vocabulary, font, case, count, em))
+        lines.append(_sample_line(rng, settings, vocabulary, font, case, count, em))
     return lines
 
 
-def _draw_line(
-    rng: np.random.Generator, vocabulary: Vocabulary, font: Font, case: str, count: int, em: float
+def _sample_line(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    vocabulary: Vocabulary,
+    font: Font,
+    case: str,
+    count: int,
+    em: float,
 ) -> list[str]:
     """Up to `count` words; large lettering is a short word, else it would not stay large."""
     best = []
     for _ in range(SHORT_TRIES):
         line = []
-        while len(line) < count and (phrase := draw_supported(rng, font, vocabulary, case)):
+        while len(line) < count and (
+            phrase := sample_supported(rng, settings, font, vocabulary, case)
+        ):
             line += phrase
         line = line[:count]
         length = sum(map(len, line))
         if not best or 0 < length < sum(map(len, best)):
             best = line
-        if length <= max(2, C.LINE_LENGTH / em):
+        if length <= max(2, settings.LINE_LENGTH / em):
             break
     return best
 
@@ -110,27 +152,35 @@ def scene_area(layer: TextLayer, em: float) -> float:
     return layer.stretch * layer.alpha.size / _supersampling(em) ** 2
 
 
-def _form_shares() -> dict[str, float]:
-    bent = C.CURVE_PROBABILITY + C.STACK_PROBABILITY
+def _line_shares(settings: GeneratorSettings) -> dict[str, float]:
+    bent = settings.CURVE_PROBABILITY + settings.STACK_PROBABILITY
     return {
         "straight": max(0.0, 1 - bent),
-        "curve": C.CURVE_PROBABILITY,
-        "stack": C.STACK_PROBABILITY,
+        "curve": settings.CURVE_PROBABILITY,
+        "stack": settings.STACK_PROBABILITY,
     }
 
 
-def _set_curve(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+def _set_curve(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    lines: list[list[str]],
+    font: Font,
+    style: TextStyle,
+) -> TextLayer | None:
     """A line on a guide curve with its letters turned, or a few lines bent as a whole."""
-    turned = rng.random() < C.TURNED_LETTERS_PROBABILITY
+    turned = rng.random() < settings.TURNED_LETTERS_PROBABILITY
     if turned and not any(font.joins(text) for text in lines[0]):
-        return typeset_on_curve(rng, lines[0], font, style)
-    layer = typeset(lines[: C.CURVE_LINES], font, style)
+        return typeset_on_curve(rng, settings, lines[0], font, style)
+    layer = typeset(settings, lines[: settings.CURVE_LINES], font, style)
     if layer is not None:
-        layer.bends = (bend(rng, layer, style.size),)
+        layer.bends = (sample_bend(rng, settings, layer, style.size),)
     return layer
 
 
-def bend(rng: np.random.Generator, layer: TextLayer, size: float) -> Curve:
+def sample_bend(
+    rng: np.random.Generator, settings: GeneratorSettings, layer: TextLayer, size: float
+) -> Curve:
     """A guide curve for a layer as a whole, so gentle that its letters' sides stay nearly straight.
 
     size: px an em.
@@ -138,70 +188,98 @@ def bend(rng: np.random.Generator, layer: TextLayer, size: float) -> Curve:
     height, width = layer.alpha.shape
     widest = max(np.ptp(word.quads[..., 0], axis=1).max() for word in layer.words)
     # A side of w px on a curve rises by curvature * w^2 / 8 above the straight one.
-    reach = max(height / 2, C.CURVE_BEND * widest**2 / (8 * C.CURVE_SAG * size))
-    return draw_curve(rng, (width / 2, height / 2), width, reach)
+    reach = max(height / 2, settings.CURVE_BEND * widest**2 / (8 * settings.CURVE_SAG * size))
+    return sample_curve(rng, settings, (width / 2, height / 2), width, reach)
 
 
-def _set_stack(rng, lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+def _set_stack(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    lines: list[list[str]],
+    font: Font,
+    style: TextStyle,
+) -> TextLayer | None:
     """The first word that can be read from top to bottom, else the lines as they are."""
     for word in (word for line in lines for word in line):
-        if len(word) in range(*C.STACK_LENGTH) and word.isalnum() and not font.joins(word):
-            capitals = word.upper() if rng.random() < C.STACK_CAPITALS_PROBABILITY else word
-            return typeset_stack(capitals if font.supports(capitals) else word, font, style)
-    return typeset(lines, font, style)
+        if len(word) in range(*settings.STACK_LENGTH) and word.isalnum() and not font.joins(word):
+            capitals = word.upper() if rng.random() < settings.STACK_CAPITALS_PROBABILITY else word
+            return typeset_stack(
+                settings, capitals if font.supports(capitals) else word, font, style
+            )
+    return typeset(settings, lines, font, style)
 
 
 _SETTERS = {
-    "straight": lambda rng, lines, font, style: typeset(lines, font, style),
+    "straight": lambda _, settings, *text: typeset(settings, *text),
     "curve": _set_curve,
     "stack": _set_stack,
 }
 
 
 def place_block(
-    rng: np.random.Generator, image: np.ndarray, spot: Spot, layer: TextLayer, em: float
-) -> list[Word]:
-    """Warp a block, find its place and draw it into `image`; its words. Raises Dropped.
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    canvas: Canvas,
+    placement: Placement,
+    spot: Spot,
+    layer: TextLayer,
+    em: float,
+    like: InkStyle | None = None,
+) -> Block:
+    """Warp a block, find its place and draw it into the canvas. Raises Dropped.
 
-    em: px in the scene, before it is shrunk to fit.
+    em: px in the scene, before it is shrunk to fit. like: a style to repeat, its colours too.
     """
-    to_image = _fit(rng, image.shape[0], spot, layer, em)
-    reach = spot.style.reach()
-    low = np.floor(spot.outline.min(0) - reach).astype(int).clip(0)
-    high = np.ceil(spot.outline.max(0) + reach).astype(int).clip(None, image.shape[0])
+    to_image, outline, style = _fit(rng, settings, placement, spot, layer, em, like)
+    reach = style.reach()
+    low = np.floor(outline.min(0) - reach).astype(int).clip(0)
+    high = np.ceil(outline.max(0) + reach).astype(int).clip(None, placement.size)
     w, h = high - low
     alpha = to_image.then(translation(*-low)).pixels(layer.alpha, w, h)
-    plate = draw_plate(spot.outline - low, (w, h), spot.style)
-    region = image[low[1] : high[1], low[0] : high[0]]
-    if not alpha.any() or not apply_ink(rng, region, alpha, plate, spot.style):
+    plate = draw_plate(outline - low, (w, h), style)
+    inside = np.s_[low[1] : high[1], low[0] : high[0]]
+    drawn = None
+    if alpha.any():
+        drawn = apply_ink(rng, settings, canvas.image[inside], alpha, plate, style)
+    if drawn is None:
         raise Dropped("no ink that can be read")
-    ink = spot.placement.ink[low[1] : high[1], low[0] : high[0]]
-    np.maximum(ink, alpha, out=ink)
-    return map_words(to_image, layer.words)
+    np.maximum(canvas.ink[inside], alpha, out=canvas.ink[inside])
+    return Block(spot, outline, drawn, map_words(to_image, layer.words))
 
 
 @stage("placement")
-def _fit(rng: np.random.Generator, size: int, spot: Spot, layer: TextLayer, em: float) -> Warp:
+def _fit(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    placement: Placement,
+    spot: Spot,
+    layer: TextLayer,
+    em: float,
+    like: InkStyle | None,
+) -> tuple[Warp, np.ndarray, InkStyle]:
     """Find a place for a block, shrunk as far as it needs and SMALLEST_SHRINK allows: its map into
-    the image. Sets the spot's style and outline. Raises Dropped when there is no place for it."""
-    zoom = 1 / _supersampling(em)
-    to_scene = _layer_to_scene(layer, spot.plane, zoom)
+    the image, its outline there and its style. Raises Dropped when there is no place for it."""
+    plane, zoom = placement.plane(spot), 1 / _supersampling(em)
+    to_scene = _layer_to_scene(layer, plane, zoom)
     extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
-    fit = min(1.0, C.LARGEST_BLOCK * size / extent)
-    smallest = fit * C.SMALLEST_SHRINK
+    fit = min(1.0, settings.LARGEST_BLOCK * placement.size / extent)
+    smallest = fit * settings.SMALLEST_SHRINK
     reason = "letters too small to read" if fit == 1 else "too large for the image"
-    style = draw_ink_style(rng, em, spot.like, spot.placement.softness)
+    if like is None:
+        full_size = sample_ink_style(rng, settings, em, placement.softness)
+    else:
+        full_size = scaled_style(like, em)
     while fit >= smallest:
-        to_scene = _layer_to_scene(layer, spot.plane, zoom * fit)
-        if not _legible(to_scene, layer.words, em / zoom):
+        to_scene = _layer_to_scene(layer, plane, zoom * fit)
+        if not _legible(settings, to_scene, layer.words, em / zoom):
             raise Dropped(reason)
-        spot.style = scaled_style(style, em * fit)
-        grow = (spot.style.plate_padding + 3) / (zoom * fit)
+        style = scaled_style(full_size, em * fit)
+        grow = (style.plate_padding + 3) / (zoom * fit)
         outline = to_scene.points(_grown_frame(layer, grow, em / zoom))
-        offset = spot.find(rng, outline, C.BLOCK_MARGIN * em * fit)
+        offset = placement.find(rng, spot, outline, settings.BLOCK_MARGIN * em * fit)
         if offset is not None:
-            return to_scene.then(translation(*offset))
-        fit, reason = fit * C.SHRINK_STEP, "no room"
+            return to_scene.then(translation(*offset)), outline + offset, style
+        fit, reason = fit * settings.SHRINK_STEP, "no room"
     raise Dropped(reason)
 
 
@@ -268,13 +346,13 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     return kept
 
 
-def _legible(warp: Warp, words: list[Word], size: float) -> bool:
+def _legible(settings: GeneratorSettings, warp: Warp, words: list[Word], size: float) -> bool:
     """Whether a person could read words of a layer once mapped: the narrowest character and the
     smallest letters. size: px of the layer an em."""
     flat = np.concatenate([word.quads for word in words])
     before, after = (
         np.linalg.norm(np.roll(q, -1, 1) - q, axis=2) for q in (flat, warp.points(flat))
     )
-    narrow = np.minimum(after[:, 0], after[:, 2]).min() < C.MIN_CHARACTER_SIDE
+    narrow = np.minimum(after[:, 0], after[:, 2]).min() < settings.MIN_CHARACTER_SIDE
     scale = np.minimum(after[:, 1] / before[:, 1], after[:, 3] / before[:, 3]).min()
-    return not narrow and scale * size >= C.MIN_FONT_SIZE
+    return not narrow and scale * size >= settings.MIN_FONT_SIZE

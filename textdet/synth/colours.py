@@ -1,50 +1,56 @@
-"""Colours of ink and signs, and whether letters in them stand out from what is around them."""
+"""Colours of ink and plates, and whether letters in them stand out from what is around them."""
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from static import constants as C
+from textdet.synth.settings import GeneratorSettings
 
-DRAWS = 8  # colours to choose from
+CANDIDATES = 8  # colours to choose from
 SAMPLES = 1500  # pixels that the contrast is measured on
 
 
-def sign_colour(rng: np.random.Generator) -> np.ndarray:
+def sample_plate_colour(rng: np.random.Generator, settings: GeneratorSettings) -> np.ndarray:
     """(3,) uint8 RGB, often about one of SIGN_COLOURS."""
-    if rng.random() < C.SIGN_COLOUR_PROBABILITY:
-        colour = np.array(C.SIGN_COLOURS[rng.integers(len(C.SIGN_COLOURS))])
+    if rng.random() < settings.SIGN_COLOUR_PROBABILITY:
+        colour = np.array(settings.SIGN_COLOURS[rng.integers(len(settings.SIGN_COLOURS))])
         return (colour + rng.normal(0, 8, 3)).clip(0, 255).astype(np.uint8)
-    return _random_colours(rng, 1)[0]
+    return _sample_colours(rng, settings, 1)[0]
 
 
-def contrasting_colour(rng: np.random.Generator, around: np.ndarray, needed: float) -> np.ndarray:
-    """A random RGB colour; of a few draws the first that is `needed` (CIELAB) away from the RGB
+def sample_contrasting_colour(
+    rng: np.random.Generator, settings: GeneratorSettings, around: np.ndarray, needed: float
+) -> np.ndarray:
+    """A random RGB colour; of CANDIDATES the first that is `needed` (CIELAB) away from the RGB
     colour `around`."""
-    colours = ink_colours(rng, DRAWS)
+    colours = sample_ink_colours(rng, settings, CANDIDATES)
     distance = np.linalg.norm(_lab(colours) - _lab(np.uint8(around)[None]), axis=1)
     fit = np.flatnonzero(distance >= needed)
     return colours[fit[0] if len(fit) else distance.argmax()]
 
 
-def ink_colours(rng: np.random.Generator, count: int) -> np.ndarray:
+def sample_ink_colours(
+    rng: np.random.Generator, settings: GeneratorSettings, count: int
+) -> np.ndarray:
     """(count, 3) uint8 RGB, many of them grey."""
-    colours = _random_colours(rng, count)
-    greys = rng.choice(C.INK_GREYS, count).astype(np.uint8)
-    grey = rng.random(count) < C.GREY_INK_PROBABILITY
+    colours = _sample_colours(rng, settings, count)
+    greys = rng.choice(settings.INK_GREYS, count).astype(np.uint8)
+    grey = rng.random(count) < settings.GREY_INK_PROBABILITY
     colours[grey] = greys[grey, None]
     return colours
 
 
-def similar_colour(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+def sample_similar_colour(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     """An RGB colour, (3,) uint8, of about the same lightness."""
     return (np.asarray(colour, float) + rng.normal(0, 40, 3)).clip(0, 255).astype(np.uint8)
 
 
-def _random_colours(rng: np.random.Generator, count: int) -> np.ndarray:
-    """(count, 3) uint8 RGB within the ranges of the constants."""
-    low, high = np.array([C.RED, C.GREEN, C.BLUE]).T
+def _sample_colours(
+    rng: np.random.Generator, settings: GeneratorSettings, count: int
+) -> np.ndarray:
+    """(count, 3) uint8 RGB within the ranges of the settings."""
+    low, high = np.array([settings.RED, settings.GREEN, settings.BLUE]).T
     return rng.integers(low, high + 1, (count, 3)).astype(np.uint8)
 
 
@@ -58,8 +64,10 @@ def _lab(colours: np.ndarray) -> np.ndarray:
 class Contrast:
     """Whether letters stand out from what is next to them, square by square of about an em."""
 
-    def __init__(self, base: np.ndarray, alpha: np.ndarray, em: float):
-        """base: (h, w, 3) uint8 RGB before the letters are drawn."""
+    def __init__(self, settings: GeneratorSettings, base: np.ndarray, alpha: np.ndarray, em: float):
+        """base: (h, w, 3) uint8 RGB before the letters are drawn; alpha: (h, w) uint8 their
+        coverage; em: px."""
+        self._legible_share = settings.LEGIBLE_SHARE
         letters = alpha > 127
         if not letters.any():
             letters = alpha > 0.5 * alpha.max()
@@ -79,7 +87,7 @@ class Contrast:
         lab = _lab(colours)
         squared = _means(lab * lab, *self._at[1], counts[1]) - self._mean(lab, 1) ** 2
         spread = np.sqrt(squared.clip(0).sum(1))
-        self._needed = C.MIN_CONTRAST + C.CONTRAST_BUSYNESS * spread
+        self._needed = settings.MIN_CONTRAST + settings.CONTRAST_BUSYNESS * spread
         self._needed_overall = float(np.average(self._needed, weights=counts[1]))
         self._weights = np.where(self._known, counts[0], 0)
         self._around = self._mean(colours, 1)  # RGB, square by square
@@ -107,7 +115,7 @@ class Contrast:
             return False
         distance = np.linalg.norm(self._mean(lab[0], 0) - self._mean(lab[1], 1), axis=1)
         good = self._weights @ (distance >= self._needed)
-        return bool(good >= C.LEGIBLE_SHARE * self._weights.sum())
+        return bool(good >= self._legible_share * self._weights.sum())
 
     def _mean(self, lab: np.ndarray, which: int) -> np.ndarray:
         return _means(lab, *self._at[which], self._counts[which])

@@ -1,16 +1,16 @@
 """What the text says: words of the lists, names, prices, dates, addresses, codes."""
 
 import re
-from bisect import bisect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from static import constants as C
 from textdet.common.errors import DataError
-from textdet.synth import forms
+from textdet.synth import patterns
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 
 LETTERS = {
     "english": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -31,11 +31,11 @@ class Vocabulary:
     names: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def load_vocabularies(path: Path) -> list[Vocabulary]:
-    """Read the shipped folder of lists, or a person's own file (one word a line, UTF-8).
+def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
+    """Read a folder of lists, those of each language, or a person's own file (one word a line).
 
-    An own list of Russian words goes with the Russian forms of names, dates, addresses and so on,
-    any other one with the English ones.
+    An own list of Russian words goes with the Russian patterns of names, dates, addresses and so
+    on, any other one with the English ones.
 
     Raises DataError when the path is missing, cannot be read as UTF-8 or holds no word.
     """
@@ -47,7 +47,7 @@ def load_vocabularies(path: Path) -> list[Vocabulary]:
                 _read_list(path / f"common_{name}.txt"),
                 _read_names(path / f"names_{name}.txt"),
             )
-            for name in C.LANGUAGE_SHARES
+            for name in languages
         ]
     words = _read_list(path)
     russian = sum(bool(RUSSIAN.fullmatch(word)) for word in words) > len(words) / 2
@@ -80,28 +80,25 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path}: not a UTF-8 text file ({error})") from None
 
 
-def choose(rng: np.random.Generator, shares: dict[str, float]) -> str:
-    """Draw one key of `shares` with probability in proportion to its value."""
-    # As Generator.choice with p, which is much slower.
-    edges = list(accumulate(shares.values()))
-    return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]
-
-
-def draw_phrase(rng: np.random.Generator, vocabulary: Vocabulary, case: str) -> list[str]:
+def sample_phrase(
+    rng: np.random.Generator, settings: GeneratorSettings, vocabulary: Vocabulary, case: str
+) -> list[str]:
     """One to five tokens that belong together, such as the parts of a date; without spaces in them.
 
     case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
     """
-    kind = choose(rng, C.KIND_SHARES)
+    kind = sample_kind(rng, settings.KIND_SHARES)
     if kind in ("word", "common"):
         words = vocabulary.words if kind == "word" else vocabulary.common
-        return [_punctuate(rng, _cased(words[rng.integers(len(words))], case))]
+        return [_punctuate(rng, settings, _cased(words[rng.integers(len(words))], case))]
     if kind == "letter":
         return [_letters(rng, vocabulary, 1)]
-    choices = _FORMS[kind].get(vocabulary.language, _FORMS[kind]["english"])
-    form = choices[rng.integers(len(choices))]
+    choices = _PATTERNS[kind].get(vocabulary.language, _PATTERNS[kind]["english"])
+    pattern = choices[rng.integers(len(choices))]
     person = _person(rng, vocabulary) if kind == "name" else {}
-    text = FIELD.sub(lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), form)
+    text = FIELD.sub(
+        lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), pattern
+    )
     text = text.upper() if case == "upper" and kind != "web" else text
     return text.split("|")
 
@@ -110,8 +107,8 @@ def _cased(token: str, case: str) -> str:
     return {"upper": token.upper(), "title": token[:1].upper() + token[1:]}.get(case, token)
 
 
-def _punctuate(rng: np.random.Generator, token: str) -> str:
-    if rng.random() >= C.PUNCTUATION_PROBABILITY:
+def _punctuate(rng: np.random.Generator, settings: GeneratorSettings, token: str) -> str:
+    if rng.random() >= settings.PUNCTUATION_PROBABILITY:
         return token
     marks = (
         "{},",
@@ -130,11 +127,11 @@ def _punctuate(rng: np.random.Generator, token: str) -> str:
     return marks[rng.integers(len(marks))].format(token)
 
 
-def _digits(count: int):
+def _digits(count: int) -> Callable[..., str]:
     return lambda rng, _: "".join(str(digit) for digit in rng.integers(0, 10, count))
 
 
-def _padded(low: int, high: int):
+def _padded(low: int, high: int) -> Callable[..., str]:
     """A number from low to high, often with two digits at least."""
     return lambda rng, _: f"{rng.integers(low, high + 1):0{1 + (rng.random() < 0.7)}d}"
 
@@ -155,7 +152,7 @@ def _word(rng, vocabulary) -> str:
 
 
 def _person(rng, vocabulary) -> dict[str, str]:
-    """What a form may say of one person: given name, surname, two initials."""
+    """What a pattern may say of one person: given name, surname, two initials."""
     names = vocabulary.names or [tuple(_cased(_word(rng, vocabulary), "title") for _ in "fl")]
     given, surname = names[rng.integers(len(names))]
     other = names[rng.integers(len(names))][0]
@@ -167,12 +164,12 @@ def _letters(rng, vocabulary, most: int) -> str:
     return "".join(letters[i] for i in rng.integers(0, len(letters), rng.integers(1, most + 1)))
 
 
-def _one_of(lists: dict[str, str]):
-    def draw(rng, vocabulary) -> str:
+def _one_of(lists: dict[str, str]) -> Callable[..., str]:
+    def sample(rng, vocabulary) -> str:
         words = lists.get(vocabulary.language, lists["english"]).split()
         return words[rng.integers(len(words))]
 
-    return draw
+    return sample
 
 
 _FIELDS = {
@@ -181,9 +178,9 @@ _FIELDS = {
     "a": _amount,
     "d": _padded(1, 28),
     "m": _padded(1, 12),
-    "M": _one_of(forms.MONTHS),
-    "S": _one_of(forms.STREETS),
-    "C": _one_of(forms.TOWNS),
+    "M": _one_of(patterns.MONTHS),
+    "S": _one_of(patterns.STREETS),
+    "C": _one_of(patterns.TOWNS),
     "y": lambda rng, _: str(rng.integers(1950, 2031)),
     "s": lambda rng, _: f"{rng.integers(0, 100):02d}",
     "h": lambda rng, _: str(rng.integers(1, 24)),
@@ -196,7 +193,7 @@ _FIELDS = {
     "u": lambda rng, vocabulary: _word(rng, vocabulary).lower().replace("'", ""),
     "c": lambda rng, vocabulary: _letters(rng, vocabulary, 3),
 }
-_FORMS = {
+_PATTERNS = {
     kind: {language: text.split() for language, text in texts.items()}
-    for kind, texts in forms.FORMS.items()
+    for kind, texts in patterns.PATTERNS.items()
 }

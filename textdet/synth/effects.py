@@ -1,69 +1,64 @@
 """One effect of the generator at a time: pictures of what a setting of constants.py does."""
 
-from contextlib import ExitStack, contextmanager
-from unittest.mock import patch
+from typing import Any
 
 import numpy as np
 
-import generate_utils
-from generate_utils import Resources, find_speakers, generate_triplet
-from static import constants as C
 from textdet.common.errors import DataError
-from textdet.synth import augment, blocks
-from textdet.synth.backgrounds import list_backgrounds
-from textdet.synth.content import load_vocabularies
-from textdet.synth.fonts import load_fonts
+from textdet.synth.resources import Resources
+from textdet.synth.scene import draw_image
+from textdet.synth.settings import GeneratorSettings
 
 TRIES = 20  # images drawn at most until one has words in it
+DEFAULTS = GeneratorSettings()
+
+
+def _only(shares: str, **kinds: float) -> dict[str, dict[str, float]]:
+    """These kinds of a table of shares, and no others."""
+    return {shares: dict.fromkeys(getattr(DEFAULTS, shares), 0.0) | kinds}
+
 
 # Every probability 0 but that of black and white ink, and a few blocks of plain text of a size that
 # shows what is done to them.
-CALM = {name: 0.0 for name in vars(C) if name.endswith("_PROBABILITY")} | {
-    "GREY_INK_PROBABILITY": C.GREY_INK_PROBABILITY,
-    "BLOCKS": (3, 4),
-    "FONT_SIZE": (34, 72),
-    "OPACITY": (1.0, 1.0),
-    "BLEND_SHARES": {"normal": 1},
-    "FILL_SHARES": {"flat": 1},
-    "KIND_SHARES": {"word": 0.5, "common": 0.4, "number": 0.1},
-    "PAGE_FONT_SIZE": (15, 19),
-}
+CALM = DEFAULTS.changed(
+    **{name: 0.0 for name in vars(DEFAULTS) if name.endswith("_PROBABILITY")}
+    | {"GREY_INK_PROBABILITY": DEFAULTS.GREY_INK_PROBABILITY}
+    | {"BLOCKS": (3, 4), "FONT_SIZE": (34, 72), "OPACITY": (1, 1), "PAGE_FONT_SIZE": (15, 19)}
+    | _only("BLEND_SHARES", normal=1.0)
+    | _only("FILL_SHARES", flat=1.0)
+    | _only("KIND_SHARES", word=0.5, common=0.4, number=0.1)
+)
 
 
-def _only(shares: str, name: str) -> dict:
-    """One kind of a dictionary of shares."""
-    return {shares: dict.fromkeys(getattr(C, shares), 0.0) | {name: 1.0}}
-
-
-def _one_word(**more) -> dict:
+def _one_word(**more: Any) -> dict[str, Any]:
     """A large word on plain plaster, for what is done to its ink."""
     return {
         "BLOCKS": (1, 1),
         "LINES": (1, 1),
         "LINE_WORDS": (1, 1),
         "FONT_SIZE": (120, 130),
-        "KIND_SHARES": {"common": 1},
         "TEXTURE_PROBABILITY": 1.0,
-        **_only("TEXTURE_SHARES", "plaster"),
+        **_only("KIND_SHARES", common=1.0),
+        **_only("TEXTURE_SHARES", plaster=1.0),
         **more,
     }
 
 
-def _texture(name: str) -> dict:
-    return {"TEXTURE_PROBABILITY": 1.0, **_only("TEXTURE_SHARES", name)}
+def _texture(name: str) -> dict[str, Any]:
+    return {"TEXTURE_PROBABILITY": 1.0, **_only("TEXTURE_SHARES", **{name: 1.0})}
 
 
-def _page(kind: str, **more) -> dict:
+def _page(kind: str, **more: Any) -> dict[str, Any]:
     own = {"PAGE_PROBABILITY": 1.0, "PAGE_RULE_PROBABILITY": 1.0, "PAGE_COLUMNS": (1,)}
-    return {**own, **_only("PAGE_KIND_SHARES", kind), **more}
+    return {**own, **_only("PAGE_KIND_SHARES", **{kind: 1.0}), **more}
 
 
-def _colour(name: str, **more) -> dict:
-    return {"COLOUR_PROBABILITY": 1.0, **_only("COLOUR_SHARES", name), **more}
+def _colour(name: str, **more: Any) -> dict[str, Any]:
+    return {"COLOUR_PROBABILITY": 1.0, **_only("COLOUR_SHARES", **{name: 1.0}), **more}
 
 
-def _blur(name: str, **more) -> dict:
-    return {"BLUR_PROBABILITY": 1.0, **_only("BLUR_SHARES", name), **more}
+def _blur(name: str, **more: Any) -> dict[str, Any]:
+    return {"BLUR_PROBABILITY": 1.0, **_only("BLUR_SHARES", **{name: 1.0}), **more}
 
 
 # By group and title: what is changed in CALM.
@@ -92,22 +87,22 @@ EFFECTS = {
         "sticker": _one_word(STROKE_PROBABILITY=1.0, STICKER_PROBABILITY=1.0),
         "shadow": _one_word(SHADOW_PROBABILITY=1.0),
         "glow": _one_word(
-            GLOW_PROBABILITY=1.0, GLOW=(0.15, 0.2), **_only("TEXTURE_SHARES", "asphalt")
+            GLOW_PROBABILITY=1.0, GLOW=(0.15, 0.2), **_only("TEXTURE_SHARES", asphalt=1.0)
         ),
         "depth": _one_word(EXTRUSION_PROBABILITY=1.0),
         "sign": _one_word(
             PLATE_PROBABILITY=1.0, SIGN_COLOUR_PROBABILITY=1.0, PLATE_BORDER_PROBABILITY=1.0
         ),
-        "gradient": _one_word(FILL_SHARES={"gradient": 1}),
-        "stripes": _one_word(FILL_SHARES={"stripes": 1}),
-        "blotches": _one_word(FILL_SHARES={"blotches": 1}),
-        "multiplied": _one_word(BLEND_SHARES={"multiply": 1}),
-        "overlaid": _one_word(BLEND_SHARES={"overlay": 1}),
-        "mixed gradients": _one_word(BLEND_SHARES={"poisson": 1}),
+        "gradient": _one_word(**_only("FILL_SHARES", gradient=1.0)),
+        "stripes": _one_word(**_only("FILL_SHARES", stripes=1.0)),
+        "blotches": _one_word(**_only("FILL_SHARES", blotches=1.0)),
+        "multiplied": _one_word(**_only("BLEND_SHARES", multiply=1.0)),
+        "overlaid": _one_word(**_only("BLEND_SHARES", overlay=1.0)),
+        "mixed gradients": _one_word(**_only("BLEND_SHARES", poisson=1.0)),
     },
     "backgrounds": {
         "photograph": {},
-        **{name: _texture(name) for name in C.TEXTURE_SHARES},
+        **{name: _texture(name) for name in DEFAULTS.TEXTURE_SHARES},
         "things that are no text": {"DISTRACTOR_PROBABILITY": 1.0, "DISTRACTORS": (9, 12)},
         "its own colours": {
             "BACKGROUND_HUE_PROBABILITY": 1.0,
@@ -160,14 +155,6 @@ EFFECTS = {
 }
 
 
-def bundled_resources() -> Resources:
-    """The fonts, words and photographs of static/."""
-    vocabularies, (fonts, _) = load_vocabularies(C.WORDS), load_fonts(C.FONTS)
-    return Resources(
-        list_backgrounds(C.BACKGROUNDS), vocabularies, find_speakers(vocabularies, fonts)
-    )
-
-
 def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict[str, np.ndarray]:
     """An image of each effect of a group by its title, all drawn from one seed: what the effects
     leave alone stays as it is.
@@ -175,32 +162,17 @@ def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict
     size: px, side of the images (size, size, 3) uint8 RGB. Raises DataError for an effect with
     which no image has words.
     """
-    pictures = {}
-    for title, settings in EFFECTS[group].items():
-        with changed_settings(CALM | settings):
-            pictures[title] = _draw_image(resources, title, seed, size)
-    return pictures
+    return {
+        title: _draw_effect(CALM.changed(**changes), resources, title, seed, size)
+        for title, changes in EFFECTS[group].items()
+    }
 
 
-def _draw_image(resources: Resources, title: str, seed: int, size: int) -> np.ndarray:
+def _draw_effect(
+    settings: GeneratorSettings, resources: Resources, title: str, seed: int, size: int
+) -> np.ndarray:
     for index in range(TRIES):
-        sample, image, _ = generate_triplet(resources, C.STATIC, seed, index, size)
-        if sample.words:
-            return image
+        scene = draw_image(np.random.default_rng([seed, index]), settings, resources, size)
+        if scene.words:
+            return scene.image
     raise DataError(f"{title}: no image has words")
-
-
-@contextmanager
-def changed_settings(settings: dict):
-    """Other values in constants.py for a while, in this process. AttributeError for names that it
-    does not have."""
-    with ExitStack() as stack:
-        stack.enter_context(patch.multiple(C, **settings))
-        # Made from the settings when they were imported.
-        for module, name, pipeline in (
-            (generate_utils, "CAMERA", augment.camera_pipeline),
-            (generate_utils, "BACKGROUND", augment.background_pipeline),
-            (blocks, "TEXT_MASK", augment.mask_pipeline),
-        ):
-            stack.enter_context(patch.object(module, name, pipeline()))
-        yield

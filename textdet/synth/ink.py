@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.stage_times import stage
 from textdet.synth.blending import (
     BLENDS,
@@ -17,15 +16,16 @@ from textdet.synth.blending import (
     moved,
 )
 from textdet.synth.colours import (
-    DRAWS,
+    CANDIDATES,
     Contrast,
-    contrasting_colour,
-    ink_colours,
-    sign_colour,
-    similar_colour,
+    sample_contrasting_colour,
+    sample_ink_colours,
+    sample_plate_colour,
+    sample_similar_colour,
 )
-from textdet.synth.content import choose
 from textdet.synth.plates import Plate
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 from textdet.synth.textures import cloud, noise
 
 LENGTHS = ("plate_padding", "plate_border", "stroke", "shadow_blur", "glow")
@@ -37,8 +37,8 @@ class InkStyle:
     """What is drawn besides the letters. Lengths in px; zero turns an effect off.
 
     blur: standard deviation of the letters' softness. shading, grain: 0..1, how much of the
-    background's light and texture shows in the ink. colours: RGB by part, set when a block was
-    drawn, so that a block beside it can be drawn alike.
+    background's light and texture shows in the ink. colours: RGB by part, those of a block that
+    was drawn, so that a block beside it can be drawn alike.
     """
 
     em: float = 32.0
@@ -68,37 +68,39 @@ class InkStyle:
         return max(shadow, 2 * self.glow, *map(abs, self.extrusion), self.stroke)
 
 
-def draw_ink_style(
-    rng: np.random.Generator, em: float, like: InkStyle | None = None, softness: float = 0.0
+def sample_ink_style(
+    rng: np.random.Generator, settings: GeneratorSettings, em: float, softness: float = 0.0
 ) -> InkStyle:
-    """em: px. like: a style to repeat at this size, its colours too. softness: px of standard
-    deviation, the background's blur."""
-    if like is not None:
-        return scaled_style(like, em)
-    style = InkStyle(em=em, opacity=rng.uniform(*C.OPACITY), blend=choose(rng, C.BLEND_SHARES))
-    style.fill = choose(rng, C.FILL_SHARES)
-    if rng.random() < C.INK_LIGHT_PROBABILITY:
-        style.shading, style.grain = rng.uniform(*C.INK_SHADING), rng.uniform(*C.INK_GRAIN)
+    """The style of a new block. em: px. softness: px of standard deviation, the background's
+    blur."""
+    style = InkStyle(
+        em=em, opacity=rng.uniform(*settings.OPACITY), blend=sample_kind(rng, settings.BLEND_SHARES)
+    )
+    style.fill = sample_kind(rng, settings.FILL_SHARES)
+    if rng.random() < settings.INK_LIGHT_PROBABILITY:
+        style.shading = rng.uniform(*settings.INK_SHADING)
+        style.grain = rng.uniform(*settings.INK_GRAIN)
         style.blur = softness * rng.uniform(0.5, 1)
-    if rng.random() < C.PLATE_PROBABILITY:
-        style.plate_padding = rng.uniform(*C.PLATE_PADDING) * em
-        style.plate_opacity = rng.uniform(*C.PLATE_OPACITY)
-        style.plate_shape = choose(rng, C.PLATE_SHAPE_SHARES)
-        if rng.random() < C.PLATE_BORDER_PROBABILITY:
-            style.plate_border = max(1.0, rng.uniform(*C.PLATE_BORDER) * em)
-    if rng.random() < C.STROKE_PROBABILITY and em >= C.WEAR_FONT_SIZE:
-        sticker = rng.random() < C.STICKER_PROBABILITY
-        style.stroke = max(1.0, rng.uniform(*(C.STICKER_RIM if sticker else C.STROKE_WIDTH)) * em)
-    if rng.random() < C.SHADOW_PROBABILITY:
-        offset = rng.uniform(*C.SHADOW_OFFSET, 2) * rng.choice([-1, 1], 2) * em
+    if rng.random() < settings.PLATE_PROBABILITY:
+        style.plate_padding = rng.uniform(*settings.PLATE_PADDING) * em
+        style.plate_opacity = rng.uniform(*settings.PLATE_OPACITY)
+        style.plate_shape = sample_kind(rng, settings.PLATE_SHAPE_SHARES)
+        if rng.random() < settings.PLATE_BORDER_PROBABILITY:
+            style.plate_border = max(1.0, rng.uniform(*settings.PLATE_BORDER) * em)
+    if rng.random() < settings.STROKE_PROBABILITY and em >= settings.WEAR_FONT_SIZE:
+        sticker = rng.random() < settings.STICKER_PROBABILITY
+        width = settings.STICKER_RIM if sticker else settings.STROKE_WIDTH
+        style.stroke = max(1.0, rng.uniform(*width) * em)
+    if rng.random() < settings.SHADOW_PROBABILITY:
+        offset = rng.uniform(*settings.SHADOW_OFFSET, 2) * rng.choice([-1, 1], 2) * em
         style.shadow = tuple(float(v) for v in offset)
-        style.shadow_blur = rng.uniform(*C.SHADOW_BLUR) * em
-        style.shadow_opacity = rng.uniform(*C.SHADOW_OPACITY)
-    if rng.random() < C.GLOW_PROBABILITY:
-        style.glow = rng.uniform(*C.GLOW) * em
-        style.glow_strength = rng.uniform(*C.GLOW_STRENGTH)
-    if rng.random() < C.EXTRUSION_PROBABILITY:
-        angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(*C.EXTRUSION) * em
+        style.shadow_blur = rng.uniform(*settings.SHADOW_BLUR) * em
+        style.shadow_opacity = rng.uniform(*settings.SHADOW_OPACITY)
+    if rng.random() < settings.GLOW_PROBABILITY:
+        style.glow = rng.uniform(*settings.GLOW) * em
+        style.glow_strength = rng.uniform(*settings.GLOW_STRENGTH)
+    if rng.random() < settings.EXTRUSION_PROBABILITY:
+        angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(*settings.EXTRUSION) * em
         style.extrusion = (float(depth * np.cos(angle)), float(depth * np.sin(angle)))
     return style
 
@@ -117,67 +119,88 @@ def scaled_style(style: InkStyle, em: float) -> InkStyle:
 @stage("ink")
 def apply_ink(
     rng: np.random.Generator,
+    settings: GeneratorSettings,
     region: np.ndarray,
     alpha: np.ndarray,
     plate: Plate | None,
     style: InkStyle,
-) -> bool:
+) -> InkStyle | None:
     """Draw a block into `region` in place, unless no colour can be read.
 
     region: (h, w, 3) uint8 RGB part of the image; alpha: (h, w) uint8 coverage of the letters.
-    Returns whether it was drawn: COLOUR_TRIES colours are tried, the style's own first, and the
-    contrast is checked after blending, letter by letter as it were. Sets the style's colours.
+    COLOUR_TRIES colours are tried, the style's own first, and the contrast is checked after
+    blending, letter by letter as it were. Returns the style as drawn, with its colours; None when
+    nothing was drawn.
     """
     if not alpha.any():
-        return False
-    blur = min(style.blur, C.INK_BLUR_EM * style.em)
+        return None
+    blur = min(style.blur, settings.INK_BLUR_EM * style.em)
     if blur > 0.3:
         alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
     base, contrast = region, None
-    for attempt in range(C.COLOUR_TRIES):
+    for attempt in range(settings.COLOUR_TRIES):
         colours = dict(style.colours) if attempt == 0 else {}
         if plate is not None:
-            base = _lay_plate(rng, region, plate, style, colours)
+            base = _lay_plate(rng, settings, region, plate, style, colours)
         if plate is not None or contrast is None:
-            contrast = Contrast(base, alpha, style.em)
+            contrast = Contrast(settings, base, alpha, style.em)
         # What needs a very dark or light ink gives way before the block does.
         blend = style.blend if attempt == 0 else "normal"
         if attempt:
-            style.glow_strength = 0.0
-        if "ink" not in colours and not _choose_ink(rng, style, blend, colours, contrast):
+            style = replace(style, glow_strength=0.0)
+        if "ink" not in colours and not _sample_colours(
+            rng, settings, style, blend, colours, contrast
+        ):
             continue
-        result = _lay_letters(rng, base, alpha, style, blend, colours)
+        result = _lay_letters(rng, settings, base, alpha, style, blend, colours)
         if contrast.holds(result):
             region[:] = result
-            style.colours = colours
-            return True
-    return False
+            return replace(style, colours=colours)
+    return None
 
 
-def _choose_ink(rng, style: InkStyle, blend: str, colours: dict, contrast) -> bool:
-    """Set colours that should be legible, the first of DRAWS draws; False when none is.
+def _sample_colours(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    style: InkStyle,
+    blend: str,
+    colours: dict[str, np.ndarray],
+    contrast: Contrast,
+) -> bool:
+    """Set colours that should be legible, the first of CANDIDATES; False when none is.
 
     It costs little to foresee, and much to draw a block that is then seen to fail.
     """
-    inks = ink_colours(rng, DRAWS)
+    inks = sample_ink_colours(rng, settings, CANDIDATES)
     if style.glow_strength:  # what shines is bright: the same hues, the strongest part at 255
         inks = inks + (255 - inks.max(1, keepdims=True))
     foreseen = contrast.foresee(inks, BLENDS[blend], style.opacity)
-    fit = np.flatnonzero(foreseen >= C.LEGIBLE_SHARE)
+    fit = np.flatnonzero(foreseen >= settings.LEGIBLE_SHARE)
     if not len(fit) and not style.stroke:  # a line around the letters may help
         return False
     colours["ink"] = inks[fit[0] if len(fit) else foreseen.argmax()]
     if style.stroke:
-        colours["stroke"] = contrasting_colour(rng, colours["ink"], 2 * C.MIN_CONTRAST)
+        colours["stroke"] = sample_contrasting_colour(
+            rng, settings, colours["ink"], 2 * settings.MIN_CONTRAST
+        )
     if style.fill != "flat":
-        colours["second"] = similar_colour(rng, colours["ink"])
+        colours["second"] = sample_similar_colour(rng, colours["ink"])
     return True
 
 
-def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.ndarray:
+def _lay_plate(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    region: np.ndarray,
+    plate: Plate,
+    style: InkStyle,
+    colours: dict[str, np.ndarray],
+) -> np.ndarray:
     if "plate" not in colours:
-        colours["plate"] = sign_colour(rng)
-        colours["border"] = contrasting_colour(rng, colours["plate"], C.MIN_CONTRAST)
+        colours["plate"] = sample_plate_colour(rng, settings)
+        colours["border"] = sample_contrasting_colour(
+            rng, settings, colours["plate"], settings.MIN_CONTRAST
+        )
     paint = lit_paint(region, colours["plate"], style.shading, 0.0)
     result = lay_over(region, paint, plate.face, style.plate_opacity)
     if plate.border is not None:
@@ -187,7 +210,15 @@ def _lay_plate(rng, region, plate: Plate, style: InkStyle, colours: dict) -> np.
     return result
 
 
-def _lay_letters(rng, base, alpha, style, blend, colours) -> np.ndarray:
+def _lay_letters(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    base: np.ndarray,
+    alpha: np.ndarray,
+    style: InkStyle,
+    blend: str,
+    colours: dict[str, np.ndarray],
+) -> np.ndarray:
     """Shadow, glow, extrusion, outline, then the letters; a new (h, w, 3) uint8 array."""
     result = base
     if style.shadow_opacity:
@@ -210,12 +241,14 @@ def _lay_letters(rng, base, alpha, style, blend, colours) -> np.ndarray:
     ink = lit_paint(base, colours["ink"], style.shading, style.grain)
     if style.fill != "flat":
         ink = _filled_ink(rng, ink, colours["second"], style)
-    if blend == "poisson" and alpha.size <= C.POISSON_AREA:
+    if blend == "poisson" and alpha.size <= settings.POISSON_AREA:
         return blend_gradients(result, lay_over(result, ink, alpha, 1.0))
     return lay_over(result, BLENDS[blend](result, ink), alpha, style.opacity)
 
 
-def _filled_ink(rng, ink: np.ndarray, second: np.ndarray, style: InkStyle) -> np.ndarray:
+def _filled_ink(
+    rng: np.random.Generator, ink: np.ndarray, second: np.ndarray, style: InkStyle
+) -> np.ndarray:
     """Ink of two colours: running into each other from top to bottom, in stripes or in blotches."""
     h, w = ink.shape[:2]
     if style.fill == "gradient":
@@ -230,8 +263,8 @@ def _filled_ink(rng, ink: np.ndarray, second: np.ndarray, style: InkStyle) -> np
     return lay_over(ink, flat_paint(ink, second), weight.clip(0, 255).astype(np.uint8), 1.0)
 
 
-def measure_softness(image: np.ndarray) -> float:
-    """Standard deviation in px, at most INK_BLUR, of the blur of an image (h, w, 3) uint8 RGB,
+def measure_softness(image: np.ndarray, most: float) -> float:
+    """Standard deviation in px, at most `most`, of the blur of an image (h, w, 3) uint8 RGB,
     judged by its sharpest edges: a step blurred by s px has a slope of about s / 1.65 times its
     curvature.
     """
@@ -247,4 +280,4 @@ def measure_softness(image: np.ndarray) -> float:
     near = cv2.dilate(edges.astype(np.uint8), np.ones((1, 5), np.uint8)) > 0
     bent = float(np.percentile(np.abs(second[near]), 90))
     # Sampling alone blurs an edge that is as sharp as can be by about 0.8 px.
-    return float(np.clip(1.65 * steep / max(bent, 1.0) - 0.8, 0, C.INK_BLUR))
+    return float(np.clip(1.65 * steep / max(bent, 1.0) - 0.8, 0, most))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word
+from textdet.synth.settings import GeneratorSettings
 
 INKED, CLEAR = 150, 25  # levels of coverage: letters at or above the first, none below the second
 REACH = 4  # px around the letters that they have to differ from
@@ -16,7 +16,9 @@ GROUND, LETTERS = 1, 2
 
 
 @stage("legibility")
-def mark_illegible(image: np.ndarray, ink: np.ndarray, words: list[Word]) -> list[Word]:
+def mark_illegible(
+    settings: GeneratorSettings, image: np.ndarray, ink: np.ndarray, words: list[Word]
+) -> list[Word]:
     """The words, those that cannot be told from what is around them marked as don't-care.
 
     image: (h, w, 3) uint8 RGB, finished; ink: (h, w) uint8 coverage of all letters in it.
@@ -26,12 +28,14 @@ def mark_illegible(image: np.ndarray, ink: np.ndarray, words: list[Word]) -> lis
     parts = np.uint8(near & (ink < CLEAR)) * GROUND
     parts[ink >= INKED] = LETTERS
     return [
-        word if is_legible(lab, parts, word.polygon) else replace(word, ignore=True)
+        word if is_legible(settings, lab, parts, word.polygon) else replace(word, ignore=True)
         for word in words
     ]
 
 
-def is_legible(lab: np.ndarray, parts: np.ndarray, polygon: np.ndarray) -> bool:
+def is_legible(
+    settings: GeneratorSettings, lab: np.ndarray, parts: np.ndarray, polygon: np.ndarray
+) -> bool:
     """Whether a word's letters differ enough from the ground beside them, and from its noise.
 
     lab: (h, w, 3) uint8, OpenCV's CIELAB; parts: (h, w) uint8, LETTERS, GROUND or neither; polygon:
@@ -49,8 +53,8 @@ def is_legible(lab: np.ndarray, parts: np.ndarray, polygon: np.ndarray) -> bool:
     letters, ground = (np.float32(p) * np.float32([100 / 255, 0.5, 0.5]) for p in (letters, ground))
     apart = letters.mean(0) - ground.mean(0)
     distance = float(np.linalg.norm(apart))
-    if distance < C.LEGIBLE_DISTANCE:
+    if distance < settings.LEGIBLE_DISTANCE:
         return False
     axis = apart / distance
     noise = np.sqrt(((letters @ axis).var() + (ground @ axis).var()) / 2)
-    return bool(distance >= C.LEGIBLE_RATIO * noise)
+    return bool(distance >= settings.LEGIBLE_RATIO * noise)

@@ -3,10 +3,11 @@ their rules, boxes, stamps and strokes by hand. What paper and scanner do to it 
 
 import numpy as np
 
-from static import constants as C
 from textdet.common.stage_times import stage
-from textdet.synth.content import Vocabulary, choose
+from textdet.synth.content import Vocabulary
 from textdet.synth.fonts import Font
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 from textdet.synth.strokes import draw_hole, draw_scribble, draw_shade, draw_stamp_frame, draw_tick
 from textdet.synth.writer import Page, Writer
 
@@ -14,6 +15,7 @@ from textdet.synth.writer import Page, Writer
 @stage("text")
 def draw_page(
     rng: np.random.Generator,
+    settings: GeneratorSettings,
     size: int,
     fonts: list[Font],
     vocabulary: Vocabulary,
@@ -24,15 +26,17 @@ def draw_page(
     fonts: the body's font first, then the headings'; all of them support the vocabulary.
     inset: px between the square's border and the sheet.
     """
-    kind = choose(rng, C.PAGE_KIND_SHARES)
+    kind = sample_kind(rng, settings.PAGE_KIND_SHARES)
     left, right = inset, size - inset
     if kind == "receipt":
-        width = min(right - left, size * rng.uniform(*C.RECEIPT_WIDTH))
+        width = min(right - left, size * rng.uniform(*settings.RECEIPT_WIDTH))
         left = rng.uniform(left, right - width)
         right = left + width
-    writer = Writer(rng, size, fonts, vocabulary, kind, (left, inset, right, size - inset))
-    margin = (right - left) * rng.uniform(*C.PAGE_MARGIN)
-    columns = 1 if kind in ("receipt", "letter") else int(rng.choice(C.PAGE_COLUMNS))
+    writer = Writer(
+        rng, settings, size, fonts, vocabulary, kind, (left, inset, right, size - inset)
+    )
+    margin = (right - left) * rng.uniform(*settings.PAGE_MARGIN)
+    columns = 1 if kind in ("receipt", "letter") else int(rng.choice(settings.PAGE_COLUMNS))
     width = (right - left - 2 * margin) / columns
     top, writer.bottom = inset + margin, size - inset - margin
     if kind == "letter":
@@ -43,13 +47,13 @@ def draw_page(
         while y < writer.bottom - 2 * writer.em:
             part = parts[rng.integers(len(parts))]
             y = part(writer, x, y, width - writer.em) + writer.em * rng.uniform(0.3, 2)
-    if rng.random() < C.NUMBERING_PROBABILITY:
+    if rng.random() < settings.NUMBERING_PROBABILITY:
         _numbering(writer)
-    if rng.random() < C.STAMP_PROBABILITY:
+    if rng.random() < settings.STAMP_PROBABILITY:
         _stamp(writer)
-    if rng.random() < C.SCRIBBLE_PROBABILITY:
+    if rng.random() < settings.SCRIBBLE_PROBABILITY:
         _note(writer)
-    if rng.random() < C.PUNCH_PROBABILITY:
+    if rng.random() < settings.PUNCH_PROBABILITY:
         _punch_holes(writer)
     return writer.page
 
@@ -59,7 +63,7 @@ def draw_page(
 
 def _heading(writer, x, y, width):
     rng = writer.rng
-    large = writer.em * rng.uniform(*C.PAGE_TITLE_SCALE)
+    large = writer.em * rng.uniform(*writer.settings.PAGE_TITLE_SCALE)
     align = float(rng.choice([0, 0.5, 0.5]))
     words, font = int(rng.integers(1, 6)), writer.fonts[-1]
     if y + 1.3 * large > writer.bottom:
@@ -67,7 +71,7 @@ def _heading(writer, x, y, width):
     before = len(writer.page.words)
     end = writer.line(x, y, width, large, words, font, align)
     below = y + 1.25 * large
-    if len(writer.page.words) > before and rng.random() < C.UNDERLINE_PROBABILITY:
+    if len(writer.page.words) > before and rng.random() < writer.settings.UNDERLINE_PROBABILITY:
         start = writer.page.words[before].polygon[0, 0]
         writer.rule(start, below - 1, end, below - 1, int(rng.integers(1, 3)))
     elif writer.ruled and rng.random() < 0.2:
@@ -258,7 +262,7 @@ def _stamp(writer):
     """A frame in stamp ink where there is room, with a line of words in it or with strokes."""
     rng, em = writer.rng, writer.em * writer.rng.uniform(0.9, 1.4)
     font, ink = writer.fonts[-1], writer.page.stamps
-    degrees = float(rng.uniform(*C.STAMP_ROTATION))
+    degrees = float(rng.uniform(*writer.settings.STAMP_ROTATION))
     tokens = writer.tokens(8 * em, em, int(rng.integers(1, 3)), font)
     layer = writer.set_line(tokens, font, em)
     if layer is None:
@@ -270,7 +274,7 @@ def _stamp(writer):
     centre = writer.find_room(*room)
     if centre is None:
         return
-    if rng.random() < C.STAMP_TEXT_PROBABILITY:
+    if rng.random() < writer.settings.STAMP_TEXT_PROBABILITY:
         writer.place_turned(tokens, font, em, degrees, centre, ink)
     else:
         draw_scribble(rng, ink, centre, extent * 0.3)

@@ -4,11 +4,11 @@ it in the same ink, so a detector has to learn to leave them alone."""
 import functools
 import re
 
-import cv2
 import numpy as np
 
-from static import constants as C
+from static.constants import PICTOGRAMS
 from textdet.synth.fonts import Font
+from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextLayer
 
 # Names of glyphs with letters, digits or currency in them, and of those that look like a letter or
@@ -31,7 +31,7 @@ def load_pictograms() -> tuple[Font, list[int]]:
 
     Raises DataError when the file is not a usable font.
     """
-    font = Font(C.PICTOGRAMS)
+    font = Font(PICTOGRAMS)
     return font, [i for name, i in font.named_glyphs().items() if not WRITING.search(name)]
 
 
@@ -43,13 +43,15 @@ def draw_pictogram(rng: np.random.Generator, size: float) -> np.ndarray:
     return bitmap[:, ::-1] if rng.random() < 0.5 else bitmap
 
 
-def add_pictogram(rng: np.random.Generator, layer: TextLayer, size: float) -> TextLayer:
+def add_pictogram(
+    rng: np.random.Generator, settings: GeneratorSettings, layer: TextLayer, size: float
+) -> TextLayer:
     """The layer of a straight block with a pictogram on one side of it.
 
     size: px of the layer an em. The words stay the same but for their place in the layer.
     """
-    coverage = draw_pictogram(rng, size * rng.uniform(*C.PICTOGRAM_SIZE))
-    gap = round(size * rng.uniform(*C.PICTOGRAM_GAP))
+    coverage = draw_pictogram(rng, size * rng.uniform(*settings.PICTOGRAM_SIZE))
+    gap = round(size * rng.uniform(*settings.PICTOGRAM_GAP))
     side = SIDES[rng.integers(len(SIDES))]
     (h, w), (height, width) = coverage.shape, layer.alpha.shape
     if side in ("left", "right"):
@@ -66,32 +68,3 @@ def add_pictogram(rng: np.random.Generator, layer: TextLayer, size: float) -> Te
     frame = np.float32([(0, 0), (shape[1], 0), (shape[1], shape[0]), (0, shape[0])])
     words = [word.mapped(offset=text) for word in layer.words]
     return TextLayer(alpha, words, layer.baseline + text[1], frame, layer.bends)
-
-
-def paint_pictograms(rng, image, x, y, w, h, first, second) -> None:
-    """A row of them, as a distractor (see distractors.py): bare, on plates, on discs, or in the
-    ring of a prohibition."""
-    size = max(14, min(w, h))
-    radius, step = round(size * 0.72), round(size * rng.uniform(1.5, 2))
-    count = 1 if rng.random() < 0.6 else int(rng.integers(2, 6))
-    ground = rng.choice(["none", "none", "plate", "disc", "ring"])
-    for i in range(x, x + count * step, step):
-        if ground == "plate":
-            cv2.rectangle(image, (i - radius, y - radius), (i + radius, y + radius), first, -1)
-        elif ground in ("disc", "ring"):
-            cv2.circle(image, (i, y), radius, first, -1, cv2.LINE_AA)
-        _paint(image, draw_pictogram(rng, size), i, y, second)
-        if ground == "ring":
-            red = tuple(int(v) for v in rng.uniform((150, 0, 0), (230, 50, 50)))
-            reach, thick = round(radius * 0.7), max(2, radius // 7)
-            cv2.circle(image, (i, y), radius, red, thick, cv2.LINE_AA)
-            cv2.line(image, (i - reach, y - reach), (i + reach, y + reach), red, thick, cv2.LINE_AA)
-
-
-def _paint(image: np.ndarray, coverage: np.ndarray, x: int, y: int, colour: tuple) -> None:
-    """Lay a colour on, with the coverage's middle at (x, y), as far as it is inside."""
-    left, top = x - coverage.shape[1] // 2, y - coverage.shape[0] // 2
-    coverage = coverage[max(-top, 0) :, max(-left, 0) :]
-    region = image[max(top, 0) :, max(left, 0) :][: coverage.shape[0], : coverage.shape[1]]
-    share = coverage[: region.shape[0], : region.shape[1], None] / np.float32(255)
-    region[:] = np.round(region + share * (np.float32(colour) - region))

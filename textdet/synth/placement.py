@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.stage_times import stage
-from textdet.synth.ink import InkStyle, measure_softness
-from textdet.synth.warps import draw_roll, plane_homography
+from textdet.synth.ink import measure_softness
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.warps import plane_homography, sample_roll
 
 CELL = 4  # px, side of a cell of the busyness grid
 COARSE = 2  # cells, side of a cell of the segmentation
@@ -49,51 +49,105 @@ class Surface:
         return move @ plane
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spot:
-    """Where one block is to go: on a surface, or beside an earlier block (`near`) in its plane."""
+    """Where one block is to go.
 
-    placement: "Placement"
+    roll: radians, its rotation in the surface's plane; beside: (k, 2) px, the outline of an earlier
+    block that it is to stand near, None when it may stand anywhere on the surface.
+    """
+
     surface: Surface
     roll: float
-    near: "Spot | None" = None
-    like: InkStyle | None = None  # the style to repeat
-    style: InkStyle | None = None  # the style that the block got
-    outline: np.ndarray | None = None  # (k, 2) px, where the block went
+    beside: np.ndarray | None = None
 
-    @property
-    def plane(self) -> np.ndarray:
-        return self.surface.plane(self.roll, self.placement.focal)
+
+class Placement:
+    """The surfaces of one image, how busy it is, and the blocks that it holds already."""
+
+    @stage("placement")
+    def __init__(self, rng: np.random.Generator, settings: GeneratorSettings, image: np.ndarray):
+        """image: (size, size, 3) uint8 RGB, before any text."""
+        self.size = image.shape[0]
+        self._settings = settings
+        self.focal = rng.uniform(*settings.FOCAL_LENGTH) * self.size
+        self.softness = measure_softness(image, settings.INK_BLUR)  # px
+        cells = max(4, self.size // CELL)
+        small = cv2.resize(image, (cells, cells), interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+        busy = np.abs(dx) + np.abs(dy)
+        # A strong edge spoils a whole place, however calm the rest of it is.
+        self._busyness = cv2.integral(busy + np.maximum(busy - settings.EDGE_LEVEL, 0) * 2)
+        planes = []
+        for _ in range(rng.integers(settings.PLANES[0], settings.PLANES[1] + 1)):
+            tilted = rng.random() < settings.TILT_PROBABILITY
+            planes.append(np.deg2rad(rng.uniform(*settings.TILT, 2)) * (1, 0.5) * tilted)
+        whole = Surface(np.ones((cells, cells), np.uint8), *planes[0], np.zeros(2))
+        self.everywhere = whole
+        self.surfaces = []
+        tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
+        for mask in segment(small):
+            moments = cv2.moments(mask, True)
+            centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
+            plane = planes[rng.integers(len(planes))]
+            surface = Surface(mask, *plane, centre * self.size, _direction(settings, mask, tensor))
+            self.surfaces.append(surface)
+        for surface in (whole, *self.surfaces):
+            if surface.roll is None or rng.random() >= settings.FOLLOW_PROBABILITY:
+                surface.roll = sample_roll(rng, settings)
+        self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
+
+    def sample_spot(self, rng: np.random.Generator, area: float) -> Spot:
+        """A surface with room for a block of `area` px, at times any place of the image."""
+        surface = self.everywhere
+        if self.surfaces and rng.random() >= self._settings.CLUTTER_PROBABILITY:
+            areas = np.array([s.inside[-1, -1] * float(CELL**2) for s in self.surfaces])
+            areas = np.where(areas >= min(1.5 * area, areas.max()), areas, 0)
+            surface = self.surfaces[rng.choice(len(areas), p=areas / areas.sum())]
+        own = rng.random() < self._settings.OWN_ROLL_PROBABILITY
+        return Spot(surface, sample_roll(rng, self._settings) if own else surface.roll)
+
+    @staticmethod
+    def spot_beside(spot: Spot, outline: np.ndarray) -> Spot:
+        """A spot near an earlier block, in its plane. outline: (k, 2) px, where that block went."""
+        return Spot(spot.surface, spot.roll, outline)
+
+    def plane(self, spot: Spot) -> np.ndarray:
+        """Homography of the spot's plane about its centre."""
+        return spot.surface.plane(spot.roll, self.focal)
 
     def find(
-        self, rng: np.random.Generator, outline: np.ndarray, margin: float
+        self, rng: np.random.Generator, spot: Spot, outline: np.ndarray, margin: float
     ) -> tuple[int, int] | None:
         """A free place for a block.
 
         outline: (k, 2) the block's outline in px, anywhere; margin: px around it that other blocks
         stay out of. Returns the whole offset (x, y) in px to add to it, or None when no place is
-        free. The place is taken once Placement.take() is told that the block was drawn.
+        free. The place is taken once take() is told that the block was drawn.
         """
-        placement = self.placement
         offset = None
-        if self.near is not None:
-            offsets = self._beside(rng, outline, margin)
-            offset = placement.choose(rng, outline, offsets, self.surface, margin * 0.2)
+        if spot.beside is not None:
+            offsets = self._offsets_beside(rng, spot, outline, margin)
+            offset = self._sample_offset(rng, outline, offsets, spot.surface, margin * 0.2)
         if offset is None:
-            offsets = placement.candidates(rng, outline, self.surface)
-            offset = placement.choose(rng, outline, offsets, self.surface, margin)
-        if offset is None:
-            return None
-        self.outline = outline + offset
-        return int(offset[0]), int(offset[1])
+            offsets = self._sample_offsets(rng, outline, spot.surface)
+            offset = self._sample_offset(rng, outline, offsets, spot.surface, margin)
+        return None if offset is None else (int(offset[0]), int(offset[1]))
 
-    def _beside(self, rng, outline: np.ndarray, margin: float) -> np.ndarray:
+    def take(self, outline: np.ndarray) -> None:
+        """Keep later blocks off a block, whose outline (k, 2) in px it is told."""
+        self._blocks.append(_hull(outline))
+
+    def _offsets_beside(
+        self, rng: np.random.Generator, spot: Spot, outline: np.ndarray, margin: float
+    ) -> np.ndarray:
         """(n, 2) offsets that put the outline under, over, right and left of the earlier block,
         flush with its start, its centre or its end."""
-        along = np.array([np.cos(self.roll), np.sin(self.roll)])
+        along = np.array([np.cos(spot.roll), np.sin(spot.roll)])
         axes = np.array([along, (-along[1], along[0])])  # along the lines, across them
-        old, new = self.near.outline @ axes.T, outline @ axes.T
-        gap = margin * rng.uniform(*C.NEIGHBOUR_GAP)
+        old, new = spot.beside @ axes.T, outline @ axes.T
+        gap = margin * rng.uniform(*self._settings.NEIGHBOUR_GAP)
         offsets = []
         for across in (1, 0):
             after = old[:, across].max() + gap - new[:, across].min()
@@ -112,74 +166,26 @@ class Spot:
                     offsets.append(np.array(pair) @ axes)
         return np.round(offsets)
 
-
-class Placement:
-    """The surfaces of one image, how busy it is, and the blocks that it holds already."""
-
-    @stage("placement")
-    def __init__(self, rng: np.random.Generator, image: np.ndarray):
-        """image: (size, size, 3) uint8 RGB, before any text."""
-        self.size = image.shape[0]
-        self.ink = np.zeros(image.shape[:2], np.uint8)  # coverage of the letters drawn so far
-        self.focal = rng.uniform(*C.FOCAL_LENGTH) * self.size
-        self.softness = measure_softness(image)  # px
-        cells = max(4, self.size // CELL)
-        small = cv2.resize(image, (cells, cells), interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-        busy = np.abs(dx) + np.abs(dy)
-        # A strong edge spoils a whole place, however calm the rest of it is.
-        self._busyness = cv2.integral(busy + np.maximum(busy - C.EDGE_LEVEL, 0) * 2)
-        planes = []
-        for _ in range(rng.integers(C.PLANES[0], C.PLANES[1] + 1)):
-            tilted = rng.random() < C.TILT_PROBABILITY
-            planes.append(np.deg2rad(rng.uniform(*C.TILT, 2)) * (1, 0.5) * tilted)
-        whole = Surface(np.ones((cells, cells), np.uint8), *planes[0], np.zeros(2))
-        self.everywhere = whole
-        self.surfaces = []
-        tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
-        for mask in segment(small):
-            moments = cv2.moments(mask, True)
-            centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
-            plane = planes[rng.integers(len(planes))]
-            surface = Surface(mask, *plane, centre * self.size, _direction(mask, tensor))
-            self.surfaces.append(surface)
-        for surface in (whole, *self.surfaces):
-            if surface.roll is None or rng.random() >= C.FOLLOW_PROBABILITY:
-                surface.roll = draw_roll(rng)
-        self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
-
-    def draw_spot(self, rng: np.random.Generator, area: float) -> Spot:
-        """A surface with room for a block of `area` px, at times any place of the image."""
-        surface = self.everywhere
-        if self.surfaces and rng.random() >= C.CLUTTER_PROBABILITY:
-            areas = np.array([s.inside[-1, -1] * float(CELL**2) for s in self.surfaces])
-            areas = np.where(areas >= min(1.5 * area, areas.max()), areas, 0)
-            surface = self.surfaces[rng.choice(len(areas), p=areas / areas.sum())]
-        own = rng.random() < C.OWN_ROLL_PROBABILITY
-        return Spot(self, surface, draw_roll(rng) if own else surface.roll)
-
-    def beside(self, spot: Spot, same_style: bool) -> Spot:
-        """A spot near an earlier block, in its plane."""
-        like = spot.style if same_style else None
-        return Spot(self, spot.surface, spot.roll, near=spot, like=like)
-
-    def take(self, spot: Spot) -> None:
-        """Keep later blocks off this one."""
-        self._blocks.append(_hull(spot.outline))
-
-    def candidates(self, rng, outline: np.ndarray, surface: Surface) -> np.ndarray:
+    def _sample_offsets(
+        self, rng: np.random.Generator, outline: np.ndarray, surface: Surface
+    ) -> np.ndarray:
         """(n, 2) whole offsets that put the outline's middle somewhere on a surface."""
-        chosen = rng.integers(0, len(surface.cells), C.PLACEMENT_TRIES)
+        tries = self._settings.PLACEMENT_TRIES
+        chosen = rng.integers(0, len(surface.cells), tries)
         y, x = np.divmod(surface.cells[chosen], len(surface.mask))
-        points = np.stack([x, y], 1) * CELL + rng.integers(0, CELL, (C.PLACEMENT_TRIES, 2))
+        points = np.stack([x, y], 1) * CELL + rng.integers(0, CELL, (tries, 2))
         middle = (outline.min(0) + outline.max(0)) / 2
         # What would leave the image is moved back to its border.
         low, high = np.ceil(-outline.min(0)), np.floor(self.size - outline.max(0))
         return np.round(points - middle).clip(low, np.maximum(low, high))
 
-    def choose(
-        self, rng, outline: np.ndarray, offsets: np.ndarray, surface: Surface, margin: float
+    def _sample_offset(
+        self,
+        rng: np.random.Generator,
+        outline: np.ndarray,
+        offsets: np.ndarray,
+        surface: Surface,
+        margin: float,
     ) -> np.ndarray | None:
         """One of the offsets: within the image, off the blocks, by softmax one that is calm."""
         low, high = outline.min(0) + offsets, outline.max(0) + offsets
@@ -188,10 +194,11 @@ class Placement:
         if not len(free):
             return None
         offsets, low, high = offsets[free], low[free], high[free]
-        calm = self.busyness(low, high) + C.SURFACE_COST * (1 - _mean(surface.inside, low, high))
+        calm = self._settings.SURFACE_COST * (1 - _mean(surface.inside, low, high))
+        calm = self.busyness(low, high) + calm
         if surface is self.everywhere:  # a place chosen without regard to what is there
             calm = np.zeros(len(offsets))
-        weights = np.exp((calm.min() - calm) / C.PLACEMENT_TEMPERATURE)
+        weights = np.exp((calm.min() - calm) / self._settings.PLACEMENT_TEMPERATURE)
         return offsets[rng.choice(len(offsets), p=weights / weights.sum())]
 
     def busyness(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -233,7 +240,7 @@ def segment(small: np.ndarray) -> list[np.ndarray]:
     return [cv2.resize(m, (cells, cells), interpolation=cv2.INTER_NEAREST) for m in masks]
 
 
-def _direction(mask: np.ndarray, tensor: np.ndarray) -> float | None:
+def _direction(settings: GeneratorSettings, mask: np.ndarray, tensor: np.ndarray) -> float | None:
     """Radians from the horizontal of the lines on a surface and at its rim; None when they have no
     common direction or lean too far to read along.
 
@@ -241,11 +248,11 @@ def _direction(mask: np.ndarray, tensor: np.ndarray) -> float | None:
     """
     near = cv2.dilate(mask, np.ones((5, 5), np.uint8))
     xx, yy, xy, _ = cv2.mean(tensor, near)
-    if np.hypot(xx - yy, 2 * xy) < C.LINE_COHERENCE * (xx + yy + 1e-3):
+    if np.hypot(xx - yy, 2 * xy) < settings.LINE_COHERENCE * (xx + yy + 1e-3):
         return None
     across = np.arctan2(2 * xy, xx - yy) / 2
     lean = (across + np.pi / 4) % (np.pi / 2) - np.pi / 4  # lines may run along or across the text
-    return float(lean) if abs(lean) <= np.deg2rad(C.LARGEST_LEAN) else None
+    return float(lean) if abs(lean) <= np.deg2rad(settings.LARGEST_LEAN) else None
 
 
 def _hull(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

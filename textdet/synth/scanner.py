@@ -4,38 +4,44 @@ white. No pixel moves, so labels stay exact."""
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.stage_times import stage
 from textdet.synth.blending import lay_over
+from textdet.synth.settings import GeneratorSettings
 
 CLEARANCE = 4  # px between a dark edge and the nearest word
 
 
 @stage("paper")
-def age_paper(rng: np.random.Generator, paper: np.ndarray, text: np.ndarray) -> np.ndarray:
+def age_paper(
+    rng: np.random.Generator, settings: GeneratorSettings, paper: np.ndarray, text: np.ndarray
+) -> np.ndarray:
     """Folds, and the reverse side shining through; a new image.
 
     paper: (h, w, 3) uint8 RGB without ink; text: (h, w) uint8 coverage of the front's letters,
     whose mirror image stands for the reverse side.
     """
     light = np.full(paper.shape[:2], 255, np.uint8)
-    if rng.random() < C.BLEED_PROBABILITY:
+    if rng.random() < settings.BLEED_PROBABILITY:
         reverse = cv2.blur(text[:, ::-1], (3, 3))
-        light = cv2.addWeighted(light, 1, reverse, -rng.uniform(*C.BLEED_STRENGTH), 0)
-    if rng.random() < C.FOLD_PROBABILITY:
+        light = cv2.addWeighted(light, 1, reverse, -rng.uniform(*settings.BLEED_STRENGTH), 0)
+    if rng.random() < settings.FOLD_PROBABILITY:
         for _ in range(rng.integers(1, 3)):
-            light = cv2.multiply(light, _crease(rng, *paper.shape[:2]), scale=1 / 255)
+            light = cv2.multiply(
+                light, _draw_crease(rng, settings, *paper.shape[:2]), scale=1 / 255
+            )
     return cv2.multiply(paper, cv2.merge([light] * 3), scale=1 / 255)
 
 
-def _crease(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def _draw_crease(
+    rng: np.random.Generator, settings: GeneratorSettings, height: int, width: int
+) -> np.ndarray:
     """(height, width) uint8 light on a sheet that was folded once: one side of the fold lies in the
     shade, which fades away from it, and the fold itself is a thin dark line."""
     across = rng.random() < 0.5
     length = height if across else width
     distance = np.arange(length) - length * rng.uniform(0.25, 0.75)
     distance *= rng.choice([-1, 1])
-    strength = rng.uniform(*C.FOLD_STRENGTH)
+    strength = rng.uniform(*settings.FOLD_STRENGTH)
     shade = np.where(distance > 0, np.exp(-distance / (0.15 * length)), 0)
     shade = 0.6 * shade + 0.4 * np.exp(-((distance / 1.2) ** 2))
     light = (255 * (1 - strength * shade)).astype(np.uint8)
@@ -60,6 +66,7 @@ def lay_on(
 @stage("paper")
 def scan(
     rng: np.random.Generator,
+    settings: GeneratorSettings,
     image: np.ndarray,
     paper: np.ndarray,
     ink: float,
@@ -70,26 +77,33 @@ def scan(
     image: (h, w, 3) uint8 RGB, changed; paper: the same without ink; ink: its grey level;
     polygons: the words' outlines (4, 2) in px, all on the image.
     """
-    binary = rng.random() < C.BINARY_PROBABILITY
+    binary = rng.random() < settings.BINARY_PROBABILITY
     if binary:
-        image = _threshold(rng, image, paper, ink, polygons)
-    if rng.random() < C.SPECKLE_PROBABILITY:
-        _speckle(rng, image, 0 if binary else ink)
-    if rng.random() < C.STREAK_PROBABILITY:
-        _streaks(rng, image)
-    if rng.random() < C.EDGE_PROBABILITY:
-        _dark_edges(rng, image, polygons)
-    if rng.random() < C.FAX_PROBABILITY:
-        contrast = rng.uniform(*C.FAX_CONTRAST)
+        image = _threshold(rng, settings, image, paper, ink, polygons)
+    if rng.random() < settings.SPECKLE_PROBABILITY:
+        _draw_dust(rng, settings, image, 0 if binary else ink)
+    if rng.random() < settings.STREAK_PROBABILITY:
+        _draw_streaks(rng, settings, image)
+    if rng.random() < settings.EDGE_PROBABILITY:
+        _draw_dark_edges(rng, settings, image, polygons)
+    if rng.random() < settings.FAX_PROBABILITY:
+        contrast = rng.uniform(*settings.FAX_CONTRAST)
         image = cv2.convertScaleAbs(image, None, contrast, rng.uniform(0, 1 - contrast) * 255)
     return image
 
 
-def _threshold(rng, image, paper, ink, polygons) -> np.ndarray:
+def _threshold(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    image: np.ndarray,
+    paper: np.ndarray,
+    ink: float,
+    polygons: list[np.ndarray],
+) -> np.ndarray:
     """Ink becomes black, all else white; the finest word keeps its strokes."""
     grey, ground = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (image, paper))
     depth = cv2.subtract(ground, grey)
-    least = (ground.mean() - ink) * (1 - rng.uniform(*C.BINARY_THRESHOLD))
+    least = (ground.mean() - ink) * (1 - rng.uniform(*settings.BINARY_THRESHOLD))
     for polygon in polygons:
         left, top = polygon.min(0).astype(int)
         right, bottom = np.ceil(polygon.max(0)).astype(int)
@@ -100,10 +114,12 @@ def _threshold(rng, image, paper, ink, polygons) -> np.ndarray:
     return cv2.cvtColor(scanned, cv2.COLOR_GRAY2RGB)
 
 
-def _speckle(rng: np.random.Generator, image: np.ndarray, ink: float) -> None:
+def _draw_dust(
+    rng: np.random.Generator, settings: GeneratorSettings, image: np.ndarray, ink: float
+) -> None:
     """Grains of dust, most of them dark, denser on one side."""
     height, width = image.shape[:2]
-    count = int(rng.uniform(*C.SPECKLES) * height * width / 512**2) + 1
+    count = int(rng.uniform(*settings.SPECKLES) * height * width / 512**2) + 1
     denser = rng.choice([1.0, 1.0, 0.3, 3.0], 2)
     places = (rng.random((count, 2)) ** denser * (width - 2, height - 2)).astype(int)
     dark = rng.random(count) < 0.85
@@ -113,22 +129,27 @@ def _speckle(rng: np.random.Generator, image: np.ndarray, ink: float) -> None:
         image[y : y + size[0], x : x + size[1]] = level
 
 
-def _streaks(rng: np.random.Generator, image: np.ndarray) -> None:
+def _draw_streaks(rng: np.random.Generator, settings: GeneratorSettings, image: np.ndarray) -> None:
     """Lines that dust on the scanner's glass draws along the paper's way."""
     for x in rng.integers(0, image.shape[1], rng.integers(1, 4)):
-        target, weight = rng.choice([0.0, 0.0, 255.0]), rng.uniform(*C.STREAK_STRENGTH)
+        target, weight = rng.choice([0.0, 0.0, 255.0]), rng.uniform(*settings.STREAK_STRENGTH)
         line = image[:, x : x + 1]
         line[:] = cv2.addWeighted(line, 1 - weight, line, 0, target * weight)
 
 
-def _dark_edges(rng: np.random.Generator, image: np.ndarray, polygons: list[np.ndarray]) -> None:
+def _draw_dark_edges(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    image: np.ndarray,
+    polygons: list[np.ndarray],
+) -> None:
     """Ragged dark bands where the scanner sees past the sheet, on one or two sides."""
     points = np.concatenate(polygons) if polygons else np.array([image.shape[1::-1]]) / 2
     free = *points.min(0), *(np.array(image.shape[1::-1]) - points.max(0))
     sides = (image.transpose(1, 0, 2), image, image[:, ::-1].transpose(1, 0, 2), image[::-1])
     for k in rng.choice(4, rng.integers(1, 3), replace=False):
         room = int(free[k]) - CLEARANCE
-        width = min(room, round(rng.uniform(*C.EDGE_WIDTH)))
+        width = min(room, round(rng.uniform(*settings.EDGE_WIDTH)))
         if width < 1:
             continue
         view = sides[k]

@@ -9,17 +9,19 @@ import functools
 import cv2
 import numpy as np
 
-from static import constants as C
-from textdet.synth.content import choose
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 
 SHEET = 1024  # px, side of the sheet of noise
 
 
-def draw_texture(rng: np.random.Generator, size: int) -> tuple[np.ndarray, str]:
+def draw_texture(
+    rng: np.random.Generator, settings: GeneratorSettings, size: int
+) -> tuple[np.ndarray, str]:
     """One of TEXTURE_SHARES, unevenly lit, and its name."""
-    name = choose(rng, C.TEXTURE_SHARES)
+    name = sample_kind(rng, settings.TEXTURE_SHARES)
     image = TEXTURES[name](rng, size)
-    light = 1 + rng.uniform(*C.TEXTURE_LIGHT) * rng.uniform(-1, 1, (2, 2)).astype(np.float32)
+    light = 1 + rng.uniform(*settings.TEXTURE_LIGHT) * rng.uniform(-1, 1, (2, 2)).astype(np.float32)
     light = cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR)
     return cv2.multiply(image, cv2.merge([light] * 3), dtype=cv2.CV_8U), name
 
@@ -48,7 +50,7 @@ def cloud(rng: np.random.Generator, h: int, w: int, grain: float) -> np.ndarray:
     return cv2.GaussianBlur(total, (0, 0), max(0.6, grain / 12)) if grain < 40 else total
 
 
-def paint(relief: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def tinted(relief: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8: a colour made lighter and darker by `relief`, in grey levels."""
     planes = [
         cv2.addWeighted(relief, float(0.6 + 0.4 * c / 255), relief, 0, float(c), dtype=cv2.CV_8U)
@@ -57,7 +59,7 @@ def paint(relief: np.ndarray, colour: np.ndarray) -> np.ndarray:
     return cv2.merge(planes)
 
 
-def _wall_colour(rng) -> np.ndarray:
+def _sample_wall_colour(rng: np.random.Generator) -> np.ndarray:
     """Mostly light, dull colours; at times strong or dark ones."""
     level = rng.uniform(40, 235) if rng.random() < 0.4 else rng.uniform(130, 235)
     return (level + rng.normal(0, rng.choice([4, 12, 35]), 3)).clip(5, 250)
@@ -68,7 +70,7 @@ def _emboss(field: np.ndarray) -> np.ndarray:
     return cv2.filter2D(field, -1, np.float32([[1, 1, 0], [1, 0, -1], [0, -1, -1]]))
 
 
-def gradient(rng, size):
+def draw_gradient(rng: np.random.Generator, size: int) -> np.ndarray:
     """Two near colours running into each other, with grain."""
     first = rng.uniform(0, 255, 3)
     second = (first + rng.normal(0, 30, 3)).clip(0, 255)
@@ -78,16 +80,16 @@ def gradient(rng, size):
     return cv2.add(image, cv2.merge([grain] * 3), dtype=cv2.CV_8U)
 
 
-def plaster(rng, size):
+def draw_plaster(rng: np.random.Generator, size: int) -> np.ndarray:
     relief = cloud(rng, size, size, rng.uniform(5, 24))
     relief = _emboss(relief) * rng.uniform(2, 7) + cloud(rng, size, size, size / 3) * 5
-    image = paint(relief + noise(rng, size, size, 1, 1) * 2, _wall_colour(rng))
+    image = tinted(relief + noise(rng, size, size, 1, 1) * 2, _sample_wall_colour(rng))
     if rng.random() < 0.3:
-        _cracks(rng, image)
+        _draw_cracks(rng, image)
     return image
 
 
-def _cracks(rng, image):
+def _draw_cracks(rng: np.random.Generator, image: np.ndarray) -> None:
     for _ in range(rng.integers(1, 4)):
         steps = rng.normal(0, 5, (60, 2)) + rng.normal(0, 5, 2)
         points = rng.uniform(0, image.shape[0], 2) + np.cumsum(steps, 0)
@@ -95,7 +97,7 @@ def _cracks(rng, image):
         cv2.polylines(image, [points.astype(np.int32)], False, (level,) * 3, 1, cv2.LINE_AA)
 
 
-def paper(rng, size):
+def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
     level = rng.uniform(170, 250)
     colour = (level + rng.normal(0, 3, 3) - (0, rng.uniform(0, 6), rng.uniform(0, 25))).clip(0, 255)
     relief = noise(rng, size, size, 2, 2) * 1.5 + cloud(rng, size, size, 24) * 1.5
@@ -104,12 +106,16 @@ def paper(rng, size):
             at = int(size * rng.uniform(0.3, 0.7))
             side = np.where(np.arange(size) < at, 3.0, -3.0) - 14 * (np.arange(size) == at)
             relief = relief + np.float32(side if axis else side[:, None])
-    return paint(relief, colour)
+    return tinted(relief, colour)
 
 
-def metal(rng, size):
+def draw_metal(rng: np.random.Generator, size: int) -> np.ndarray:
     """Brushed or painted sheets, with seams and rivets; at times ribbed like a shutter."""
-    colour = _wall_colour(rng) if rng.random() < 0.5 else rng.uniform(90, 200) + rng.normal(0, 5, 3)
+    colour = (
+        _sample_wall_colour(rng)
+        if rng.random() < 0.5
+        else rng.uniform(90, 200) + rng.normal(0, 5, 3)
+    )
     relief = noise(rng, size, size, 90, 1) * rng.uniform(2, 8)
     rows = np.arange(size, dtype=np.float32)[:, None]
     relief = relief + 10 * np.sin(rows / size * rng.uniform(2, 9) + rng.uniform(0, 6))
@@ -117,13 +123,13 @@ def metal(rng, size):
     ribbed = rng.random() < 0.35
     if ribbed:
         relief = relief + rng.uniform(8, 25) * np.sin(rows * (2 * np.pi / pitch))
-    image = paint(np.float32(relief), colour)
+    image = tinted(np.float32(relief), colour)
     if not ribbed:
-        _sheets(rng, image, colour)
+        _draw_sheets(rng, image, colour)
     return np.ascontiguousarray(image.transpose(1, 0, 2)) if rng.random() < 0.5 else image
 
 
-def _sheets(rng, image, colour):
+def _draw_sheets(rng: np.random.Generator, image: np.ndarray, colour: np.ndarray) -> None:
     size, side = image.shape[0], int(image.shape[0] * rng.uniform(0.4, 1.2))
     dark, light = (tuple(float(v) for v in (colour * f).clip(0, 255)) for f in (0.55, 1.2))
     for at in range(int(rng.integers(0, side)), size, side):
@@ -144,7 +150,7 @@ WOODS = (
 )
 
 
-def wood(rng, size):
+def draw_wood(rng: np.random.Generator, size: int) -> np.ndarray:
     """Boards with their grain running along them."""
     colour = np.array(WOODS[rng.integers(len(WOODS))]) + rng.normal(0, 8, 3)
     high = int(size * rng.uniform(0.1, 0.4))
@@ -157,24 +163,24 @@ def wood(rng, size):
     relief = relief + noise(rng, size, size, 40, 1.2) * rng.uniform(3, 7)
     relief = relief + np.float32(rng.normal(0, 9, boards)[board][:, None])
     relief[rows % high < max(2, high // 40)] -= 55
-    image = paint(np.float32(relief), colour.clip(15, 240))
+    image = tinted(np.float32(relief), colour.clip(15, 240))
     return np.ascontiguousarray(image.transpose(1, 0, 2)) if rng.random() < 0.5 else image
 
 
-def asphalt(rng, size):
+def draw_asphalt(rng: np.random.Generator, size: int) -> np.ndarray:
     colour = rng.uniform(55, 125) + rng.normal(0, 3, 3)
     relief = (
         noise(rng, size, size, 1.6, 1.6) * rng.uniform(9, 17) + noise(rng, size, size, 4, 4) * 4
     )
-    image = paint(relief + cloud(rng, size, size, size / 3) * 6, colour)
+    image = tinted(relief + cloud(rng, size, size, size / 3) * 6, colour)
     if rng.random() < 0.4:
-        _lane(rng, image, relief)
+        _draw_lane(rng, image, relief)
     if rng.random() < 0.4:
-        _cracks(rng, image)
+        _draw_cracks(rng, image)
     return image
 
 
-def _lane(rng, image, relief):
+def _draw_lane(rng: np.random.Generator, image: np.ndarray, relief: np.ndarray) -> None:
     """A worn line of road paint from one border to another."""
     size = image.shape[0]
     mask = np.zeros((size, size), np.uint8)
@@ -184,21 +190,30 @@ def _lane(rng, image, relief):
     image[worn] = (np.float32(image[worn]) * 0.3 + np.float32((165, 165, 155))).clip(0, 255)
 
 
-def tiles(rng, size):
+def draw_tiles(rng: np.random.Generator, size: int) -> np.ndarray:
     """Square or long tiles, glazed or stone, with their joints."""
     high = int(size * rng.uniform(0.07, 0.3))
     wide = int(high * rng.choice([1, 1, 2]))
-    return _laid(rng, size, wide, high, offset=0.0, varied=rng.uniform(0, 9), rough=1.5)
+    return _draw_laid(rng, size, wide, high, offset=0.0, varied=rng.uniform(0, 9), rough=1.5)
 
 
-def bricks(rng, size):
+def draw_bricks(rng: np.random.Generator, size: int) -> np.ndarray:
     high = max(8, int(size * rng.uniform(0.03, 0.09)))
-    return _laid(rng, size, int(high * 2.8), high, offset=0.5, varied=14, rough=6, brick=True)
+    return _draw_laid(rng, size, int(high * 2.8), high, offset=0.5, varied=14, rough=6, brick=True)
 
 
-def _laid(rng, size, wide, high, offset, varied, rough, brick=False):
+def _draw_laid(
+    rng: np.random.Generator,
+    size: int,
+    wide: int,
+    high: int,
+    offset: float,
+    varied: float,
+    rough: float,
+    brick: bool = False,
+) -> np.ndarray:
     """Rows of equal pieces, every second row shifted by `offset` of a piece."""
-    colour = _wall_colour(rng)
+    colour = _sample_wall_colour(rng)
     if brick and rng.random() < 0.7:
         colour = np.array((150, 80, 60)) + rng.normal(0, 18, 3)
     joint = max(1, round(high * rng.uniform(0.03, 0.13)))
@@ -215,23 +230,31 @@ def _laid(rng, size, wide, high, offset, varied, rough, brick=False):
     relief += cloud(rng, size, size, 50) * (rough / 2)
     relief += np.float32(18 * (left == joint) - 25 * (left == wide - 1))[odd]
     relief += np.float32(18 * (top == joint) - 25 * (top == high - 1))[:, None]
-    image = paint(relief, colour.clip(10, 245))
+    image = tinted(relief, colour.clip(10, 245))
     mortar = rng.uniform(90, 215) + rng.normal(0, 4, 3)
-    rough_mortar = paint(noise(rng, size, size, 1, 1) * 6, mortar.clip(0, 255))
+    rough_mortar = tinted(noise(rng, size, size, 1, 1) * 6, mortar.clip(0, 255))
     joints = (left < joint)[odd] | (top < joint)[:, None]
     return cv2.copyTo(rough_mortar, joints.astype(np.uint8), image)
 
 
-def siding(rng, size):
+def draw_siding(rng: np.random.Generator, size: int) -> np.ndarray:
     """Painted boards that overlap: each has a shadow under its edge."""
     pitch = int(size * rng.uniform(0.05, 0.16))
     rows = (np.arange(size) + int(rng.integers(0, pitch))) % pitch
     relief = np.float32(8 * rows / pitch - 45 * (rows < max(1, pitch // 14)))[:, None]
     relief = relief + noise(rng, size, size, 60, 2) * 2 + cloud(rng, size, size, size / 3) * 3
-    image = paint(relief, _wall_colour(rng))
+    image = tinted(relief, _sample_wall_colour(rng))
     return np.ascontiguousarray(image.transpose(1, 0, 2)) if rng.random() < 0.3 else image
 
 
 TEXTURES = {
-    f.__name__: f for f in (gradient, plaster, paper, metal, wood, asphalt, tiles, bricks, siding)
+    "gradient": draw_gradient,
+    "plaster": draw_plaster,
+    "paper": draw_paper,
+    "metal": draw_metal,
+    "wood": draw_wood,
+    "asphalt": draw_asphalt,
+    "tiles": draw_tiles,
+    "bricks": draw_bricks,
+    "siding": draw_siding,
 }

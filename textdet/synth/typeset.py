@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import shapely
 
-from static import constants as C
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word
-from textdet.synth.bends import Curve, Elastic, draw_curve
+from textdet.synth.bends import Curve, Elastic, sample_curve
 from textdet.synth.fonts import Font
 from textdet.synth.scripts import base_level, visual_order
+from textdet.synth.settings import GeneratorSettings
 
 PAD = 2  # px, empty border of a layer
 CURVE_SLACK = 1.25  # a guide curve's length, in widths of the text that stands on it
@@ -72,26 +72,31 @@ class _SetWord:
     x: float = 0.0
 
 
-def draw_style(rng: np.random.Generator, size: float) -> TextStyle:
-    wide = rng.random() < C.WIDE_TRACKING_PROBABILITY
-    narrow = rng.random() < C.NARROW_SPACE_PROBABILITY
+def sample_text_style(
+    rng: np.random.Generator, settings: GeneratorSettings, size: float
+) -> TextStyle:
+    """How a block of a scene is set. size: px an em."""
+    wide = rng.random() < settings.WIDE_TRACKING_PROBABILITY
+    narrow = rng.random() < settings.NARROW_SPACE_PROBABILITY
     return TextStyle(
         size=size,
-        tracking=rng.uniform(*(C.WIDE_TRACKING if wide else C.TRACKING)),
-        word_space=rng.uniform(*(C.NARROW_SPACE if narrow else C.WORD_SPACE)),
-        line_spacing=rng.uniform(*C.LINE_SPACING),
+        tracking=rng.uniform(*(settings.WIDE_TRACKING if wide else settings.TRACKING)),
+        word_space=rng.uniform(*(settings.NARROW_SPACE if narrow else settings.WORD_SPACE)),
+        line_spacing=rng.uniform(*settings.LINE_SPACING),
         align=float(rng.choice([0.0, 0.0, 0.5, 0.5, 1.0])),
     )
 
 
 @stage("text")
-def typeset(lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer | None:
+def typeset(
+    settings: GeneratorSettings, lines: list[list[str]], font: Font, style: TextStyle
+) -> TextLayer | None:
     """Set lines of words; None when nothing has ink.
 
     Lines that begin with a word from right to left run so, and begin at the right margin.
     """
     font.set_size(style.size)
-    set_lines = [_set_line(line, font, style) for line in lines]
+    set_lines = [_set_line(settings, line, font, style) for line in lines]
     widest = max((width for _, width, _ in set_lines), default=0)
     boxes, words = [], []
     for number, (line, width, level) in enumerate(set_lines):
@@ -108,7 +113,11 @@ def typeset(lines: list[list[str]], font: Font, style: TextStyle) -> TextLayer |
 
 
 def typeset_on_curve(
-    rng: np.random.Generator, line: list[str], font: Font, style: TextStyle
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    line: list[str],
+    font: Font,
+    style: TextStyle,
 ) -> TextLayer | None:
     """Set one line along a random guide curve, each letter turned by the tangent under its middle;
     None when nothing has ink.
@@ -117,11 +126,11 @@ def typeset_on_curve(
     cells are as far from each other as on a straight line.
     """
     font.set_size(style.size)
-    line, width, _ = _set_line(line, font, style)
+    line, width, _ = _set_line(settings, line, font, style)
     if not line:
         return None
     top, bottom = min(word.top for word in line), max(word.bottom for word in line)
-    curve = draw_curve(rng, (0.0, 0.0), width * CURVE_SLACK, max(-top, bottom))
+    curve = sample_curve(rng, settings, (0.0, 0.0), width * CURVE_SLACK, max(-top, bottom))
     bend = curve.curvature(curve.s)
     shortest = np.minimum(1, np.minimum(1 - bend * top, 1 - bend * bottom))
     straight = np.cumsum(shortest) * (curve.s[1] - curve.s[0])
@@ -152,7 +161,9 @@ def typeset_on_curve(
     return _compose(boxes, words, np.vstack([frame[0], frame[1][::-1]]))
 
 
-def typeset_stack(word: str, font: Font, style: TextStyle) -> TextLayer | None:
+def typeset_stack(
+    settings: GeneratorSettings, word: str, font: Font, style: TextStyle
+) -> TextLayer | None:
     """Set a word's letters upright one below the other; None when it has no ink.
 
     A cell's and the word's corners are in the order of a line that runs downwards: clockwise from
@@ -160,7 +171,7 @@ def typeset_stack(word: str, font: Font, style: TextStyle) -> TextLayer | None:
     as the widest, as those of a straight line are all as high as the highest.
     """
     font.set_size(style.size)
-    line, _, _ = _set_line([word], font, style)
+    line, _, _ = _set_line(settings, [word], font, style)
     if not line:
         return None
     (word,) = line
@@ -196,7 +207,9 @@ def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     return np.roll(points, -first, axis=0).astype(np.float32)
 
 
-def _set_line(texts: list[str], font: Font, style: TextStyle) -> tuple[list[_SetWord], float, int]:
+def _set_line(
+    settings: GeneratorSettings, texts: list[str], font: Font, style: TextStyle
+) -> tuple[list[_SetWord], float, int]:
     """Set words beside each other, in the order that their directions ask for.
 
     Returns those that have ink, in reading order, the line's width in px, and its level: 1 when it
@@ -205,10 +218,10 @@ def _set_line(texts: list[str], font: Font, style: TextStyle) -> tuple[list[_Set
     levels = [base_level(text) for text in texts]
     base = next((level for level in levels if level is not None), 0)
     order = visual_order([base if v is None else 2 if base and not v else v for v in levels])
-    space = max(font.space * style.word_space, C.SMALLEST_SPACE) + max(style.tracking, 0)
+    space = max(font.space * style.word_space, settings.SMALLEST_SPACE) + max(style.tracking, 0)
     words, x = {}, 0.0
     for position in order:
-        word, width = _set_word(texts[position], font, style)
+        word, width = _set_word(settings, texts[position], font, style)
         if word is not None:
             word.x = x
             words[position] = word
@@ -216,7 +229,9 @@ def _set_line(texts: list[str], font: Font, style: TextStyle) -> tuple[list[_Set
     return [words[position] for position in sorted(words)], x, base
 
 
-def _set_word(text: str, font: Font, style: TextStyle) -> tuple[_SetWord | None, float]:
+def _set_word(
+    settings: GeneratorSettings, text: str, font: Font, style: TextStyle
+) -> tuple[_SetWord | None, float]:
     """Set one word; None without ink. Also its width in px."""
     size, joined = style.size, font.joins(text)
     tracking = 0.0 if joined else style.tracking * size
@@ -242,7 +257,10 @@ def _set_word(text: str, font: Font, style: TextStyle) -> tuple[_SetWord | None,
         if cell.right <= cell.left:  # a mark alone: its ink
             index, x, _ = cell.glyphs[0]
             cell.left, cell.right = (x + edge * size for edge in font.extent(index)[::2])
-    grow = max((bottom - top) * C.CELL_PADDING, (C.MIN_CELL_HEIGHT * size - (bottom - top)) / 2)
+    grow = max(
+        (bottom - top) * settings.CELL_PADDING,
+        (settings.MIN_CELL_HEIGHT * size - (bottom - top)) / 2,
+    )
     return _SetWord(text, joined, [cells[s] for s in starts], top - grow, bottom + grow), width
 
 

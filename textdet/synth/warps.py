@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.geometry import map_pixels, map_points
 from textdet.common.stage_times import stage
 from textdet.synth.bends import Curve, Elastic
+from textdet.synth.settings import GeneratorSettings
 
 STEP = 4  # px; the backward map of bent text is computed this often, and linear in between
 
@@ -67,18 +67,22 @@ def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.
     return np.array([[a, b, 0], [c, d, 0], [e / focal, f / focal, 1]])
 
 
-def draw_roll(rng: np.random.Generator) -> float:
+def sample_roll(rng: np.random.Generator, settings: GeneratorSettings) -> float:
     """A block's rotation in radians."""
     whole, large, sideways = np.cumsum(
-        [C.ANY_ROTATION_PROBABILITY, C.LARGE_ROTATION_PROBABILITY, C.SIDEWAYS_PROBABILITY]
+        [
+            settings.ANY_ROTATION_PROBABILITY,
+            settings.LARGE_ROTATION_PROBABILITY,
+            settings.SIDEWAYS_PROBABILITY,
+        ]
     )
     kind = rng.random()
     if kind < whole:
         degrees = rng.uniform(-180, 180)
     elif kind < large:
-        degrees = rng.uniform(*C.LARGE_ROTATION)
+        degrees = rng.uniform(*settings.LARGE_ROTATION)
     else:
-        degrees = rng.uniform(*C.SMALL_ROTATION)
+        degrees = rng.uniform(*settings.SMALL_ROTATION)
         if kind < sideways:
             degrees += rng.choice([-90, 90])
     return np.deg2rad(degrees)

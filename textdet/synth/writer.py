@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.geometry import map_pixels, map_points, translation
 from textdet.data.annotation import Word
-from textdet.synth.content import Vocabulary, choose, draw_phrase
+from textdet.synth.content import Vocabulary, sample_phrase
 from textdet.synth.fonts import Font
+from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import sample_kind
 from textdet.synth.strokes import draw_rule
 from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.warps import plane_homography
@@ -33,16 +34,27 @@ class Page:
 class Writer:
     """Sets text onto a page, and remembers it."""
 
-    def __init__(self, rng, size, fonts, vocabulary, kind, sheet):
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        settings: GeneratorSettings,
+        size: int,
+        fonts: list[Font],
+        vocabulary: Vocabulary,
+        kind: str,
+        sheet: tuple[float, float, float, float],
+    ):
+        """size: px, side of the page; fonts: the body's first; kind: one of PAGE_KIND_SHARES;
+        sheet: its left, top, right and bottom edge, px."""
         layers = (np.zeros((size, size), np.uint8) for _ in range(3))
         self.page = Page(*layers, [], sheet)
-        self.rng, self.fonts, self.vocabulary = rng, fonts, vocabulary
-        self.case = choose(rng, C.CASE_SHARES)
-        self.ruled = rng.random() < C.PAGE_RULE_PROBABILITY
-        self.rule_style = choose(rng, C.RULE_STYLE_SHARES)
-        sizes = C.DENSE_FONT_SIZE if kind == "dense" else C.PAGE_FONT_SIZE
+        self.rng, self.settings, self.fonts, self.vocabulary = rng, settings, fonts, vocabulary
+        self.case = sample_kind(rng, settings.CASE_SHARES)
+        self.ruled = rng.random() < settings.PAGE_RULE_PROBABILITY
+        self.rule_style = sample_kind(rng, settings.RULE_STYLE_SHARES)
+        sizes = settings.DENSE_FONT_SIZE if kind == "dense" else settings.PAGE_FONT_SIZE
         self.em = float(np.exp(rng.uniform(*np.log(sizes))))
-        self.spacing = rng.uniform(*C.PAGE_WORD_SPACE), rng.uniform(*C.PAGE_TRACKING)
+        self.spacing = rng.uniform(*settings.PAGE_WORD_SPACE), rng.uniform(*settings.PAGE_TRACKING)
         self.bottom = size
 
     def tokens(self, width, em, words, font, end="", text=None):
@@ -51,10 +63,11 @@ class Writer:
         if text and not font.supports(text):
             return []
         font.set_size(em)
-        space = em * max(font.space * self.spacing[0], C.SMALLEST_SPACE)
+        space = em * max(font.space * self.spacing[0], self.settings.SMALLEST_SPACE)
         tracking = em * self.spacing[1]
-        wanted, drawing = [text] if text else [], (self.rng, font, self.vocabulary, self.case)
-        while len(wanted) < words and (more := draw_supported(*drawing)):
+        wanted = [text] if text else []
+        sampling = (self.rng, self.settings, font, self.vocabulary, self.case)
+        while len(wanted) < words and (more := sample_supported(*sampling)):
             wanted += more
         tokens, room = [], width
         for number, token in enumerate(wanted[:words]):
@@ -91,7 +104,7 @@ class Writer:
     def set_line(self, tokens, font, em):
         word_space, tracking = self.spacing
         style = TextStyle(em, tracking=tracking, word_space=word_space)
-        return typeset([tokens], font, style) if tokens else None
+        return typeset(self.settings, [tokens], font, style) if tokens else None
 
     def place_turned(self, tokens, font, em, degrees, centre, ink) -> bool:
         """Set a line turned about its centre into the layer `ink`, unless it would leave the sheet
@@ -135,21 +148,29 @@ class Writer:
         return None
 
     def rule(self, x0, y0, x1, y1, thick=1, style="solid") -> None:
-        level = int(self.rng.integers(C.RULE_LEVEL[0], C.RULE_LEVEL[1] + 1))
+        level = self._sample_level()
         draw_rule(self.rng, self.page.rules, (x0, y0), (x1, y1), level, thick, style)
+
+    def _sample_level(self) -> int:
+        low, high = self.settings.RULE_LEVEL
+        return int(self.rng.integers(low, high + 1))
 
     def box(self, x0, y0, x1, y1, thick=1) -> None:
         points = (int(x0), int(y0)), (int(x1), int(y1))
-        level = int(self.rng.integers(C.RULE_LEVEL[0], C.RULE_LEVEL[1] + 1))
+        level = self._sample_level()
         cv2.rectangle(self.page.rules, *points, level, thick)
 
 
-def draw_supported(
-    rng: np.random.Generator, font: Font, vocabulary: Vocabulary, case: str
+def sample_supported(
+    rng: np.random.Generator,
+    settings: GeneratorSettings,
+    font: Font,
+    vocabulary: Vocabulary,
+    case: str,
 ) -> list[str]:
     """Words that belong together and that the font can draw; none when it can draw none of ten."""
     for _ in range(10):
-        phrase = draw_phrase(rng, vocabulary, case)
+        phrase = sample_phrase(rng, settings, vocabulary, case)
         if all(font.supports(token) for token in phrase):
             return phrase
     return []

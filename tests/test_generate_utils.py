@@ -14,15 +14,17 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 from textdet.data.annotation import ANNOTATIONS
 from textdet.data.triplets import make_folders
-from generate_chunks import Chunk, Job, run_chunk
+from generate_utils import Chunk, Job, run_chunk
 from static import constants as C
 from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.fonts import load_fonts
+from textdet.synth.settings import GeneratorSettings
 
 folder, size = Path(sys.argv[1]), 96
 make_folders(folder)
 fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
-job = Job(folder, 0, size, tuple(list_backgrounds(C.BACKGROUNDS)[:4]), fonts, C.WORDS)
+photos = tuple(list_backgrounds(C.BACKGROUNDS)[:4])
+job = Job(folder, GeneratorSettings(), 0, size, photos, fonts, C.WORDS)
 resident = []
 for _ in range(3):  # the same images, so that all caches are full from the second time on
     run_chunk(job, Chunk(range(150), folder / ANNOTATIONS / "00000.jsonl"))

@@ -1,6 +1,6 @@
-"""The forms of names, prices, dates and so on, by language; others take the English ones.
+"""Patterns of names, prices, dates and so on, by language; others take the English ones.
 
-A string holds several forms with spaces between them; | stands between the words of one form. The
+A string holds several patterns with spaces between them; | parts the words of one. The
 fields: {n} a whole number, {q} one below 1000, {a} an amount such as 19.99, {d} day, {m} month as a
 number, {M} as a word, {y} year, {s} its last two digits, {h} hour, {H} up to 12, {i} minute; of one
 person {f} the given name, {l} the surname, {I} {J} initials; {o} {t} {v} {x} two, three, four, six
@@ -74,7 +74,7 @@ SIGNS = {
         "АПТЕКА КАФЕ БАНК ПРОДУКТЫ ТАКСИ КАССА АРЕНДА 24|ЧАСА ОТ|СЕБЯ НА|СЕБЯ ХОД|К|МЕТРО"
     ),
 }
-FORMS = {
+PATTERNS = {
     "number": NUMBERS,
     "price": PRICES,
     "date": DATES,

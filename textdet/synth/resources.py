@@ -1,0 +1,46 @@
+"""What every image of a run is made from: photographs, lists of words and fonts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.errors import DataError
+from textdet.synth.content import Vocabulary
+from textdet.synth.fonts import Font
+
+# Of a vocabulary's words and of its frequent ones, to see whether a font has its language.
+LOOKED_AT, LOOKED_AT_COMMON = 40, 200
+ENOUGH = 0.9  # of them must have ink in a font
+
+
+@dataclass(frozen=True)
+class Resources:
+    """backgrounds: image files; fonts: by language, those that have its letters."""
+
+    backgrounds: list[Path]
+    vocabularies: list[Vocabulary]
+    fonts: dict[str, list[Font]]
+
+
+def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str, list[Font]]:
+    """Match fonts to languages: a font has one when there is ink in it for nearly all of its words.
+
+    Raises DataError when no font has any of the languages.
+    """
+    matches = {}
+    for vocabulary in vocabularies:
+        words = _evenly(vocabulary.words, LOOKED_AT) + _evenly(vocabulary.common, LOOKED_AT_COMMON)
+        matches[vocabulary.language] = [
+            font for font in fonts if np.mean([font.supports(word) for word in words]) > ENOUGH
+        ]
+    if not any(matches.values()):
+        best = max(fonts, key=lambda font: np.mean([font.supports(word) for word in words]))
+        reason = next(filter(None, map(best.lacks, words)), "lacks some letters")
+        raise DataError(f"no font can draw the words; the nearest, {best.path.name}, {reason}")
+    return matches
+
+
+def _evenly(words: list[str], number: int) -> list[str]:
+    """At least `number` of the words, evenly from all of them, where there are so many."""
+    return words[:: max(1, len(words) // number)]

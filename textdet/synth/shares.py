@@ -1,0 +1,30 @@
+"""Weighted choices: tables of shares, and drawing one kind from such a table."""
+
+from bisect import bisect
+from collections.abc import Mapping
+from itertools import accumulate
+
+import numpy as np
+
+
+class Shares(dict):
+    """A table of shares, by kind, that stays as it is: it can be hashed, and be part of a value."""
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.items()))
+
+    def __reduce__(self):
+        return Shares, (dict(self),)
+
+    def _refuse(self, *_args, **_named):
+        raise TypeError("a table of shares is not changed in place")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+def sample_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """One key of `shares`, with a probability in proportion to its value."""
+    # As Generator.choice with p, which is much slower.
+    edges = list(accumulate(shares.values()))
+    return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]

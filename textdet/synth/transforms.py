@@ -1,0 +1,214 @@
+"""What wears letters, tints backgrounds and stands between a scene and its file, by albumentations.
+
+None of it moves a pixel, so labels stay exact; geometry is in warps.py, where points and pixels go
+through the same homography.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for its version
+# Its optional part for PyTorch, which the generator does without: 2 s and 180 MB a process.
+sys.modules.setdefault("albumentations.pytorch", None)
+
+import albumentations as A  # noqa: E402
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from static.constants import UNSHIFTED  # noqa: E402
+from textdet.synth.settings import GeneratorSettings  # noqa: E402
+
+
+class _Effect(A.ImageOnlyTransform):
+    """A transform of the generator's own: its parameters come from the settings."""
+
+    def __init__(self, settings: GeneratorSettings, p: float):
+        super().__init__(p=p)
+        self.settings = settings
+
+
+class LensFlare(_Effect):
+    """The glow of a light and the rings that a lens makes of it, by screen blending: what is under
+    them loses contrast, but never all of it."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, settings = self.random_generator, self.settings
+        height, width = img.shape[:2]
+        x, y = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64))
+        light, radius = rng.uniform(0, 1, 2), rng.uniform(*settings.FLARE_RADIUS)
+        glow = np.exp(-((x - light[0]) ** 2 + (y - light[1]) ** 2) / radius**2 * 3)
+        for along in rng.uniform(0.6, 1.6, rng.integers(0, 4)):
+            ring = light + (0.5 - light) * along
+            distance = np.hypot(x - ring[0], y - ring[1]) / (radius * 0.3)
+            glow += 0.25 * np.clip(3 - 3 * distance, 0, 1)
+        colour = np.clip(rng.normal(1, 0.1, 3), 0.7, 1)
+        kept = 255 - (glow.clip(0, 1)[..., None] * colour * rng.uniform(*settings.FLARE_STRENGTH))
+        kept = cv2.resize(kept.clip(0, 255).astype(np.uint8), (width, height))
+        return 255 - cv2.multiply(255 - img, kept, scale=1 / 255)
+
+
+class Vignette(_Effect):
+    """Corners that get less light than the middle."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, settings = self.random_generator, self.settings
+        height, width = img.shape[:2]
+        centre = rng.uniform(-0.2, 0.2, 2)
+        y, x = np.mgrid[-1:1:32j, -1:1:32j]
+        distance = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 2
+        light = 255 * (1 - rng.uniform(*settings.VIGNETTE_STRENGTH) * distance.clip(0, 1))
+        light = cv2.resize(light.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+        return cv2.multiply(img, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+
+
+class CastShadow(_Effect):
+    """The soft-edged shadow of something outside the picture: a wide band across it."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, settings = self.random_generator, self.settings
+        height, width = img.shape[:2]
+        y, x = np.mgrid[-1:1:64j, -1:1:64j]
+        shade = np.zeros((64, 64))
+        for _ in range(rng.integers(settings.SHADOW_PATCHES[0], settings.SHADOW_PATCHES[1] + 1)):
+            angle, soft = rng.uniform(0, np.pi), rng.uniform(*settings.SHADOW_PATCH_SOFTNESS)
+            across = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-0.9, 0.9)
+            band = (rng.uniform(*settings.SHADOW_PATCH_WIDTH) - np.abs(across)) / soft
+            shade = np.maximum(shade, (band + 0.5).clip(0, 1))
+        light = 255 * (1 - rng.uniform(*settings.SHADOW_PATCH_INTENSITY) * shade)
+        light = cv2.resize(light.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+        return cv2.multiply(img, cv2.cvtColor(light, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+
+
+class Defocus(_Effect):
+    """A point becomes a disc."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        radius = self.random_generator.uniform(*self.settings.DEFOCUS_RADIUS)
+        reach = int(np.ceil(radius))
+        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+        disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
+        return cv2.filter2D(img, -1, disc / disc.sum())
+
+
+class SensorNoise(_Effect):
+    """Noise of a sensor, coloured or grey, fine or coarse.
+
+    The difference of two uniform draws in uint8: a tenth of the cost of normal ones.
+    """
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, settings = self.random_generator, self.settings
+        height, width = img.shape[:2]
+        channels = 1 if rng.random() < settings.GREY_NOISE_SHARE else 3
+        grain = 2 if rng.random() < settings.COARSE_NOISE_SHARE else 1
+        shape = (2, -(-height // grain), -(-width // grain), channels)
+        first, second = rng.integers(0, 256, shape, np.uint8)
+        weight = rng.uniform(*settings.NOISE_STRENGTH) / (256 / np.sqrt(6))
+        noise = cv2.addWeighted(first, weight, second, -weight, 0, dtype=cv2.CV_16S)
+        if channels == 1:
+            noise = cv2.merge([noise] * 3)
+        if grain > 1:
+            noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_NEAREST)
+        return cv2.add(img, noise, dtype=cv2.CV_8U)
+
+
+class SmallCamera(_Effect):
+    """The picture of a small camera with few pixels: it smooths their noise away, and fine detail
+    with it, then sharpens what is left until edges have halos."""
+
+    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+        rng, settings = self.random_generator, self.settings
+        height, width = img.shape[:2]
+        scale = rng.uniform(*settings.SMALL_CAMERA_SCALE)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
+        small = cv2.bilateralFilter(small, 5, rng.uniform(*settings.SMALL_CAMERA_SMOOTHING), 2)
+        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        soft = cv2.GaussianBlur(large, None, rng.uniform(*settings.SMALL_CAMERA_HALO))
+        strength = rng.uniform(*settings.SMALL_CAMERA_SHARPENING)
+        return cv2.addWeighted(large, 1 + strength, soft, -strength, 0)
+
+
+def letters_pipeline(settings: GeneratorSettings) -> A.Compose:
+    """Wear of the letters: thickened, blurred or spotted."""
+    return A.Compose(
+        [
+            A.OneOf(
+                [
+                    A.Morphological(scale=(settings.WEAR_SIZE,) * 2, operation="dilation", p=1),
+                    A.GaussianBlur(blur_limit=0, sigma_limit=settings.WEAR_BLUR, p=1),
+                    A.PixelDropout(dropout_prob=settings.WEAR_DROPOUT, drop_value=0, p=1),
+                ],
+                p=1,
+            )
+        ]
+    )
+
+
+def background_pipeline(settings: GeneratorSettings) -> A.Compose:
+    """What happens to a background before the text is on it."""
+    return A.Compose(
+        [
+            A.RandomBrightnessContrast(
+                settings.BACKGROUND_LIGHT,
+                settings.BACKGROUND_LIGHT,
+                p=settings.BACKGROUND_LIGHT_PROBABILITY,
+            ),
+            A.HueSaturationValue(
+                settings.BACKGROUND_HUE,
+                settings.BACKGROUND_SATURATION,
+                (0, 0),
+                p=settings.BACKGROUND_HUE_PROBABILITY,
+            ),
+            A.GaussianBlur(
+                blur_limit=0,
+                sigma_limit=settings.BACKGROUND_BLUR,
+                p=settings.BACKGROUND_BLUR_PROBABILITY,
+            ),
+            A.ToGray(p=settings.BACKGROUND_GREY_PROBABILITY),
+        ]
+    )
+
+
+def camera_pipeline(settings: GeneratorSettings) -> A.Compose:
+    """Light, lens, sensor, file: in the order in which they meet the picture."""
+    linear = {"downscale": cv2.INTER_LINEAR, "upscale": cv2.INTER_LINEAR}
+    colour, blur = settings.COLOUR_SHARES, settings.BLUR_SHARES
+    return A.Compose(
+        [
+            CastShadow(settings, p=settings.SHADOW_PATCH_PROBABILITY),
+            LensFlare(settings, p=settings.FLARE_PROBABILITY),
+            A.OneOf(
+                [
+                    A.RandomBrightnessContrast(
+                        settings.BRIGHTNESS, settings.CONTRAST, p=colour["contrast"]
+                    ),
+                    A.RandomGamma(gamma_limit=settings.GAMMA, p=colour["gamma"]),
+                    A.PlanckianJitter(
+                        temperature_limit=settings.COLOUR_TEMPERATURE, p=colour["temperature"]
+                    ),
+                    A.RGBShift(*(settings.COLOUR_CAST,) * 3, p=colour["cast"]),
+                    A.ChannelShuffle(p=colour["shuffle"]),
+                    A.InvertImg(p=colour["negative"]),
+                ],
+                p=settings.COLOUR_PROBABILITY,
+            ),
+            A.ToGray(p=settings.GREY_PROBABILITY),
+            Vignette(settings, p=settings.VIGNETTE_PROBABILITY),
+            A.OneOf(
+                [
+                    A.GaussianBlur(
+                        blur_limit=0, sigma_limit=settings.GAUSSIAN_BLUR, p=blur["gaussian"]
+                    ),
+                    Defocus(settings, p=blur["defocus"]),
+                    A.MotionBlur(settings.MOTION_BLUR, **UNSHIFTED, p=blur["motion"]),
+                    A.Sharpen(alpha=settings.SHARPEN, p=blur["sharpen"]),
+                ],
+                p=settings.BLUR_PROBABILITY,
+            ),
+            SensorNoise(settings, p=settings.NOISE_PROBABILITY),
+            A.Downscale(settings.DOWNSCALE, linear, p=settings.DOWNSCALE_PROBABILITY),
+            SmallCamera(settings, p=settings.SMALL_CAMERA_PROBABILITY),
+            A.ImageCompression(quality_range=settings.JPEG_AGAIN, p=settings.JPEG_PROBABILITY),
+        ]
+    )
