@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError
@@ -201,15 +202,29 @@ def _refuse_other_settings(record: Path, settings: dict, growing: str | None) ->
     except ValueError:
         raise DataError(f"{record} is damaged; --overwrite starts anew") from None
     differing = [
-        f"{name} ({before.get(name)} there, {value} now)"
-        for name, value in settings.items()
-        if before.get(name) != value and not (name == growing and before.get(name, 0) < value)
+        f"{name} ({there} there, {now} now)"
+        for name, there, now in _compared(before, settings)
+        if there != now and not (name == growing and (there or 0) < now)
     ]
     if differing:
         raise DataError(
             f"{record.parent} was made with other settings: {', '.join(differing)}; "
             "--overwrite deletes it and starts anew"
         )
+
+
+def _compared(before: dict, settings: dict) -> Iterator[tuple[str, Any, Any]]:
+    """The name of each setting, its value in the record and the one now.
+
+    Those of a table come one by one: the table holds what differs from the defaults.
+    """
+    for name, value in settings.items():
+        there = before.get(name)
+        if isinstance(there, dict) and isinstance(value, dict):
+            for key in {**there, **value}:
+                yield key, there.get(key, "the default"), value.get(key, "the default")
+        else:
+            yield name, there, value
 
 
 def words_fingerprint(samples: list[Sample]) -> str:

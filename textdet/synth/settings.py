@@ -10,7 +10,7 @@ import re
 import tokenize
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +128,10 @@ def declared_settings() -> dict[str, Setting]:
                 limits = _limits(target.id, default, comment)
                 setting = Setting(target.id, section, default, comment, notes, *limits)
                 try:
-                    _checked(setting, default, default)
+                    default = _checked(setting, default, default)
                 except DataError as error:
                     raise DataError(f"static/constants.py: {error}") from None
-                settings[target.id] = setting
+                settings[target.id] = replace(setting, default=default)
     return settings
 
 

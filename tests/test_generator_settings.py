@@ -1,0 +1,212 @@
+"""The generator's settings: a value, its checks, and --settings and --set as users run them."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, assert_refused, run, run_well
+
+from generate_utils import bundled_resources
+from static import constants
+from textdet.common.errors import DataError
+from textdet.synth.scene import draw_image
+from textdet.synth.settings import (
+    LIMITS,
+    SECTIONS,
+    GeneratorSettings,
+    declared_settings,
+    parse_assignment,
+    read_settings,
+    to_toml,
+)
+
+DEFAULTS = GeneratorSettings()
+SMALL = ("--num_images", 3, "--image_size", 96, "--num_workers", 1, "--save_folder")
+
+
+def test_every_constant_of_the_sections_is_a_setting():
+    settings = declared_settings()
+    assert len(settings) > 200 and {setting.section for setting in settings.values()} == {*SECTIONS}
+    for name, setting in settings.items():
+        assert getattr(DEFAULTS, name) == getattr(constants, name) == setting.default
+    assert not {"FONTS", "IMAGE_SIZE", "LEARNING_RATE", "LABELS"} & settings.keys()
+    assert DEFAULTS.differences() == {}
+
+
+def test_limits_stand_in_the_comments():
+    settings = declared_settings()
+    found = {name: (s.lowest, s.highest) for name, s in settings.items()}
+    assert found["JPEG_QUALITY"] == (1, 100) and found["PLANES"] == (1, np.inf)
+    assert found["TILT"] == (-85, 85) and found["BLUR_PROBABILITY"] == (0, 1)
+    assert found["TRACKING"] == (-np.inf, np.inf) and found["FOLD_STRENGTH"] == (0, 1)
+    assert LIMITS.search("0..1, of it")[1] == "0" and not LIMITS.search("one a line, ...")
+
+
+def test_settings_are_frozen_values():
+    few = DEFAULTS.changed(BLOCKS=[1, 2], BLUR_SHARES={"motion": 2})
+    assert few.BLOCKS == (1, 2) and DEFAULTS.BLOCKS == constants.BLOCKS
+    assert few.BLUR_SHARES == {**constants.BLUR_SHARES, "motion": 2}
+    assert few == GeneratorSettings(BLUR_SHARES={"motion": 2}, BLOCKS=(1, 2)) != DEFAULTS
+    assert few.differences().keys() == {"BLOCKS", "BLUR_SHARES"}
+    again = pickle.loads(pickle.dumps(few))
+    assert again == few and hash(again) == hash(few) and len({few, again, DEFAULTS}) == 2
+    with pytest.raises(AttributeError):
+        few.BLOCKS = (3, 4)
+    with pytest.raises(TypeError):
+        few.BLUR_SHARES["motion"] = 1
+
+
+def test_the_order_of_names_does_not_matter():
+    one, other = (
+        DEFAULTS.changed(LANGUAGE_SHARES=dict.fromkeys(names, 1)) for names in ("ab", "ba")
+    )
+    assert list(one.LANGUAGE_SHARES) == list(other.LANGUAGE_SHARES)
+    assert DEFAULTS.changed(LANGUAGE_SHARES={"russian": 0}).languages() == ("english",)
+
+
+def test_two_settings_in_one_process():
+    """Drawing with one leaves no trace in what is drawn with the other."""
+    resources = bundled_resources(DEFAULTS)
+    calm = DEFAULTS.changed(PAGE_PROBABILITY=0, EMPTY_PROBABILITY=1, BACKGROUND_SIDE=256)
+
+    def drawn(settings):
+        return draw_image(np.random.default_rng(3), settings, resources, 128).image
+
+    first, other, again = drawn(DEFAULTS), drawn(calm), drawn(DEFAULTS)
+    assert (first == again).all() and (first != other).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("BLOKS=[1, 2]", "there is no setting BLOKS; the nearest is BLOCKS"),
+        ("blur_probability=0", "the nearest is BLUR_PROBABILITY"),
+        ("BLOCKS=[3, 2]", "two numbers, the lower one first"),
+        ("BLOCKS=[1, 2, 3]", "two numbers, the lower one first"),
+        ("BLOCKS=[1, 2.5]", "whole numbers"),
+        ("BLOCKS=3", r"a list like \[2, 7\]"),
+        ("BLOCKS=[-1, 3]", "must be at least 0, not -1"),
+        ("PLANES=[0, 3]", "must be at least 1, not 0"),
+        ("BLUR_PROBABILITY=1.5", "must be between 0 and 1, not 1.5"),
+        ("BLUR_PROBABILITY=true", "takes numbers, not True"),
+        ("BLUR_PROBABILITY=nan", "takes numbers, not nan"),
+        ("BLUR_PROBABILITY='often'", "takes numbers, not 'often'"),
+        ("SHRINK_STEP=1", "must be between 0.05 and 0.95"),
+        ("SIGN_COLOURS=[[1, 2]]", "lists of 3 numbers"),
+        ("SIGN_COLOURS=[[1, 2, 256]]", "between 0 and 255, not 256"),
+        ("KIND_SHARES.wrod=1", "has no 'wrod'; the nearest is word"),
+        ("KIND_SHARES.word=-1", "must be at least 0"),
+        ("KIND_SHARES=1", "must be a table of shares"),
+        ("LANGUAGE_SHARES={english=0, russian=0}", "needs a share above 0"),
+        ("BLOCKS", "not NAME=VALUE"),
+        ("BLOCKS=[1, 2", "not NAME=VALUE"),
+    ],
+)
+def test_wrong_values_are_one_line(text, message):
+    with pytest.raises(DataError, match=message) as error:
+        DEFAULTS.changed(**parse_assignment(text))
+    assert "\n" not in str(error.value)
+
+
+def test_kinds_that_are_not_named_keep_their_share():
+    changed = DEFAULTS.changed(**parse_assignment("FILL_SHARES.flat=0"))
+    assert changed.FILL_SHARES == {**constants.FILL_SHARES, "flat": 0}
+
+
+def test_show_settings_writes_a_file_that_can_be_read(tmp_path):
+    changes = ("--set", "BLOCKS=[1, 2]", "KIND_SHARES.name=0", "LANGUAGE_SHARES.own_words=1")
+    shown = run_well("generate_images.py", "--show_settings", *changes).stdout
+    path = tmp_path / "mine.toml"
+    path.write_text(shown, encoding="utf-8")
+    settings = GeneratorSettings(**read_settings(path))
+    assert settings.differences().keys() == {"BLOCKS", "KIND_SHARES", "LANGUAGE_SHARES"}
+    assert to_toml(settings) == shown and "em, empty band around a block" in shown
+    path.write_text(to_toml(DEFAULTS), encoding="utf-8")
+    assert GeneratorSettings(**read_settings(path)) == DEFAULTS
+
+
+def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("BLOCKS = [1, 1]\nPLANES = [2, 2]\n", encoding="utf-8")
+    folder = tmp_path / "data"
+    changes = (
+        "--settings",
+        path,
+        "--set",
+        "BLOCKS=[2, 2]",
+        "--set",
+        "BLOCKS=[3, 3]",
+        "LINES=[1, 1]",
+    )
+    run_well("generate_images.py", *changes, *SMALL, folder)
+    record = json.loads((folder / "dataset.json").read_text())
+    assert record["settings"] == {"BLOCKS": [3, 3], "LINES": [1, 1], "PLANES": [2, 2]}
+
+
+@pytest.mark.parametrize(
+    ("content", "args", "said"),
+    [
+        ("BLOKS = [1, 2]", (), ("mine.toml", "no setting BLOKS", "BLOCKS")),
+        ("BLOCKS = [1, ", (), ("mine.toml is not TOML",)),
+        ("", ("--set", "JPEG_QUALITY=101"), ("--set JPEG_QUALITY=101", "between 1 and 100")),
+        ("", ("--set", "GAMMA=[0, 0]"), ("background or the camera",)),
+        (None, (), ("mine.toml: No such file",)),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(content, args, said, tmp_path):
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_text(content)
+    result = run("generate_images.py", "--settings", path, *args, *SMALL, tmp_path / "data")
+    assert_refused(result, *said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_other_settings_are_refused_and_named(tmp_path):
+    """A file without settings changes nothing; a folder continues with the same settings only."""
+    path, folder, other = tmp_path / "empty.toml", tmp_path / "data", tmp_path / "other"
+    path.write_text("# nothing\n")
+    run_well("generate_images.py", "--settings", path, *SMALL, folder)
+    run_well("generate_images.py", *SMALL, other)
+    for name in ("images/00000001.jpg", "annotations/00000.jsonl", "dataset.json"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+    result = run("generate_images.py", "--set", "BLOCKS=[1, 1]", *SMALL, folder)
+    assert_refused(result, "BLOCKS (the default there, [1, 1] now)", "--overwrite")
+    assert "PLANES" not in result.stderr
+    run_well("generate_images.py", "--set", "BLOCKS=[1, 1]", "--overwrite", *SMALL, folder)
+    result = run("generate_images.py", "--set", "BLOCKS=[1, 2]", "PLANES=[2, 2]", *SMALL, folder)
+    assert_refused(result, "BLOCKS ([1, 1] there, [1, 2] now)", "PLANES (the default there")
+    assert (
+        "BLOCKS ([1, 1] there, the default now)" in run("generate_images.py", *SMALL, folder).stderr
+    )
+
+
+def test_other_defaults_are_refused(tmp_path):
+    """constants.py may be edited; `python -c` stands in for an edited file."""
+    run_well("generate_images.py", *SMALL, tmp_path / "data")
+    argv = ["generate_images.py", *map(str, SMALL), str(tmp_path / "data")]
+    code = (
+        "import sys; from static import constants; constants.BLOCKS = 1, 2\n"
+        f"sys.argv = {argv!r}\n"
+        "import generate_images as script; script.run_main(script.main)"
+    )
+    assert_refused(run("-c", code), "defaults (")
+
+
+def test_an_effect_is_turned_off_by_set(tmp_path):
+    kinds = {}
+    for probability in (0, 1):
+        folder = tmp_path / str(probability)
+        run_well("generate_images.py", "--set", f"PAGE_PROBABILITY={probability}", *SMALL, folder)
+        lines = (folder / "annotations" / "00000.jsonl").read_text().splitlines()
+        kinds[probability] = {json.loads(line)["kind"] for line in lines}
+    assert kinds == {0: {"scene"}, 1: {"page"}}
+
+
+def test_help_does_not_load_albumentations():
+    code = "import sys, generate_images; print('albumentations' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout.strip() == "False", result.stderr
