@@ -78,6 +78,8 @@ def draw_gaussians(maps: np.ndarray, quads: np.ndarray, which: np.ndarray) -> No
     low, sides, which = low[keep].astype(int), sides[keep].astype(int), which[keep]
     logarithm, depth, parallel = _polynomials(to_square[:, :, keep])
 
+    # Patches of one size and kind are evaluated together. A whole number tells width, height and
+    # kind: quicker to sort than three, and no side comes near 2 ** 20 px.
     alike = (sides[:, 0] * (1 << 20) + sides[:, 1]) * 2 + parallel
     order = np.argsort(alike, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1) if len(order) else ():
