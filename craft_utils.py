@@ -1,35 +1,71 @@
-"""From CRAFT's two maps to word boxes: the decoder of "Character Region Awareness for Text
-Detection" (Baek et al., CVPR 2019), with the names of the authors' release.
+"""From CRAFT's two maps to word boxes, with the names of the authors' release.
 
     boxes, polys = getDetBoxes(textmap, linkmap, 0.7, 0.4, 0.4)
     boxes = adjustResultCoordinates(boxes, ratio_w, ratio_h, ratio_net=4)
 
-The corners of getDetBoxes are those of the reference implementation; detect_words has a second
-decoder, "proportional", which fits the maps' Gaussians better.
-
-Coordinates are pixel indices of the maps, x then y; a box is four corners, clockwise as seen on
-the image.
+The method is that of "Character Region Awareness for Text Detection" (Baek et al., CVPR 2019).
+Coordinates are pixel indices of the maps, x then y, so 0 is the centre of the first pixel;
+everywhere else in this project it is that pixel's edge.
 """
 
 import numpy as np
 
-from textdet.decoding.craft import detect_words
+from textdet.decoding.components import score_maps
+from textdet.decoding.craft import decode_craft
+
+PIXEL_CENTRE = 0.5  # px, from a pixel's edge, where the project's coordinates begin, to its centre
 
 
-def getDetBoxes(textmap, linkmap, text_threshold, link_threshold, low_text, poly=False):
+def getDetBoxes(
+    textmap: np.ndarray,
+    linkmap: np.ndarray,
+    text_threshold: float,
+    link_threshold: float,
+    low_text: float,
+    poly: bool = False,
+) -> tuple[np.ndarray, list[np.ndarray | None]]:
     """The words of one pair of maps, as in the CRAFT release.
 
-    Params: those of detect_words.
+    Params:
+        textmap: (H, W) character map (region score), float, about 0..1, or uint8, 0..255.
+        linkmap: (H, W) affinity map, likewise.
+        text_threshold: 0..1, a word needs a character score of at least this somewhere.
+        link_threshold: 0..1, above it a pixel joins the characters beside it.
+        low_text: 0..1, above it a pixel belongs to a character.
+        poly: also follow curved words with polygons.
 
     Returns:
         boxes: float32 (N, 4, 2), map pixels, clockwise from the corner with the smallest x + y.
-        polys: list of N entries, float32 (14, 2) or None (use the box).
+        polys: list of N entries, float32 (14, 2), clockwise, seven points along the upper side of
+            a curved word and seven back; or None (use the box).
+
+    Raises:
+        ValueError: maps that are not two equally large, non-empty, finite (H, W) arrays, or a
+            threshold outside 0..1.
     """
-    found = detect_words(textmap, linkmap, text_threshold, link_threshold, low_text, poly)
-    return found.boxes, found.polys
+    thresholds = {
+        "text_threshold": text_threshold,
+        "link_threshold": link_threshold,
+        "low_text": low_text,
+    }
+    for name, value in thresholds.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must lie in 0..1, got {value}")
+    found = decode_craft(score_maps(textmap, linkmap, **thresholds), poly)
+
+    def to_indices(points: np.ndarray) -> np.ndarray:
+        return (points - PIXEL_CENTRE).astype(np.float32)
+
+    polys = [None if polygon is None else to_indices(polygon) for polygon in found.polys]
+    return to_indices(found.boxes), polys
 
 
-def adjustResultCoordinates(polys, ratio_w, ratio_h, ratio_net=2):
+def adjustResultCoordinates(
+    polys: np.ndarray | list[np.ndarray | None],
+    ratio_w: float,
+    ratio_h: float,
+    ratio_net: float = 2,
+) -> np.ndarray | list[np.ndarray | None]:
     """Scale boxes or polygons from map pixels to pixels of the original image.
 
     Params:

@@ -27,7 +27,7 @@ from craft_utils import getDetBoxes  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.heatmaps import draw_heatmaps  # noqa: E402
 from textdet.decoding.characters import split_characters  # noqa: E402
-from textdet.decoding.craft import DECODERS, detect_words  # noqa: E402
+from textdet.decoding.craft import DECODERS  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.metrics import match_image, polygon_ious, summarise  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
@@ -108,11 +108,11 @@ def print_curved(convert) -> None:
             for degrees in range(10, 360, 45):
                 quads, band = curved_quads(letters, width, height, turn, degrees, wave)
                 maps = convert(draw_heatmaps([quads], 400, 400))
-                found = detect_words(*maps, 0.7, 0.4, 0.4, poly=True, decoder="proportional")
+                found = decode_maps(maps, DetectionSettings(0.7, 0.4, 0.4), poly=True)
                 box, polygon = found.boxes[0], found.polys[0]
                 outline = box if polygon is None else polygon
-                ious.append(polygon_ious([outline + 0.5], [band])[0, 0])
-                boxes.append(polygon_ious([box + 0.5], [band])[0, 0])
+                ious.append(polygon_ious([outline], [band])[0, 0])
+                boxes.append(polygon_ious([box], [band])[0, 0])
         kind = f"arc of {np.rad2deg(turn):.0f} degrees" if turn else "a sine"
         print(
             f"  curved words, {kind}, in 8 directions: IoU of the polygon mean "

@@ -10,7 +10,8 @@ from shapes import word_quads
 
 from craft_utils import adjustResultCoordinates, getDetBoxes
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.decoding.craft import detect_words
+from textdet.decoding.components import score_maps
+from textdet.decoding.craft import decode_craft
 
 DEFAULTS = (0.7, 0.4, 0.4)
 
@@ -187,7 +188,7 @@ def test_scores_are_the_peaks_of_the_character_map():
     textmap[7, 12] = 0.8
     textmap[25:35, 10:30] = 1.2
     textmap[25:35, 50:70] = 0.6
-    found = detect_words(textmap, linkmap, *DEFAULTS)
+    found = decode_craft(score_maps(textmap, linkmap, *DEFAULTS))
     np.testing.assert_allclose(found.scores, [0.8, 1.0])
     assert found.boxes.shape == (2, 4, 2)
 
@@ -198,10 +199,11 @@ def test_scores_are_the_peaks_of_the_character_map():
 def test_maps_of_one_value(shape, text, link):
     textmap, linkmap = np.full(shape, text), np.full(shape, link)
     for thresholds in (DEFAULTS, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.2, 0.4, 0.6)):
-        found = detect_words(textmap, linkmap, *thresholds, poly=True)
-        assert_same_boxes(found.boxes, reference_boxes(textmap, linkmap, *thresholds))
-        assert found.scores.shape == (len(found.boxes),)
-        assert found.polys == [None] * len(found.boxes)
+        boxes, polys = getDetBoxes(textmap, linkmap, *thresholds, poly=True)
+        assert_same_boxes(boxes, reference_boxes(textmap, linkmap, *thresholds))
+        assert polys == [None] * len(boxes)
+        found = decode_craft(score_maps(textmap, linkmap, *thresholds))
+        assert found.scores.shape == (len(boxes),)
 
 
 def test_components_of_links_alone_are_dropped():

@@ -8,7 +8,7 @@ from shapes import column_quads, curved_quads, outline, quartered, word_quads
 from craft_utils import getDetBoxes
 from textdet.common.errors import DataError
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.decoding.craft import DECODERS, detect_words
+from textdet.decoding.craft import DECODERS
 from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_image, polygon_ious, summarise
 from textdet.decoding.settings import DetectionSettings
@@ -21,9 +21,14 @@ def draw(words, size=SIZE):
 
 
 def decode(words, low_text, decoder="proportional", convert=np.asarray):
-    """Boxes in continuous coordinates, from the words' perfect maps."""
+    """Boxes from the words' perfect maps."""
     maps = convert(draw(words))
-    return detect_words(*maps, 0.6, 0.4, low_text, decoder=decoder).boxes + 0.5
+    return find(maps, 0.6, 0.4, low_text, decoder=decoder).boxes
+
+
+def find(maps, *thresholds, decoder="proportional", relative_link=0.0, poly=False):
+    settings = DetectionSettings(*thresholds, decoder, relative_link=relative_link)
+    return decode_maps(maps, settings, poly)
 
 
 def page(rng, size=SIZE, spacing=1.4):
@@ -67,7 +72,7 @@ def test_ends_follow_the_width_of_the_last_letters(widths):
 
 def test_a_column_of_upright_characters():
     quads = column_quads(100, 40, 6, 20, 24)
-    # heatmap_utils links characters along their upper sides: here these are the right ones.
+    # The heatmaps link characters along their upper sides: here these are the right ones.
     (box,) = decode([np.roll(quads, -1, axis=1)], 0.4)
     truth = np.array([quads[0, 0], quads[0, 1], quads[-1, 2], quads[-1, 3]])
     assert polygon_ious([box], [truth])[0, 0] > 0.95
@@ -83,8 +88,8 @@ def test_a_page(convert, iou):
         for decoder in DECODERS
     }
     assert scores["proportional"]["f1"] == 1
-    relative = detect_words(*convert(draw(words)), 0.6, 0.4, 0.4, False, "proportional", 0.6)
-    assert summarise([match_image(relative.boxes + 0.5, truth)])["f1"] == 1
+    relative = find(convert(draw(words)), 0.6, 0.4, 0.4, relative_link=0.6)
+    assert summarise([match_image(relative.boxes, truth)])["f1"] == 1
     assert scores["proportional"]["iou"] > iou > scores["craft"]["iou"]
 
 
@@ -118,10 +123,12 @@ def test_lines_that_hang_together_come_apart(lengths, degrees, kind):
         maps[1] = np.maximum(maps[1], draw([np.roll(column, 1, axis=1)])[1])
     maps = maps if kind is np.uint8 else maps.astype(kind) / 255
     truth = [outline(quads) for quads in words]
-    assert len(detect_words(*maps, 0.6, 0.4, 0.4).boxes) == 1  # CRAFT's decoder: one component
+    assert (
+        len(find(maps, 0.6, 0.4, 0.4, decoder="craft").boxes) == 1
+    )  # CRAFT's decoder: one component
     for relative_link in (0.0, 0.5):
-        found = detect_words(*maps, 0.6, 0.4, 0.4, False, "proportional", relative_link)
-        match = match_image(found.boxes + 0.5, truth, iou_threshold=0.75)
+        found = find(maps, 0.6, 0.4, 0.4, relative_link=relative_link)
+        match = match_image(found.boxes, truth, iou_threshold=0.75)
         assert summarise([match])["f1"] == 1
 
 
@@ -144,7 +151,7 @@ def test_letters_far_apart_are_no_lines(letters, pitch, degrees):
 @pytest.mark.parametrize("width", [15, 18, 21])
 def test_two_tall_letters_are_no_lines(width, degrees):
     quads = word_quads(150, 150, 2, width, 40, degrees)
-    boxes = detect_words(*draw([quads]), 0.7, 0.4, 0.4, decoder="proportional").boxes
+    boxes = find(draw([quads]), 0.7, 0.4, 0.4).boxes
     assert len(boxes) == 1
 
 
@@ -166,12 +173,13 @@ def test_links_weak_for_their_words_are_cut_and_faint_words_stay_whole(kind):
     truth = [outline(quads) for quads in (first, second, faint)]
 
     def f1(link_threshold, **settings):
-        found = detect_words(*maps, 0.4, link_threshold, 0.3, decoder="proportional", **settings)
-        return summarise([match_image(found.boxes + 0.5, truth)])["f1"]
+        found = find(maps, 0.4, link_threshold, 0.3, **settings)
+        return summarise([match_image(found.boxes, truth)])["f1"]
 
     assert f1(0.3) < 1 and f1(0.6) < 1
     assert f1(0.3, relative_link=0.6) == 1
-    assert len(detect_words(*maps, 0.4, 0.3, 0.3, relative_link=0.6).boxes) == 2  # CRAFT's decoder
+    found = find(maps, 0.4, 0.3, 0.3, decoder="craft", relative_link=0.6)
+    assert len(found.boxes) == 2  # CRAFT knows no such thing
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
@@ -191,8 +199,8 @@ def test_a_weak_link_holds_letters_that_stand_evenly(degrees, kind):
     maps[1][near] = (maps[1][near] * 0.45).astype(np.uint8)
     maps = maps if kind is np.uint8 else maps.astype(kind) / 255
     truth = [outline(quads) for quads in words]
-    found = detect_words(*maps, 0.6, 0.1, 0.4, False, "proportional", 0.6)
-    assert summarise([match_image(found.boxes + 0.5, truth, iou_threshold=0.75)])["f1"] == 1
+    found = find(maps, 0.6, 0.1, 0.4, relative_link=0.6)
+    assert summarise([match_image(found.boxes, truth, iou_threshold=0.75)])["f1"] == 1
 
 
 def test_words_at_the_border_end_there():
@@ -207,7 +215,7 @@ def test_thin_and_tiny_components():
     """Rows and columns of one pixel have no direction of their own in one axis."""
     text = np.zeros((40, 60), np.float32)
     text[5, 5:25] = text[20:35, 40] = 1
-    boxes = detect_words(text, 0 * text, 0.6, 0.4, 0.4, decoder="proportional").boxes + 0.5
+    boxes = find([text, 0 * text], 0.6, 0.4, 0.4).boxes
     assert np.isfinite(boxes).all() and len(boxes) == 2
     assert boxes.mean(1) == pytest.approx(np.array([(15, 5.5), (40.5, 27.5)]), abs=0.01)
     assert np.ptp(boxes, axis=1).min() > 1
@@ -217,20 +225,20 @@ def test_thin_and_tiny_components():
 @pytest.mark.parametrize(("turn", "wave"), [(-2.2, 0), (-0.8, 0), (0.8, 0), (2.2, 0), (0, 0.5)])
 def test_polygons_follow_curved_words(degrees, turn, wave):
     quads, band = curved_quads(10, 14, 24, turn, degrees, wave)
-    found = detect_words(*draw([quads], 400), 0.7, 0.4, 0.4, poly=True, decoder="proportional")
+    found = find(draw([quads], 400), 0.7, 0.4, 0.4, poly=True)
     (polygon,), (box,) = found.polys, found.boxes
     assert polygon.dtype == np.float32
-    ring = shapely.Polygon(polygon + 0.5)
+    ring = shapely.Polygon(polygon)
     assert ring.is_valid
     # Clockwise on the image, whose y points down, is counter-clockwise to shapely.
     assert ring.exterior.is_ccw
-    assert polygon_ious([polygon + 0.5], [band])[0, 0] > 0.88
-    assert polygon_ious([box + 0.5], [band])[0, 0] < 0.8
+    assert polygon_ious([polygon], [band])[0, 0] > 0.88
+    assert polygon_ious([box], [band])[0, 0] < 0.8
 
 
 def test_straight_words_have_no_polygon():
     words = [*page(np.random.default_rng(1)), word_quads(60, 310, 8, 9, 14, -30)]
-    found = detect_words(*draw(words), 0.7, 0.4, 0.4, poly=True, decoder="proportional")
+    found = find(draw(words), 0.7, 0.4, 0.4, poly=True)
     assert found.polys == [None] * len(found.boxes)
 
 
@@ -239,7 +247,7 @@ def test_polygons_of_odd_components_are_none_or_finite():
     for _ in range(10):
         noise = rng.uniform(0, 1, (2, 24, 24)).astype(np.float32)
         maps = np.stack([np.kron(channel, np.ones((6, 6), np.float32)) for channel in noise])
-        found = detect_words(*maps, 0.6, 0.7, 0.5, poly=True, decoder="proportional")
+        found = find(maps, 0.6, 0.7, 0.5, poly=True)
         assert len(found.polys) == len(found.boxes) > 0
         assert np.isfinite(found.boxes).all()
         assert all(polygon is None or np.isfinite(polygon).all() for polygon in found.polys)
@@ -251,16 +259,16 @@ def test_craft_stays_craft():
     boxes, _ = getDetBoxes(text, link, 0.6, 0.4, 0.4)
     assert (boxes + 0.5 == decode([quads], 0.4, "craft")).all()
     with pytest.raises(ValueError, match="decoder"):
-        detect_words(text, link, 0.6, 0.4, 0.4, decoder="magic")
+        find([text, link], 0.6, 0.4, 0.4, decoder="magic")
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("low_text", [0.2, 0.4, 0.537])
 def test_bytes_and_floats_decode_alike(decoder, low_text):
     maps = draw(page(np.random.default_rng(2), spacing=0.9))
-    expected = detect_words(*maps, 0.7, 0.4, low_text, decoder=decoder)
+    expected = find(maps, 0.7, 0.4, low_text, decoder=decoder)
     floats = maps.astype(np.float32) / 255
-    found = detect_words(*floats, 0.7, 0.4, low_text, decoder=decoder)
+    found = find(floats, 0.7, 0.4, low_text, decoder=decoder)
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.3)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
     assert len(decode_maps(floats.astype(np.float16), DetectionSettings(decoder=decoder)).boxes)

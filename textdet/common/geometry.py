@@ -9,6 +9,7 @@ import numpy as np
 
 CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres to continuous
 FROM_CENTRE = np.linalg.inv(CENTRE)
+TIED_CORNERS = 0.01  # px; two corners whose x + y differ by less are equally good starts
 
 
 # --- Homographies: (3, 3), of continuous coordinates ----------------------------------------
@@ -65,6 +66,19 @@ def quad_size(quad: np.ndarray) -> tuple[float, float]:
     """Mean lengths of the sides 0-1 and 2-3, and of the sides 1-2 and 3-0, of a quad (4, 2)."""
     lengths = side_lengths(quad)
     return (lengths[0] + lengths[2]) / 2, (lengths[1] + lengths[3]) / 2
+
+
+def start_at_top_left(quads: np.ndarray) -> np.ndarray:
+    """Turn the corners of each quad (N, 4, 2) to start at the smallest x + y.
+
+    OpenCV 4 and 5 start elsewhere. Two corners tie in a rectangle at 45 degrees; then the one
+    whose next side is the longer, so that the first side runs along the word.
+    """
+    sums = quads.sum(axis=2)
+    is_start = sums <= sums.min(axis=1, keepdims=True) + TIED_CORNERS
+    start = np.where(is_start, side_lengths(quads), -1).argmax(axis=1)
+    order = (start[:, None] + np.arange(4)) % 4
+    return np.take_along_axis(quads, order[:, :, None], axis=1)
 
 
 def signed_area(polygon: np.ndarray) -> float:

@@ -6,16 +6,21 @@ A word is straightened first, so that its characters stand side by side; what a 
 such a picture are the basins of its profile along the word, and these are cheap.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
-from textdet.decoding.basins import FOREGROUND, basins
-from textdet.decoding.curved import Ribbon, quad_sides, ribbon_of
-from textdet.decoding.proportional import CELL_EDGE
+from textdet.common.gaussian import CELL_EDGE
+from textdet.common.geometry import quad_size
+from textdet.decoding.curved import Ribbon, ribbon_of
+
+FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for the best maps)
+PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
 
 SAMPLES = 2  # columns of a straightened word for each px of the map
 ROWS = 16  # of a straightened word
 CORE_ROWS = (0.2, 0.8)  # of the height; beyond, neighbouring lines shine in
-COLUMN = 2.0  # height / width from which a word that shows no valleys counts as vertical
+VERTICAL_RATIO = 2.0  # height / width from which a word that shows no valleys counts as vertical
 LOOSEST_END, LOOSEST_SIDE = 0.3, 0.2  # of a word's shorter side: more than so much is no room
 EDGE_VALUE = float(np.exp(-(CELL_EDGE**2) / 2))  # of a character's Gaussian at its cell's edge
 
@@ -43,10 +48,12 @@ def split_characters(
         textmap = textmap.astype(np.float32, copy=False)
     ribbon, straight = _straightened(textmap, polygon)
     is_vertical = False
-    if len(polygon) == 4 and np.diff(quad_sides(polygon))[0] > 0:
+    if len(polygon) == 4 and np.diff(quad_size(polygon))[0] > 0:
         downwards = _straightened(textmap, np.roll(polygon, -1, axis=0))
         gain = len(character_bounds(downwards[1])) - len(character_bounds(straight))
-        is_vertical = gain > 0 or (gain == 0 and downwards[0].length > COLUMN * ribbon.length)
+        is_vertical = gain > 0 or (
+            gain == 0 and downwards[0].length > VERTICAL_RATIO * ribbon.length
+        )
     if is_vertical:
         ribbon, straight = downwards
     bounds = character_bounds(straight, count) * (ribbon.length / straight.shape[1])
@@ -108,6 +115,38 @@ def _profile(straight: np.ndarray) -> np.ndarray:
     return profile / (255 if straight.dtype == np.uint8 else 1)
 
 
+def find_peaks_and_valleys(
+    profile: np.ndarray, count: int | None = None
+) -> tuple[list[int], list[int]]:
+    """Places of the peaks that are characters, and of the valleys between them.
+
+    Params:
+        profile: (W,), 0..1, the highest character value at each place along a word.
+        count: the number of characters where it is known; None to find it.
+
+    Returns:
+        peaks: ascending, at least one; of a plateau its middle.
+        valleys: one less.
+    """
+    from scipy.signal import find_peaks  # takes a second
+
+    # Lower ends beside the profile: a peak may lie at its border.
+    padded = np.pad(profile, 1, constant_values=-1.0)
+    peaks = (find_peaks(padded, height=FOREGROUND)[0] - 1).tolist() or [int(profile.argmax())]
+    valleys = [a + int(profile[a : b + 1].argmin()) for a, b in pairwise(peaks)]
+    while valleys:
+        depths = [
+            1 - profile[valley] / max(min(profile[peaks[i]], profile[peaks[i + 1]]), 1e-9)
+            for i, valley in enumerate(valleys)
+        ]
+        faintest = int(np.argmin(depths))
+        if len(peaks) <= count if count else depths[faintest] >= PROMINENCE:
+            break
+        lower = faintest + (profile[peaks[faintest]] > profile[peaks[faintest + 1]])
+        del peaks[lower], valleys[faintest]
+    return peaks, valleys
+
+
 def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarray:
     """Where the characters of a straightened word begin and end, (n, 2), ascending, in columns.
 
@@ -119,7 +158,7 @@ def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarr
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     profile = _profile(straight)
-    peaks, valleys = basins(profile, count)
+    peaks, valleys = find_peaks_and_valleys(profile, count)
     bounds = _cut_at(profile, peaks, valleys)
     while count is not None and len(bounds) < count:
         widest = (bounds[:, 1] - bounds[:, 0]).argmax()

@@ -1,34 +1,113 @@
-"""Thresholded maps as words: components of text and link pixels, parted where words touch."""
+"""An image's two maps, their pixels as connected components, and these as words.
+
+The decoders are rows of steps over a Segmentation: each takes one and returns one, and changes no
+array of the one that it was given.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 
-from textdet.decoding.run_lengths import MIN_AREA, Runs, find_components, find_runs, group_runs
-from textdet.decoding.split_lines import MIN_HEIGHT, SQUARE, part_lines
-from textdet.decoding.split_words import join_linked
+from textdet.common.errors import DataError
+from textdet.decoding.run_lengths import MIN_AREA, Runs, find_components, group_runs
 
-TOUCHING_TEXT = 0.5  # 0..1, words that touch below it and are not linked come apart
-LINE_PASSES = 4  # how often components are searched for two lines, at most
-DOUBLE = 1.2  # times, how often a component's columns of pixels meet it if it may be two lines
-MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
+TOUCHING_TEXT = 0.5  # 0..1, words that are joined by text below it alone merely touch
 
 
-@dataclass
+@dataclass(frozen=True)
+class ScoreMaps:
+    """The two maps of an image, and the thresholds that make words of them, in the maps' unit.
+
+    text: (H, W) character map (region score), uint8, 0..255 for 0..1, or float32, about 0..1.
+    link: (H, W) affinity map, of the same type.
+    unit: what the maps hold for 1: 255 or 1.
+    text_threshold: a word's highest character value reaches it.
+    link_threshold: affinity above it joins characters.
+    low_text: character values above it belong to a word.
+    """
+
+    text: np.ndarray
+    link: np.ndarray
+    unit: float
+    text_threshold: float
+    link_threshold: float
+    low_text: float
+
+    @property
+    def touching_text(self) -> float:
+        """TOUCHING_TEXT in the maps' unit."""
+        return TOUCHING_TEXT * self.unit
+
+    @cached_property
+    def is_bright(self) -> np.ndarray:
+        """bool (H, W), where the character map is above TOUCHING_TEXT."""
+        return above(self.text, self.touching_text)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The pixels of an image's maps as components, each a word or a part of one.
+
+    is_text: bool (H, W), above low_text: pixels of characters.
+    is_link: bool (H, W), above link_threshold: pixels that join characters.
+    count: the number of labels, 0 included; some may be of no pixel.
+    labels: int32 (H, W), the component of each pixel that is text or link, 0 for none.
+    is_border: bool (H, W), pixels between two components that were parted, with the label of
+        either: no part of a word. None where there are none.
+    is_open: bool (H, W), the components that have not been looked at yet. None for all.
+    """
+
+    maps: ScoreMaps
+    is_text: np.ndarray
+    is_link: np.ndarray
+    count: int
+    labels: np.ndarray
+    is_border: np.ndarray | None = None
+    is_open: np.ndarray | None = None
+
+    @property
+    def is_word(self) -> np.ndarray:
+        """bool (H, W), pixels that are text or link, without borders."""
+        return self._without_border(self.is_text | self.is_link)
+
+    @cached_property
+    def is_letter(self) -> np.ndarray:
+        """bool (H, W), pixels of characters, without borders."""
+        return self._without_border(self.is_text)
+
+    @cached_property
+    def is_core(self) -> np.ndarray:
+        """bool (H, W), pixels of characters where words do more than touch."""
+        return self.maps.is_bright & self.is_text
+
+    @cached_property
+    def letters(self) -> tuple[np.ndarray, Runs, np.ndarray]:
+        """The labels (n,) of the components that hold characters, ascending; the runs of their
+        is_letter, a group a component; their highest character values (n,)."""
+        return group_runs(self.is_letter, self.labels, self.maps.text)
+
+    def _without_border(self, mask: np.ndarray) -> np.ndarray:
+        # Of two booleans the greater one is "this and not that".
+        return mask if self.is_border is None else np.greater(mask, self.is_border)
+
+
+@dataclass(frozen=True)
 class Words:
     """The N words of a map, in the order of their first pixel, row by row.
 
     labels: int32 (H, W), the component of each pixel.
+    components: int (N,), the label of each word.
     numbers: int (L,), the word of each label, -1 for none.
-    is_text: bool (H, W), pixels above low_text.
+    is_text: bool (H, W), pixels of characters.
     text: the runs of is_text, a group a word.
     bounds: int (N, 4), of the word: first column, first row, last column, last row.
     areas: int (N,), its pixels.
-    peaks: (N,), the highest character value, in the map's units.
+    peaks: (N,), the highest character value, in the map's unit.
     """
 
     labels: np.ndarray
+    components: np.ndarray
     numbers: np.ndarray
     is_text: np.ndarray
     text: Runs
@@ -40,12 +119,71 @@ class Words:
         return len(self.areas)
 
 
+@dataclass(frozen=True)
+class Detections:
+    """The N words found on one pair of maps, in the order of their first pixel, row by row.
+
+    Coordinates are the maps' continuous ones: pixel (column i, row j) covers [i, i + 1) x
+    [j, j + 1).
+
+    boxes: float (N, 4, 2), clockwise from the corner with the smallest x + y.
+    scores: float32 (N,), the peak of the character map within each word, 0..1.
+    polys: N entries, each float (2K, 2) for a curved word, clockwise, K points along its upper
+        side and K back; or None where the box serves. K is 7 for "craft", and
+        proportional.POLYGON_SIDE for "proportional".
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    polys: list[np.ndarray | None]
+
+
+def score_maps(
+    textmap: np.ndarray,
+    linkmap: np.ndarray,
+    text_threshold: float,
+    link_threshold: float,
+    low_text: float,
+) -> ScoreMaps:
+    """Maps made ready for decoding.
+
+    Params:
+        textmap, linkmap: (H, W) character and affinity map, uint8, 0..255 for 0..1, or float, about
+            0..1.
+        text_threshold, link_threshold, low_text: 0..1, see ScoreMaps.
+
+    Raises:
+        DataError: maps that are not two equally large, non-empty, finite (H, W) arrays.
+    """
+    maps = [np.asarray(textmap), np.asarray(linkmap)]
+    is_bytes = all(values.dtype == np.uint8 for values in maps)
+    if not is_bytes:
+        maps = [values.astype(np.float32, copy=False) for values in maps]
+    for name, values in zip(("textmap", "linkmap"), maps, strict=True):
+        if values.ndim != 2 or values.size == 0:
+            raise DataError(f"{name} must be a non-empty (H, W) array, got shape {values.shape}")
+        # The extremes are not finite if any value is not, and need no array of booleans.
+        if not is_bytes and not np.isfinite([values.min(), values.max()]).all():
+            raise DataError(f"{name} holds values that are not finite")
+    if maps[0].shape != maps[1].shape:
+        raise DataError(f"textmap is {maps[0].shape}, linkmap is {maps[1].shape}")
+    unit = 255 if is_bytes else 1
+    # Python's floats: NumPy would compare a float32 map with its own float64 in another precision.
+    thresholds = (unit * float(value) for value in (text_threshold, link_threshold, low_text))
+    return ScoreMaps(*maps, unit, *thresholds)
+
+
 def above(values: np.ndarray, level: float) -> np.ndarray:
     """values > level; a uint8 map is compared without a float copy of it."""
     return values > (int(np.floor(level)) if values.dtype == np.uint8 else level)
 
 
-def sample(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def reaching(values: np.ndarray, level: float) -> np.ndarray:
+    """values >= level, likewise."""
+    return values >= (int(np.ceil(level)) if values.dtype == np.uint8 else level)
+
+
+def sample_map(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A map (H, W) between its pixels, bilinearly, of the map's type; 0 a pixel beyond its border.
 
     x, y: continuous coordinates, of any and the same shape. (cv2.remap takes no side of 32,768.)
@@ -63,150 +201,45 @@ def sample(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found.round().astype(np.uint8) if values.dtype == np.uint8 else found
 
 
-def find_words(
-    textmap: np.ndarray,
-    linkmap: np.ndarray,
-    text_threshold: float,
-    link_threshold: float,
-    low_text: float,
-    touching: float | None = None,
-    relative_link: float = 0.0,
-) -> Words:
-    """The 4-connected components of "text or link" that are large enough, hold text and reach the
-    text threshold.
+def label(maps: ScoreMaps) -> Segmentation:
+    """The 4-connected components of "text or link"."""
+    is_text = above(maps.text, maps.low_text)
+    is_link = above(maps.link, maps.link_threshold)
+    return Segmentation(maps, is_text, is_link, *find_components(is_text | is_link))
 
-    The test for text matters when text_threshold < low_text: then links alone can reach it. All
-    thresholds are in the maps' units. touching: words that are joined only by text below it, and
-    not by a link, come apart, and areas and bounds are those of the text. None: words stay
-    together, and areas and bounds are those of text and links, as in CRAFT. relative_link: see
-    join_linked; 0 keeps all links.
+
+def measure(segmentation: Segmentation, count_links: bool = False) -> Words:
+    """The components that are words: they are large enough, hold text and reach text_threshold.
+
+    The test for text matters when text_threshold < low_text: then links alone can reach it.
+
+    Params:
+        count_links: areas and bounds are those of text and links, as in CRAFT, not of text alone.
     """
-    is_text, is_link = above(textmap, low_text), above(linkmap, link_threshold)
-    searched = np.ones(is_text.shape, bool)  # the pixels of what was not parted need no second look
-    for left in reversed(range(LINE_PASSES)):
-        if relative_link:
-            number, labels = join_linked(
-                textmap, linkmap, is_text, is_link, is_link & searched, relative_link
-            )
-        else:
-            number, labels = find_components(is_text | is_link)
-        is_word = is_text | is_link
-        parts = touching is not None and touching > low_text
-        if parts:
-            cores = above(textmap, touching) & is_text
-            number = _part_touching(
-                textmap, cores, is_link, is_text, is_word, labels, number, text_threshold
-            )
-        with_text, text, peaks = group_runs(is_text, labels, textmap)
-        if not parts or left == 0:
-            break
-        cores |= above(linkmap, touching)
-        suspects = (peaks >= text_threshold) & _may_be_lines(cores, labels, with_text, text)
-        suspects &= searched[text.rows[text.starts], text.first[text.starts]]
-        if not suspects.any():
-            break
-        found, words, _ = group_runs(is_word, labels)
-        windows = words.bounds()[np.searchsorted(found, with_text[suspects])]
-        parted = part_lines(
-            *(textmap, linkmap, is_text, is_link, labels),
-            *(with_text[suspects], windows, text_threshold),
-        )
-        if not parted:
-            break
-        searched = np.isin(labels, parted)
-
+    labels = segmentation.labels
+    found, text, peaks = segmentation.letters
     components = text
-    if touching is None:  # CRAFT counts the links' pixels as well
-        found, components, _ = group_runs(is_word, labels)
-        components = components.take(np.searchsorted(found, with_text))
+    if count_links:
+        owners, components, _ = group_runs(segmentation.is_word, labels)
+        components = components.take(np.searchsorted(owners, found))
     areas = components.areas()
-    keep = np.flatnonzero((areas >= MIN_AREA) & (peaks >= text_threshold))
+    keep = np.flatnonzero((areas >= MIN_AREA) & (peaks >= segmentation.maps.text_threshold))
     origin = components.starts[keep]
     keep = keep[np.lexsort((components.first[origin], components.rows[origin]))]
-    numbers = np.full(number, -1, np.int32)
-    numbers[with_text[keep]] = np.arange(len(keep))
-    bounds = components.bounds()[keep]
-    return Words(labels, numbers, is_text, text.take(keep), bounds, areas[keep], peaks[keep])
-
-
-def _may_be_lines(
-    cores: np.ndarray, labels: np.ndarray, found: np.ndarray, text: Runs
-) -> np.ndarray:
-    """bool (N,), which components may hold several lines of text: most columns of pixels, or most
-    rows where a component is higher than wide, meet it more than once.
-
-    cores: bool (H, W), where the maps are high. found: int (N,), the components' labels. text:
-    their runs, a group a component.
-    """
-    x0, y0, x1, y1 = text.bounds().T
-    size = np.stack([x1 - x0, y1 - y0]) + 1
-    met = []
-    for now, before in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        starts = cores.copy()
-        starts[now] &= ~cores[before]
-        met.append(np.bincount(labels[starts], minlength=found.max(initial=0) + 1)[found])
-    columns, rows = np.array(met) / size
-    width, height = size
-    times = np.where(width > height, columns, rows)
-    squarish = np.maximum(width, height) < SQUARE * np.minimum(width, height)
-    times = np.where(squarish, np.maximum(columns, rows), times)
-    return (times > DOUBLE) & (np.minimum(width, height) >= MIN_HEIGHT)
-
-
-def _part_touching(textmap, cores, is_link, is_text, is_word, labels, number, text_threshold):
-    """Part components that hold several words of their own at the level of the cores.
-
-    A core counts when it could be a word by itself; each other pixel goes to the nearest one. A
-    line of pixels between the parts is taken out of is_text and is_word, and the parts get labels
-    of their own, in place. Returns the new number of labels.
-    """
-    # With eight neighbours OpenCV is faster, and here they serve as well.
-    cores_number, core_labels = cv2.connectedComponents(
-        (cores | is_link).view(np.uint8), connectivity=8
+    numbers = np.full(segmentation.count, -1, np.int32)
+    numbers[found[keep]] = np.arange(len(keep))
+    return Words(
+        labels,
+        components=found[keep],
+        numbers=numbers,
+        is_text=segmentation.is_letter,
+        text=text.take(keep),
+        bounds=components.bounds()[keep],
+        areas=areas[keep],
+        peaks=peaks[keep],
     )
-    rows, first, last = find_runs(cores)
-    core = core_labels[rows, first]
-    parents = np.zeros(cores_number, np.int32)
-    parents[core] = labels[rows, first]
-    is_seed = np.bincount(core, last - first + 1, cores_number) >= MIN_AREA
-    if np.bincount(parents[is_seed], minlength=1).max() < 2:
-        return number
-    has_peak = np.zeros(cores_number, bool)
-    has_peak[core_labels[textmap >= text_threshold]] = True
-    is_seed &= has_peak
-    crowded = np.flatnonzero(np.bincount(parents[is_seed], minlength=1) > 1)
-    if len(crowded) == 0:
-        return number
-
-    found, components, _ = group_runs(is_word, labels)
-    bounds = components.bounds()[np.searchsorted(found, crowded)]
-    sizes = (bounds[:, 2:] - bounds[:, :2] + 1).prod(axis=1)
-    affordable = np.cumsum(sizes) <= MAX_SPLIT_AREA * labels.size
-    for label, (x0, y0, x1, y1) in zip(
-        crowded[affordable].tolist(), bounds[affordable].tolist(), strict=True
-    ):
-        window = np.s_[y0 : y1 + 1, x0 : x1 + 1]
-        inside = labels[window] == label
-        seeds = inside & is_seed[core_labels[window]]
-        owner = _nearest(seeds)
-        cut = np.zeros_like(inside)
-        cut[:, 1:] = (owner[:, 1:] != owner[:, :-1]) & inside[:, :-1]
-        cut[1:] |= (owner[1:] != owner[:-1]) & inside[:-1]
-        cut &= inside
-        is_text[window][cut] = False
-        is_word[window][cut] = False
-        parts = np.flatnonzero(np.bincount(owner[inside]))
-        new = np.zeros(parts[-1] + 1, labels.dtype)
-        new[parts] = label
-        new[parts[1:]] = number + np.arange(len(parts) - 1)
-        labels[window][inside] = new[owner[inside]]
-        number += len(parts) - 1
-    return number
 
 
-def _nearest(seeds: np.ndarray) -> np.ndarray:
-    """int32, for each pixel the number of the component of `seeds` that is nearest to it."""
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~seeds).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
-    )
-    return nearest
+def scores_of(words: Words, maps: ScoreMaps) -> np.ndarray:
+    """float32 (N,): the words' peaks, 0..1."""
+    return np.clip(words.peaks / maps.unit, 0, 1).astype(np.float32)

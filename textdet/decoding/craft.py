@@ -1,28 +1,18 @@
-"""From CRAFT's two maps to word boxes: the decoder of "Character Region Awareness for Text
-Detection" (Baek et al., CVPR 2019), with the names of the authors' release.
+"""The decoder "craft": that of "Character Region Awareness for Text Detection" (Baek et al., CVPR
+2019), with the corners of the authors' release.
 
-    boxes, polys = getDetBoxes(textmap, linkmap, 0.7, 0.4, 0.4)
-    boxes = adjustResultCoordinates(boxes, ratio_w, ratio_h, ratio_net=4)
-
-The corners of getDetBoxes are those of the reference implementation; detect_words has a second
-decoder, "proportional", which fits the maps' Gaussians better.
-
-Coordinates are pixel indices of the maps, x then y; a box is four corners, clockwise as seen on
-the image.
+Boxes and polygons are found with OpenCV, in pixel indices; decode_craft gives them in continuous
+coordinates.
 """
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from textdet.decoding.components import TOUCHING_TEXT, find_words
-from textdet.decoding.curved import curved_polygons
-from textdet.decoding.proportional import proportional_boxes
+from textdet.common.geometry import side_lengths, start_at_top_left
+from textdet.decoding.components import Detections, ScoreMaps, Words, label, measure, scores_of
 
 DECODERS = ("craft", "proportional")
 SQUARE_TOLERANCE = 0.1  # sides this much alike (relative) make an upright box
-TIE_PIXELS = 0.01  # two corners whose x + y differ by less are equally good starts
 
 MIN_CURVED_SIDE = 10  # pixels; nothing to follow in a smaller box
 STRAIGHT_RATIO = 0.7  # a word whose tallest column fills more of its box is straight
@@ -33,117 +23,27 @@ EXPAND_RATIO = 1.45  # polygon height / component height: the map thins out befo
 END_PUSHES = np.arange(0.5, 1.8, 0.2)  # tries for the polygon's ends, in polygon heights
 
 
-@dataclass
-class Detections:
-    """The N words found on one pair of maps, in the order of their first pixel, row by row.
+def decode_craft(maps: ScoreMaps, poly: bool = False) -> Detections:
+    """The words of one image's maps, as in the CRAFT release.
 
-    boxes: float32 (N, 4, 2), map pixels, clockwise from the corner with the smallest x + y.
-    scores: float32 (N,), the peak of the character map within each word, 0..1.
-    polys: N entries, each float32 (2K, 2) for a curved word, clockwise, K points along its upper
-        side and K back; or None where the box serves. K is 7 for "craft", and
-        curve_utils.POLYGON_SIDE for "proportional".
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    polys: list
-
-
-def detect_words(
-    textmap,
-    linkmap,
-    text_threshold,
-    link_threshold,
-    low_text,
-    poly=False,
-    decoder="craft",
-    relative_link=0.0,
-):
-    """Boxes, scores and, if asked for, polygons of the words of one pair of maps.
-
-    A word is a 4-connected component of "text or link", wrapped in the rectangle of minimal area
-    and grown, because the maps fade towards the border of the ink. CRAFT dilates the component.
-    "proportional" moves each side out to where the Gaussian of the characters there ends, parts
-    words that merely touch, and its polygons follow curves in any direction.
+    A word is a 4-connected component of text and links, wrapped in the rectangle of minimal area
+    around its dilated pixels' centres: the maps fade towards the border of the ink.
 
     Params:
-        textmap: (H, W) character map (region score), float, about 0..1, or uint8, 0..255.
-        linkmap: (H, W) affinity map, likewise.
-        text_threshold: 0..1, a word needs a character score of at least this somewhere.
-        link_threshold: 0..1, above it a pixel joins the characters beside it.
-        low_text: 0..1, above it a pixel belongs to a character.
         poly: also follow curved words with polygons.
-        decoder: one of DECODERS.
-        relative_link: 0..1, links must also be above this share of the strong affinities of what
-            they join; "craft" knows no such thing.
-
-    Returns:
-        Detections.
-
-    Raises:
-        ValueError: maps that are not two equally large, non-empty, finite (H, W) arrays, a
-            threshold outside 0..1 or an unknown decoder.
     """
-    textmap, linkmap = _checked_maps(textmap, linkmap)
-    text_threshold = _checked_threshold("text_threshold", text_threshold)
-    link_threshold = _checked_threshold("link_threshold", link_threshold)
-    low_text = _checked_threshold("low_text", low_text)
-    relative_link = _checked_threshold("relative_link", relative_link)
-    if decoder not in DECODERS:
-        raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, got {decoder!r}")
-
-    unit = 255 if textmap.dtype == np.uint8 else 1
-    is_craft = decoder == "craft"
-    words = find_words(
-        textmap,
-        linkmap,
-        *(unit * value for value in (text_threshold, link_threshold, low_text)),
-        touching=None if is_craft else unit * TOUCHING_TEXT,
-        relative_link=0.0 if is_craft else relative_link,
-    )
-    if is_craft:
-        boxes = _craft_boxes(words)
-    else:
-        # CRAFT counts from the centre of a pixel.
-        boxes = proportional_boxes(textmap, words, low_text, unit) - 0.5
-    boxes = _ordered_corners(boxes.astype(np.float32))
-    if not poly:
-        polys = [None] * len(words)
-    elif is_craft:
-        polys = _craft_polygons(words, boxes)
-    else:
-        thresholds = text_threshold, link_threshold, low_text
-        polys = curved_polygons(textmap, linkmap, words, boxes + 0.5, thresholds, unit)
-        polys = [None if polygon is None else polygon - np.float32(0.5) for polygon in polys]
-    return Detections(boxes, np.clip(words.peaks / unit, 0, 1).astype(np.float32), polys)
+    words = measure(label(maps), count_links=True)
+    boxes = start_at_top_left(_boxes(words))
+    polys = _polygons(words, boxes) if poly else [None] * len(words)
+    # In float64, so that half a pixel can be taken away again without a trace.
+    half = np.float64(0.5)
+    polys = [None if polygon is None else polygon + half for polygon in polys]
+    return Detections(boxes + half, scores_of(words, maps), polys)
 
 
-def _checked_maps(textmap, linkmap):
-    """Both maps, as uint8 or float32 arrays; ValueError when they cannot be decoded."""
-    maps = [np.asarray(textmap), np.asarray(linkmap)]
-    if any(values.dtype != np.uint8 for values in maps):
-        maps = [values.astype(np.float32, copy=False) for values in maps]
-    for name, values in zip(("textmap", "linkmap"), maps, strict=True):
-        if values.ndim != 2 or values.size == 0:
-            raise ValueError(f"{name} must be a non-empty (H, W) array, got shape {values.shape}")
-        # The extremes are not finite if any value is not, and need no array of booleans.
-        if not (np.isfinite(values.min()) and np.isfinite(values.max())):
-            raise ValueError(f"{name} holds values that are not finite")
-    if maps[0].shape != maps[1].shape:
-        raise ValueError(f"textmap is {maps[0].shape}, linkmap is {maps[1].shape}")
-    return maps
-
-
-def _checked_threshold(name, value):
-    """The threshold as a Python float: NumPy's float64 would compare in another precision."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in 0..1, got {value}")
-    return float(value)
-
-
-def _craft_boxes(words):
-    """CRAFT's boxes (N, 4, 2): the words' pixels dilated by an amount that depends on how well
-    they fill their upright box, in the rectangle of minimal area.
+def _boxes(words: Words) -> np.ndarray:
+    """Boxes (N, 4, 2) float32, pixel indices: the rectangles of minimal area around the words'
+    pixels, dilated by an amount that depends on how well they fill their upright box.
 
     Nothing is really dilated: the hull of a dilated run is that of its ends' dilated pixels.
     """
@@ -171,54 +71,40 @@ def _craft_boxes(words):
     return _without_diamonds(boxes, upright)
 
 
-def _without_diamonds(boxes, upright):
+def _without_diamonds(boxes: np.ndarray, upright: np.ndarray) -> np.ndarray:
     """Upright boxes where the rectangle is nearly a square: the minimal area around a round blob
     is found at any angle. Both (N, 4, 2)."""
-    sides = np.linalg.norm(boxes[:, :2] - boxes[:, 1:3], axis=2)
+    sides = side_lengths(boxes)[:, :2]
     ratio = sides.max(axis=1) / (sides.min(axis=1) + 1e-5)
     is_square = np.abs(1 - ratio) <= SQUARE_TOLERANCE
     return np.where(is_square[:, None, None], upright.astype(np.float32), boxes)
 
 
-def _ordered_corners(boxes):
-    """Rotate the corners of each (4, 2) box to start at the smallest x + y.
-
-    OpenCV 4 and 5 start elsewhere. Two corners tie in a rectangle at 45 degrees; then the one
-    whose next side is the longer, so that the first side runs along the word.
-    """
-    sums = boxes.sum(axis=2)
-    is_start = sums <= sums.min(axis=1, keepdims=True) + TIE_PIXELS
-    next_side = np.linalg.norm(np.roll(boxes, -1, axis=1) - boxes, axis=2)
-    start = np.where(is_start, next_side, -1).argmax(axis=1)
-    order = (start[:, None] + np.arange(4)) % 4
-    return np.take_along_axis(boxes, order[:, :, None], axis=1)
-
-
-def _craft_polygons(words, boxes):
-    """CRAFT's polygon of each word, or None. boxes: (N, 4, 2), map pixels."""
-    labels = np.flatnonzero(words.numbers >= 0)
-    labels = labels[np.argsort(words.numbers[labels])]
+def _polygons(words: Words, boxes: np.ndarray) -> list[np.ndarray | None]:
+    """The polygon of each word, or None. boxes: (N, 4, 2), pixel indices."""
     polys = []
-    for label, (x0, y0, x1, y1), box in zip(labels, words.bounds, boxes, strict=True):
-        mask = (words.labels[y0 : y1 + 1, x0 : x1 + 1] == label).view(np.uint8)
+    for component, (x0, y0, x1, y1), box in zip(words.components, words.bounds, boxes, strict=True):
+        mask = (words.labels[y0 : y1 + 1, x0 : x1 + 1] == component).view(np.uint8)
         polys.append(_curved_polygon(mask, (x0, y0), box))
     return polys
 
 
-def _curved_polygon(mask, origin, box):
+def _curved_polygon(
+    mask: np.ndarray, origin: tuple[int, int], box: np.ndarray
+) -> np.ndarray | None:
     """Follow a curved word with a polygon: CRAFT's five pivots, scanned along the long side.
 
     Params:
         mask: uint8 (h, w), 1 on the pixels of the component.
         origin: x, y of the mask's first pixel on the map.
-        box: float32 (4, 2), the word's box, map pixels.
+        box: float32 (4, 2), the word's box, pixel indices.
 
     Returns:
-        float32 (14, 2), map pixels, clockwise: seven points along the upper side, seven back
+        float32 (14, 2), pixel indices, clockwise: seven points along the upper side, seven back
         along the lower side. The upper side of a word higher than wide is the right one. None
         when the word is straight, small, or anything about it is odd.
     """
-    sides = np.linalg.norm(np.roll(box, -1, axis=0) - box, axis=1)
+    sides = side_lengths(box)
     if sides[1] > sides[0]:
         box, sides = np.roll(box, -1, axis=0), np.roll(sides, -1)
     length, height = int(sides[0]) + 1, int(sides[1]) + 1
@@ -249,7 +135,7 @@ def _curved_polygon(mask, origin, box):
     return (box[0] + np.concatenate([upper, lower[::-1]]) @ axes).astype(np.float32)
 
 
-def _spine(flat):
+def _spine(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Pivots on the centre line of a rectified word, one in every second section.
 
     Params:
@@ -282,13 +168,15 @@ def _spine(flat):
     return centres[highest], directions, float(np.median(extent[highest]))
 
 
-def _end_slope(points):
+def _end_slope(points: np.ndarray) -> float:
     """Slope at the first of three points, (3, 2), of the parabola through them (equal steps)."""
     (dx0, dy0), (dx1, dy1) = np.diff(points, axis=0)
     return 1.5 * dy0 / dx0 - 0.5 * dy1 / dx1
 
 
-def _push_out(flat, upper, lower, step):
+def _push_out(
+    flat: np.ndarray, upper: np.ndarray, lower: np.ndarray, step: np.ndarray
+) -> np.ndarray:
     """Push an end line along step until it leaves the word; the last try counts as left.
 
     Returns:
@@ -304,7 +192,7 @@ def _push_out(flat, upper, lower, step):
     return line + push * step
 
 
-def _is_ribbon(upper, lower):
+def _is_ribbon(upper: np.ndarray, lower: np.ndarray) -> bool:
     """Whether the cells between two lines of points, both (M, 2), are convex and clockwise."""
     cells = np.stack([upper[:-1], upper[1:], lower[1:], lower[:-1]], axis=1)
     side = np.roll(cells, -1, axis=1) - cells

@@ -7,9 +7,14 @@ import numpy as np
 
 from static import constants as C
 from textdet.common.errors import DataError
-from textdet.decoding.craft import Detections, detect_words
+from textdet.common.geometry import side_lengths
+from textdet.decoding.components import Detections, score_maps
+from textdet.decoding.craft import decode_craft
 from textdet.decoding.metrics import ImageMatch, Truth, match_image, prepare_truth, summarise
+from textdet.decoding.proportional import decode_proportional
 from textdet.decoding.settings import DetectionSettings
+
+LARGE_WORD = 72  # px, height in the network's input from which a word is large
 
 
 def choose_model(folder: Path | None) -> Path:
@@ -26,24 +31,28 @@ def choose_model(folder: Path | None) -> Path:
 def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:
     """Find the words of one image's maps.
 
-    maps: (2, H, W) character then affinity, at the resolution of the network's input; uint8,
-    0..255 for 0..1, or float, 0..1. Boxes and polygons come in the maps' continuous pixel
-    coordinates. Raises DataError for maps or settings that cannot be decoded.
+    Params:
+        maps: (2, H, W) character then affinity, at the resolution of the network's input; uint8,
+            0..255 for 0..1, or float, 0..1.
+        poly: also follow curved words with polygons.
+
+    Returns:
+        Detections, boxes and polygons float32.
+
+    Raises:
+        DataError: maps that cannot be decoded.
     """
     maps = np.asarray(maps)
     if maps.ndim != 3 or len(maps) != 2:
         raise DataError(f"maps must be (2, H, W), character and affinity, not {maps.shape}")
-    thresholds = settings.text_threshold, settings.link_threshold, settings.low_text
-    try:
-        found = detect_words(*maps, *thresholds, poly, settings.decoder, settings.relative_link)
-    except ValueError as error:
-        raise DataError(str(error)) from None
-
-    def finish(outlines: np.ndarray) -> np.ndarray:
-        return add_margin(outlines, settings.box_margin) + 0.5  # CRAFT counts from pixels' centres
-
-    polys = [None if polygon is None else finish(polygon[None])[0] for polygon in found.polys]
-    return Detections(finish(found.boxes), found.scores, polys)
+    scored = score_maps(*maps, settings.text_threshold, settings.link_threshold, settings.low_text)
+    if settings.decoder == "craft":
+        found = decode_craft(scored, poly)
+    else:
+        found = decode_proportional(scored, poly, settings.relative_link)
+    margin = settings.box_margin
+    polys = [None if p is None else add_margin(p[None], margin)[0] for p in found.polys]
+    return Detections(add_margin(found.boxes, margin), found.scores, polys)
 
 
 def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
@@ -60,8 +69,7 @@ def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
     height, width = maps.shape[1:]
     boxes = decode_maps(smaller, DetectionSettings()).boxes
     boxes = boxes * np.float32([width / smaller.shape[2], height / smaller.shape[1]])
-    sides = np.linalg.norm(boxes - np.roll(boxes, 1, axis=1), axis=2)
-    boxes = boxes[sides.min(axis=1) >= C.LARGE_WORD]
+    boxes = boxes[side_lengths(boxes).min(axis=1) >= LARGE_WORD]
     if not len(boxes):
         return
     inside = np.zeros((height, width), np.uint8)
@@ -76,7 +84,7 @@ def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
     """Move every side of some words' outlines outwards.
 
     Params:
-        outlines: (N, 2K, 2) float32, K >= 2 points along one long or short side of each word, K
+        outlines: (N, 2K, 2) float, K >= 2 points along one long or short side of each word, K
             back along the other: boxes and the decoders' polygons.
         margin: by how much, in the outlines' unit.
 

@@ -1,4 +1,4 @@
-"""Word boxes from the contours of the character map, at fractions of a pixel.
+"""The decoder "proportional": boxes that end where the Gaussians of the characters do.
 
 data/heatmaps.py draws a Gaussian on each character's cell, so sqrt(-2 ln value), the distance in
 sigmas, grows linearly from the middle of a character, and is the same, CELL_EDGE, at the middle
@@ -7,54 +7,113 @@ there the box ends where it reaches CELL_EDGE. So a box ends right beside a narr
 wide one, whatever low_text is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
-from textdet.decoding.components import Words, sample
-from textdet.decoding.run_lengths import group_runs
+from textdet.common.gaussian import CELL_EDGE
+from textdet.common.geometry import quad_size, start_at_top_left
+from textdet.decoding.components import (
+    Detections,
+    ScoreMaps,
+    Segmentation,
+    Words,
+    label,
+    measure,
+    sample_map,
+    scores_of,
+)
+from textdet.decoding.curved import Ribbon, fit_ribbon, may_be_curved
+from textdet.decoding.run_lengths import Runs, group_runs
+from textdet.decoding.split_lines import part_lines
+from textdet.decoding.split_words import cut_weak_links, part_touching
 
-CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
+LINE_PASSES = 3  # how often components are searched for two lines, at most
+
 INNER_CONTOUR = 0.6  # distance of the inner contour / distance of low_text's, in sigmas
 GROWTH = (0.3, 1.2)  # a side's sigma as a share of that across the word; a network's is noisier
 UPRIGHT_EXCESS = 1.04  # an upright box is preferred when it is larger by less than this factor
 CORNERS = ((2, 3), (0, 3), (0, 1), (2, 1))  # the two sides, of _axes, at each corner
-SHORT = 3.0  # length / height of a box that may hold a single character
-MORE = 1.15  # room for rounding, above the sigma that such a box has
+SHORT_LENGTH = 3.0  # length / height of a box that may hold a single character
+SHORT_GROWTH = 1.15  # room for rounding, above the sigma that such a box has
 DEPTH_STEPS = 10  # places on the way inwards where the map is looked at
 LEVELS = (1e-3, 0.95)  # thresholds beyond these are taken for them: their sigmas are too far
 
+POLYGON_SIDE = 10  # points on each long side of a curved word's polygon
+MAX_POLYGON_HEIGHT = 0.9  # times that of the box: of a higher polygon the box says the same
+MAX_WINDOWS = 8  # times the map's area, all words' windows together; later words keep their box
+MAX_STRAIGHT = 2_000_000  # pixels of a straightened word; a larger one keeps its box
 
-def proportional_boxes(
-    textmap: np.ndarray, words: Words, low_text: float, unit: float, upright: bool = False
-) -> np.ndarray:
+
+def decode_proportional(
+    maps: ScoreMaps, poly: bool = False, relative_link: float = 0.0
+) -> Detections:
+    """The words of one image's maps, in boxes that fit the characters' Gaussians.
+
+    A word is a component of text and links. Components that hold several words or lines are parted,
+    each side of a box is moved out to where the Gaussian of the characters there ends, and polygons
+    follow curves in any direction.
+
+    Params:
+        poly: also follow curved words with polygons.
+        relative_link: 0..1, links must also be above this share of the strong affinities of what
+            they join.
+    """
+    words = measure(segment(maps, relative_link))
+    boxes = start_at_top_left(fit_boxes(maps, words))
+    polys = curved_polygons(maps, words, boxes) if poly else [None] * len(words)
+    return Detections(boxes, scores_of(words, maps), polys)
+
+
+def segment(maps: ScoreMaps, relative_link: float = 0.0) -> Segmentation:
+    """The components that are words: those of the maps, parted where they hold several."""
+    segmentation = cut_weak_links(label(maps), relative_link)
+    if maps.low_text >= maps.touching_text:
+        return segmentation  # text does more than touch
+    segmentation = part_touching(segmentation)
+    for _ in range(LINE_PASSES):
+        parted = part_lines(segmentation)
+        if parted is segmentation:
+            break
+        segmentation = part_touching(cut_weak_links(parted, relative_link))
+    return segmentation
+
+
+def fit_boxes(maps: ScoreMaps, words: Words, upright: bool = False) -> np.ndarray:
     """Boxes (N, 4, 2) float64 of the words, in continuous map coordinates.
 
-    low_text: the level of words.is_text, 0..1. unit: the map's value for 1. upright: no box is
-    turned.
+    upright: no box is turned.
     """
     if len(words) == 0:
         return np.zeros((0, 4, 2))
-    contour = _contour(textmap, words, low_text * unit)
+    contour = _contour(maps.text, words, maps.low_text)
     axes = _axes(contour, np.inf if upright else UPRIGHT_EXCESS)
     reach, tips = _reach(contour, axes)
 
-    level = min(max(low_text, LEVELS[0]), LEVELS[1])
+    level = min(max(maps.low_text / maps.unit, LEVELS[0]), LEVELS[1])
     inner = level ** (INNER_CONTOUR**2)
     distance, inner_distance = np.sqrt(-2 * np.log([level, inner]))
     half = (reach + np.roll(reach, 2, axis=1)) / 2 / distance
     across = half.min(axis=1, keepdims=True)
     # A short word may be a single character, whose sides are as far off as they seem.
-    widest = np.where(half <= SHORT * across, MORE * half, GROWTH[1] * across)
-    sigma = _sigmas(textmap, tips, axes, (across, widest), distance - inner_distance, inner * unit)
+    widest = np.where(half <= SHORT_LENGTH * across, SHORT_GROWTH * half, GROWTH[1] * across)
+    sigma = _sigmas(
+        maps.text, tips, axes, (across, widest), distance - inner_distance, inner * maps.unit
+    )
     reach = reach + sigma * (CELL_EDGE - distance)
     return _corners(axes, reach)
 
 
-def _sigmas(textmap, tips, axes, bounds, difference, level):
+def _sigmas(
+    textmap: np.ndarray,
+    tips: np.ndarray,
+    axes: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray],
+    difference: float,
+    level: float,
+) -> np.ndarray:
     """The sigma (N, 4), px, of the Gaussian at each side: the map reaches a level so many times
     `difference` px inside of the outermost point.
 
@@ -66,7 +125,7 @@ def _sigmas(textmap, tips, axes, bounds, difference, level):
     share = np.linspace(0, 1, DEPTH_STEPS)
     steps = narrowest[..., None] + (widest - narrowest)[..., None] * share
     places = tips[:, :, None] - axes[:, :, None] * (difference * steps)[..., None]
-    values = sample(textmap, places[..., 0], places[..., 1]).astype(np.float32)
+    values = sample_map(textmap, places[..., 0], places[..., 1]).astype(np.float32)
     reached = values >= level
     index = reached.argmax(axis=2)[..., None]
     before = np.maximum(index - 1, 0)
@@ -104,7 +163,7 @@ def _contour(textmap: np.ndarray, words: Words, level: float) -> Contour:
     return Contour(xy, starts)
 
 
-def _crossings(textmap, runs, level):
+def _crossings(textmap: np.ndarray, runs: Runs, level: float) -> list[np.ndarray]:
     """The crossing before and that after each run, two (R, 2) of x and y."""
     y = runs.rows + 0.5
     return [
@@ -115,7 +174,9 @@ def _crossings(textmap, runs, level):
     ]
 
 
-def _share(textmap, rows, inside, outside, level):
+def _share(
+    textmap: np.ndarray, rows: np.ndarray, inside: np.ndarray, outside: np.ndarray, level: float
+) -> np.ndarray:
     """How far the level is crossed on the way from one pixel's centre to its neighbour's, 0..1.
 
     0.5, the pixel's edge, where the outer one is not below the level: at the map's border, and
@@ -164,3 +225,56 @@ def _corners(axes: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Corners (N, 4, 2) of the boxes whose sides lie so far out, clockwise."""
     sides = axes * reach[:, :, None]
     return np.stack([sides[:, a] + sides[:, b] for a, b in CORNERS], axis=1)
+
+
+def curved_polygons(maps: ScoreMaps, words: Words, boxes: np.ndarray) -> list[np.ndarray | None]:
+    """Polygons (2 POLYGON_SIDE, 2) of the curved words, None for the straight ones.
+
+    A word is straightened along its centre line, decoded as any word, and bent back. boxes:
+    (N, 4, 2) of the words; they and the polygons in continuous map coordinates. The first half of a
+    polygon runs along the upper side of the word, the second back along the lower one. The upper
+    side of a word higher than wide is the right one.
+    """
+    polygons: list[np.ndarray | None] = [None] * len(words)
+    room = MAX_WINDOWS * maps.text.size
+    for number in np.flatnonzero(may_be_curved(words, boxes)):
+        height = min(quad_size(boxes[number]))
+        pad = int(height) + 2  # for what lies beyond low_text
+        x0, y0, x1, y1 = words.bounds[number]
+        left, top = max(x0 - pad, 0), max(y0 - pad, 0)
+        window = np.s_[top : y1 + pad + 1, left : x1 + pad + 1]
+        mine = words.labels[window] == words.components[number]
+        room -= mine.size
+        if room < 0:
+            break
+        others = (words.labels[window] > 0) & ~mine
+        text, link = (np.where(others, 0, values[window]) for values in (maps.text, maps.link))
+        offset = np.array([left, top])
+        ribbon = fit_ribbon(mine & words.is_text[window], text, boxes[number] - offset)
+        if ribbon is None:
+            continue
+        alone = replace(maps, text=text, link=link)
+        polygon = _decode_along(ribbon, alone, MAX_POLYGON_HEIGHT * height)
+        if polygon is not None:
+            polygons[number] = polygon + offset
+    return polygons
+
+
+def _decode_along(ribbon: Ribbon, maps: ScoreMaps, max_height: float) -> np.ndarray | None:
+    """The polygon (2 POLYGON_SIDE, 2) of the largest word in a band; None when there is none, or it
+    is higher than max_height."""
+    width, height = int(np.ceil(ribbon.length)), int(np.ceil(ribbon.height))
+    if width * height > MAX_STRAIGHT:
+        return None
+    text, link = (ribbon.straighten(values, width, height) for values in (maps.text, maps.link))
+    straight = replace(maps, text=text, link=link)
+    words = measure(segment(straight))  # its weak links were cut before
+    if len(words) == 0:
+        return None
+    box = fit_boxes(straight, words, upright=True)[words.areas.argmax()]
+    (x0, y0), (x1, y1) = box.min(0), box.max(0)
+    if y1 - y0 > max_height:
+        return None
+    along = np.linspace(x0, x1, POLYGON_SIDE) * (ribbon.length / width)
+    upper, lower = (ribbon.at(along, np.full(POLYGON_SIDE, y / height)) for y in (y0, y1))
+    return np.concatenate([upper, lower[::-1]])
