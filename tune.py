@@ -221,10 +221,11 @@ def default_settings(args: argparse.Namespace):
 
 def open_study(args: argparse.Namespace, work: Path, samples: list, default, choices: dict):
     """The study, its name and its fingerprint; before the network runs, which takes minutes."""
+    from textdet.decoding.decode import LARGE_WORD
     from textdet.tuning import study as tuning
     from textdet.tuning.maps import fingerprint
 
-    fixed = default.max_enlargement, default.second_scale, C.LARGE_WORD
+    fixed = default.max_enlargement, default.second_scale, LARGE_WORD
     key = fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
@@ -234,6 +235,7 @@ def open_study(args: argparse.Namespace, work: Path, samples: list, default, cho
 
 def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list, default):
     """The maps at each long_side, and the numbers of the samples that have them."""
+    from textdet.decoding.decode import LARGE_WORD
     from textdet.tuning import maps as tune_maps
 
     maps, damaged = {}, set()
@@ -245,7 +247,7 @@ def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: lis
 
             return TextDetector(args.model_dir, args.device, long_side=side, **sizes)
 
-        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes, C.LARGE_WORD)
+        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
         maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
         damaged.update(problems)
     name_left_out(sorted(damaged))

@@ -371,10 +371,6 @@ JPEG_QUALITY = 93  # of the written file, 1..100
 # Of a motion blur, here and in training; else it moves text away from its labels.
 UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 
-# --- Heatmaps --------------------------------------------------------------------------------
-GAUSSIAN_ENLARGE = 1.5  # a character's patch is its cell enlarged this much about its centre
-GAUSSIAN_SIGMA = 0.2  # of the patch's side (CRAFT's trainer: sigma 40 in a patch of 200)
-
 # --- Training --------------------------------------------------------------------------------
 PRETRAINED = "nvidia/segformer-b0-finetuned-ade-512-512"
 LABELS = ("character", "affinity")  # the channels, in this order
@@ -401,7 +397,6 @@ MOST_ENLARGEMENT = 16  # times, the largest MAX_ENLARGEMENT
 MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
 SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and large words are
 # taken from there. 0: it sees it once
-LARGE_WORD = 72  # px, height in the network's input from which a word is large
 RELATIVE_LINK = 0.0  # 0..1, share of a word's own strong affinities that its links must exceed too
 BOX_MARGIN = 0.0  # px of the network's input by which the sides of a word's box are moved out:
 # people draw boxes looser than the ink, which generated labels enclose (static/model/README.md)

@@ -14,7 +14,7 @@ import functools
 import cv2
 import numpy as np
 
-from static.constants import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
+from textdet.common.gaussian import GAUSSIAN_ENLARGE, GAUSSIAN_SIGMA
 
 STEP = 8  # px, patches whose sides agree when rounded up to it are drawn together
 BLOCK = 1 << 15  # px evaluated at once: the working arrays stay in the processor's cache
