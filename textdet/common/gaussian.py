@@ -2,4 +2,4 @@
 
 GAUSSIAN_ENLARGE = 1.5  # a character's patch is its cell enlarged this much about its centre
 GAUSSIAN_SIGMA = 0.2  # of the patch's side (CRAFT's trainer: sigma 40 in a patch of 200)
-CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from the centre of a cell to the middle of its sides
+CELL_EDGE = 0.5 / GAUSSIAN_ENLARGE / GAUSSIAN_SIGMA  # sigmas from a cell's centre to its edge
