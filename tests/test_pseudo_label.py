@@ -13,7 +13,7 @@ from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.characters import LOOSEST_END, ink_outline
-from textdet.network.pseudo_labels import LOWEST, cut_evenly, label_images
+from textdet.network.pseudo_labels import LOWEST_CONFIDENCE, cut_evenly, label_images
 
 
 def cells(count, width, height):
@@ -132,8 +132,8 @@ def test_confidence_follows_the_count():
     for text, confidence in (
         ("abcdefgh", 6 / 8),
         ("abcde", 4 / 5),
-        ("a" * 14, LOWEST),
-        ("a", LOWEST),
+        ("a" * 14, LOWEST_CONFIDENCE),
+        ("a", LOWEST_CONFIDENCE),
     ):
         (found,) = label([Word(text, [], quads[:0], seen.polygon), seen])[:1]
         assert found.confidence == pytest.approx(confidence)
@@ -152,7 +152,11 @@ def test_words_without_text_and_without_ink():
     empty = Word("", [], quads[:0], seen.polygon + 150)
     flat = Word("ab", [], quads[:0], np.float32([(5, 5), (9, 5), (9, 5.2), (5, 5.2)]))
     found = label([unread, ignored, empty, flat, seen])
-    assert len(found[0].quads) == 6 and found[0].confidence == LOWEST and not found[0].ignore
+    assert (
+        len(found[0].quads) == 6
+        and found[0].confidence == LOWEST_CONFIDENCE
+        and not found[0].ignore
+    )
     assert [len(word.quads) for word in found[1:4]] == [0, 0, 0]
     assert all(word.ignore for word in found[1:4])
 
@@ -267,7 +271,7 @@ def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
         difference = abs(maps.astype(int) - draw_heatmaps(quads, SIZE, SIZE))
         assert difference.max() <= 12 and (difference > 2).mean() < 1e-3
         for word in sample.words:
-            assert word.ignore or (len(word.quads) and LOWEST <= word.confidence <= 1)
+            assert word.ignore or (len(word.quads) and LOWEST_CONFIDENCE <= word.confidence <= 1)
     before = {path: path.stat().st_mtime_ns for path in (folder / "images").iterdir()}
     (folder / "annotations" / "00001.jsonl").unlink()
     run_well(*command, "--save_folder", folder)

@@ -16,6 +16,7 @@ from multiprocessing import active_children, get_context, parent_process
 
 from textdet.common.errors import DataError
 
+# What Dask's processes must be able to import: textdet, generate_utils and static.
 WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
 AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
 

@@ -1,5 +1,8 @@
-"""Word boxes to character cells with a trained model: the weak supervision of CRAFT, section 3.2
-(Baek et al., CVPR 2019)."""
+"""Word boxes to character cells with a trained model.
+
+The weak supervision of CRAFT: Baek et al., "Character Region Awareness for Text Detection", CVPR
+2019, section 3.2.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -8,24 +11,69 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from static import constants as C
-from textdet.common.geometry import map_points
+from textdet.common.geometry import CENTRE, FROM_CENTRE, map_points, quad_size, signed_area
 from textdet.data.annotation import Word
 from textdet.decoding.characters import FOREGROUND, ink_outline, split_characters
+from textdet.network.runtimes import STRIDE
 
 WORD_HEIGHT = 48  # px, to which a word is brought for the network
 MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
 MAX_WIDTH = 1024  # px of a crop; longer words are shrunk to it
-TALL = 1.5  # height / width from which an upright word of several letters runs downwards
-FLAT_CORNER = 0.05  # of a quad's area: a corner's triangle, doubled, is at least so large
-LOWEST = 0.5  # a confidence at or below it: the word is cut into equal parts (CRAFT)
+TALL_ASPECT = 1.5  # height / width from which an upright word of several letters runs downwards
+MIN_CORNER_AREA = 0.05  # of a quad's area: a corner's triangle, doubled, is at least so large
+LOWEST_CONFIDENCE = 0.5  # a confidence at or below it: the word is cut into equal parts (CRAFT)
+
+
+# --- All words of some images ----------------------------------------------------------------
+
+
+def label_images(
+    images: list[np.ndarray],
+    words: list[list[Word]],
+    predict: Callable[[np.ndarray], np.ndarray],
+    batch_size: int,
+) -> list[list[Word]]:
+    """Give the words of some images their characters.
+
+    Params:
+        images: (H, W, 3) uint8 RGB each.
+        words: those of each image.
+        predict: the network, (B, h, w, 3) uint8 to maps (B, 2, h, w) uint8, 0..255 for 0..1,
+            character then affinity; h and w are multiples of STRIDE.
+        batch_size: crops that it sees at once.
+    Returns:
+        the words of each image; don't-care words, and those without extent, as don't-care.
+    """
+    crops = {
+        (i, k): crop
+        for i, (image, own) in enumerate(zip(images, words, strict=True))
+        for k, word in enumerate(own)
+        if not word.ignore and (crop := crop_word(image, word.polygon)) is not None
+    }
+    labelled = [[replace(word, ignore=True) for word in own] for own in words]
+
+    def shape_of(place: tuple[int, int]) -> tuple[int, ...]:
+        return crops[place].pixels.shape
+
+    for _, group in itertools.groupby(sorted(crops, key=shape_of), key=shape_of):
+        places = list(group)
+        for start in range(0, len(places), batch_size):
+            batch = places[start : start + batch_size]
+            maps = predict(np.stack([crops[place].pixels for place in batch]))
+            for (i, k), (textmap, _) in zip(batch, maps, strict=True):
+                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap)
+    return labelled
+
+
+# --- Word to crop ----------------------------------------------------------------------------
 
 
 @dataclass
 class Crop:
     """A word brought upright and to a common height.
 
-    pixels: (h, w, 3) uint8, sides multiples of C.STRIDE. polygon: (k, 2), the word in it.
+    pixels: (h, w, 3) uint8, sides multiples of STRIDE.
+    polygon: (k, 2) px, the word in it.
     to_image: (3, 3) homography from the crop's continuous coordinates to the image's.
     """
 
@@ -34,29 +82,31 @@ class Crop:
     to_image: np.ndarray
 
 
-def cut_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
-    """Cut a word out of an image (H, W, 3) uint8; None when it has no extent.
+def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
+    """Cut a word out of an image.
 
-    polygon: (k, 2) px, clockwise from the top left corner as one reads.
+    Params:
+        image: (H, W, 3) uint8.
+        polygon: (k, 2) px, clockwise from the top left corner as one reads.
+    Returns:
+        the crop; None when the word has no extent.
     """
     if len(polygon) % 2 or (len(polygon) == 4 and not is_convex(polygon)):
         polygon = enclosing_quad(polygon)  # an outline has two sides, a quad four corners
     frame = polygon if len(polygon) == 4 else enclosing_quad(polygon)
-    sides = np.linalg.norm(np.roll(frame, -1, 0) - frame, axis=1)
-    width, height = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
+    width, height = quad_size(frame)
     if min(width, height) < 1:
         return None
-    lateral = min(width, height) if height > TALL * width else height
+    lateral = min(width, height) if height > TALL_ASPECT * width else height
     scale = min(WORD_HEIGHT / lateral, MAX_WIDTH / max(width, height))
     width, height, margin = width * scale, height * scale, MARGIN * lateral * scale
     left, top, right, bottom = margin, margin, margin + width, margin + height
     inner = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
     to_crop = cv2.getPerspectiveTransform(frame.astype(np.float32), inner)
-    size = [int(-(-(side + margin) // C.STRIDE) * C.STRIDE) for side in (right, bottom)]
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from pixels' centres
+    size = [int(-(-(side + margin) // STRIDE) * STRIDE) for side in (right, bottom)]
     pixels = cv2.warpPerspective(
         image,
-        np.linalg.inv(half) @ to_crop @ half,
+        FROM_CENTRE @ to_crop @ CENTRE,
         size,
         flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
@@ -71,13 +121,14 @@ def is_convex(quad: np.ndarray) -> bool:
     following = np.roll(sides, -1, 0)
     turns = sides[:, 0] * following[:, 1] - sides[:, 1] * following[:, 0]
     area = turns.sum() / 4  # of a parallelogram
-    return bool((turns * np.sign(area) > FLAT_CORNER * abs(area)).all())
+    return bool((turns * np.sign(area) > MIN_CORNER_AREA * abs(area)).all())
 
 
 def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
-    """The smallest turned rectangle around a polygon, from the corner where its reading begins."""
+    """The smallest turned rectangle (4, 2) around a polygon (k, 2), clockwise from the corner where
+    its reading begins."""
     corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32)))
-    if cv2.contourArea(corners, oriented=True) < 0:
+    if signed_area(corners) < 0:
         corners = corners[::-1]
     half = len(polygon) // 2
     reading = polygon[half - 1] - polygon[0] + polygon[half] - polygon[-1]
@@ -86,23 +137,28 @@ def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
     return np.roll(corners, -int((along @ reading).argmax()), axis=0)
 
 
+# --- Crop and map to characters --------------------------------------------------------------
+
+
 def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
     """The word with the cells that the model sees in its crop, and how far they can be trusted.
 
-    textmap: (h, w) uint8, the crop's character map. Confidence is (l - |l - lc|) / l for l letters
-    and lc cells found; at LOWEST or below the word is cut into l equal parts, its confidence
-    LOWEST. A word without a transcription has what was found, with confidence LOWEST; it is
-    don't-care when nothing was. The cells fill the word's ink, not the room that people leave
-    around it, where neighbouring words would touch.
+    Confidence is (l - |l - lc|) / l for l letters and lc cells found; at LOWEST_CONFIDENCE or below
+    the word is cut into l equal parts, and that is its confidence. A word without a transcription
+    has what was found, with LOWEST_CONFIDENCE; it is don't-care when nothing was. The cells fill
+    the word's ink, not the room that people leave around it, where neighbouring words would touch.
+
+    Params:
+        textmap: (h, w) uint8, 0..255 for 0..1, the crop's character map.
     """
     letters = [letter for letter in word.text if not letter.isspace()]
     outline = ink_outline(textmap, crop.polygon)
     quads = split_characters(textmap, outline)
-    known, found, confidence = len(letters), len(quads), LOWEST
+    known, found, confidence = len(letters), len(quads), LOWEST_CONFIDENCE
     if known:
         confidence = (known - min(known, abs(known - found))) / known
-        if confidence <= LOWEST:
-            quads, confidence = cut_evenly(outline, known), LOWEST
+        if confidence <= LOWEST_CONFIDENCE:
+            quads, confidence = cut_evenly(outline, known), LOWEST_CONFIDENCE
         elif known != found:
             quads = split_characters(textmap, outline, known)
     elif not _has_ink(textmap, crop.polygon):
@@ -120,7 +176,7 @@ def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:
 
 def _linked_downwards(quads: np.ndarray) -> np.ndarray:
     """Quads of letters one below the other start at their top right corner, so that
-    heatmap_utils.affinity_quads joins them; others stay."""
+    heatmaps.affinity_quads joins them; others stay."""
     if len(quads) < 2:
         return quads
     step = quads[-1].mean(0) - quads[0].mean(0)
@@ -130,10 +186,16 @@ def _linked_downwards(quads: np.ndarray) -> np.ndarray:
 
 
 def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:
-    """Cut a word's outline into equal parts along its reading direction: (parts, 4, 2).
+    """Cut a word's outline into equal parts along its reading direction.
 
-    The first half of the polygon's points is its upper side, the second its lower one, backwards;
-    a tall upright outline is cut downwards. polygon: (2K, 2).
+    A tall upright outline is cut downwards.
+
+    Params:
+        polygon: (2K, 2); the first half of its points is the upper side, the second the lower one,
+            backwards.
+        parts: how many.
+    Returns:
+        (parts, 4, 2).
     """
     half = len(polygon) // 2
     upper, lower = polygon[:half], polygon[: half - 1 : -1]
@@ -144,13 +206,9 @@ def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:
     return np.stack([above[:-1], above[1:], below[1:], below[:-1]], 1)
 
 
-def _batches(places: list, size: int) -> list[list]:
-    return [places[i : i + size] for i in range(0, len(places), size)]
-
-
 def _is_tall(quad: np.ndarray) -> bool:
-    sides = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
-    return sides[1] + sides[3] > TALL * (sides[0] + sides[2])
+    width, height = quad_size(quad)
+    return height > TALL_ASPECT * width
 
 
 def _along(line: np.ndarray, parts: int) -> np.ndarray:
@@ -159,28 +217,3 @@ def _along(line: np.ndarray, parts: int) -> np.ndarray:
     at = np.concatenate([[0], np.cumsum(lengths)])
     wanted = np.linspace(0, at[-1], parts + 1)
     return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], 1)
-
-
-def label_images(
-    images: list[np.ndarray], words: list[list[Word]], run: Callable, batch_size: int
-) -> list[list[Word]]:
-    """Give the words of some images their characters.
-
-    images: (H, W, 3) uint8 each; words: those of each image. run: the network, (B, h, w, 3) uint8
-    to maps (B, 2, h, w) uint8. batch_size: crops that it sees at once. Don't-care words, and those
-    without extent, come back as don't-care.
-    """
-    crops = {
-        (i, k): crop
-        for i, (image, own) in enumerate(zip(images, words, strict=True))
-        for k, word in enumerate(own)
-        if not word.ignore and (crop := cut_word(image, word.polygon)) is not None
-    }
-    labelled = [[replace(word, ignore=True) for word in own] for own in words]
-    by_shape = sorted(crops, key=lambda place: crops[place].pixels.shape)
-    for _, group in itertools.groupby(by_shape, key=lambda place: crops[place].pixels.shape):
-        for batch in _batches(list(group), batch_size):
-            maps = run(np.stack([crops[place].pixels for place in batch]))
-            for (i, k), (textmap, _) in zip(batch, maps, strict=True):
-                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap)
-    return labelled

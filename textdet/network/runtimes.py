@@ -1,6 +1,6 @@
 """What runs the network: PyTorch, on a GPU or a CPU, or ONNX Runtime on a CPU.
 
-Both take a batch of images, (B, H, W, 3) uint8 RGB with H and W multiples of C.STRIDE, and return
+Both take a batch of images, (B, H, W, 3) uint8 RGB with H and W multiples of STRIDE, and return
 its maps, (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 
+STRIDE = 32  # px, the sides of the network's input are multiples of it: its last stage's stride
 DEVICES = ("auto", "cpu", "cuda")
 RUNTIMES = ("auto", "torch", "onnx")
 ONNX_FILE = "model.onnx"  # beside the weights; network/onnx_export.py writes it

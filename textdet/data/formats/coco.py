@@ -11,6 +11,7 @@ hiertext    HierText: annotations[].paragraphs[].lines[].words[].{vertices, text
 import gzip
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from textdet.data.formats.common import (
 
 
 def read_coco(source: Path) -> Items:
-    """Also other sets that were brought into COCO's form, character polygons included."""
+    """COCO itself, and sets that were brought into its form, character polygons included."""
 
     def parse(record: dict) -> Word:
         text = _text(record)
@@ -44,6 +45,8 @@ def read_coco(source: Path) -> Items:
 
 
 def read_cocotext(source: Path) -> Items:
+    """Photographs of COCO; what is not legible is don't-care."""
+
     def parse(record: dict) -> Word:
         return make_word(_text(record), _outline(record), record.get("legibility") != "legible")
 
@@ -51,6 +54,8 @@ def read_cocotext(source: Path) -> Items:
 
 
 def read_textocr(source: Path) -> Items:
+    """Photographs of OpenImages; words without a transcription are don't-care."""
+
     def parse(record: dict) -> Word:
         text = _text(record)
         return make_word(text, _outline(record), text in (".", ""))
@@ -59,6 +64,7 @@ def read_textocr(source: Path) -> Items:
 
 
 def read_hiertext(source: Path) -> Items:
+    """Photographs of OpenImages; the words of all paragraphs and lines."""
     images = find_images(source)
     for path in find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz"):
         for entry in _load(path).get("annotations", []):
@@ -82,7 +88,7 @@ def _parse_hiertext(record: dict) -> Word:
     return make_word(_text(record), record["vertices"], not record.get("legible", True))
 
 
-def _read(source: Path, patterns: tuple[str, ...], parse) -> Items:
+def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]) -> Items:
     images = find_images(source)
     for path in find_one(source, *patterns):
         data = _load(path)
@@ -122,7 +128,9 @@ def _values(data: dict, short: str, long: str, path: Path) -> list[dict]:
     return list(found.values()) if isinstance(found, dict) else found
 
 
-def _words(records: list[dict], where: str, parse) -> tuple[list[Word], list[str]]:
+def _words(
+    records: list[dict], where: str, parse: Callable[[dict], Word]
+) -> tuple[list[Word], list[str]]:
     words, problems = [], []
     for number, record in enumerate(records, 1):
         try:

@@ -24,6 +24,7 @@ _SROIE = re.compile(",".join([r"\s*(-?\d+(?:\.\d+)?)\s*"] * 8) + ",(.*)")
 
 
 def read_funsd(source: Path) -> Items:
+    """Scanned forms with upright boxes around words."""
     return pair_files(
         source,
         find_one(source, "annotations/*.json"),

@@ -10,6 +10,7 @@ anywhere below the folder.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ _CHARACTER = re.compile(r"\s*#?\s*" + r"\s+".join([_NUMBER] * 9) + r'\s+"(.*)"\s
 
 
 def read_icdar2013(source: Path) -> Items:
+    """Focused scene text: upright boxes."""
+
     def parse(line: str) -> Word:
         *numbers, text = _fields(_ICDAR2013, line)
         return make_word(text, rectangle(*map(float, numbers)), text == DONT_CARE)
@@ -49,6 +52,8 @@ def read_icdar2013(source: Path) -> Items:
 
 
 def read_icdar2015(source: Path) -> Items:
+    """Incidental scene text: quads."""
+
     def parse(line: str) -> Word:
         *numbers, text = _fields(_ICDAR2015, line)
         return make_word(text or "", [float(n) for n in numbers], text == DONT_CARE)
@@ -57,6 +62,8 @@ def read_icdar2015(source: Path) -> Items:
 
 
 def read_mlt(source: Path) -> Items:
+    """Scene text in several scripts: quads."""
+
     def parse(line: str) -> Word:
         *numbers, _script, text = _fields(_MLT, line)
         return make_word(text, [float(n) for n in numbers], text == DONT_CARE)
@@ -84,7 +91,7 @@ def looks_like(line: str) -> str | None:
     return None
 
 
-def _read(source: Path, parse) -> Items:
+def _read(source: Path, parse: Callable[[str], Word]) -> Items:
     def read_words(path: Path) -> tuple[list[Word], list[str]]:
         words, problems = [], []
         for number, line in read_lines(path):

@@ -17,6 +17,7 @@ from textdet.data.formats.common import (
 
 
 def read_iiit5k(source: Path) -> Items:
+    """Images of one word each."""
     import scipy.io
 
     for path in find_one(source, "*CharBound.mat"):

@@ -1,4 +1,7 @@
-"""Public data sets by the name of their format: which there are, which one a folder is in."""
+"""The formats of data sets by name: which there are, which one a folder is in, reading it.
+
+A new format is a reader in one of the modules beside this one and its line in FORMATS.
+"""
 
 import importlib
 from dataclasses import dataclass
@@ -15,7 +18,12 @@ UNREAD = "unread_words"  # field of a sample: how many of the image's words were
 
 @dataclass(frozen=True)
 class Format:
-    """A reader (module and function) and what it reads; characters: whether it knows them."""
+    """A reader of a data set.
+
+    module, function: where it is; formats/common.py says what a reader takes and gives.
+    characters: whether the data set knows the characters of its words.
+    title: what it reads, for --help.
+    """
 
     module: str
     function: str
@@ -44,16 +52,21 @@ FORMATS = {
 
 
 def read_items(name: str, source: Path) -> Items:
-    """Read a folder in the format `name`, an image at a time (see formats/common.py).
+    """Read a folder, an image at a time.
 
-    Raises DataError when there is no such folder, or when it does not hold what that format has.
+    Params:
+        name: one of FORMATS.
+        source: the folder as it was downloaded.
+    Returns:
+        an Item an image, a line of text for an image left out, see formats/common.py.
+    Raises:
+        DataError: when there is no such folder, or when it does not hold what that format has.
     """
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
-    return getattr(
-        importlib.import_module(f"textdet.data.formats.{chosen.module}"), chosen.function
-    )(source)
+    module = importlib.import_module(f"textdet.data.formats.{chosen.module}")
+    return getattr(module, chosen.function)(source)
 
 
 def find_format(folder: Path) -> str:
@@ -76,8 +89,13 @@ def find_format(folder: Path) -> str:
 def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], list[str]]:
     """All samples of a data set, in the order of its reader, without decoding the images.
 
-    name: one of FORMATS, or "auto" to find out. Returns them and a line for each image or word
-    that was left out. Raises DataError when nothing in the folder can be read.
+    Params:
+        folder: as it was downloaded, or of triplets.
+        name: one of FORMATS, or "auto" to find out.
+    Returns:
+        the samples, and a line for each image or word that was left out.
+    Raises:
+        DataError: when nothing in the folder can be read.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -14,6 +14,7 @@ from textdet.data.formats.mat_stream import MatError, iterate_cells
 
 
 def read_synthtext(source: Path) -> Items:
+    """Generated images with words and characters; the set knows no splits."""
     for path in find_one(source, "gt.mat"):
         columns = [iterate_cells(path, name) for name in ("imnames", "wordBB", "charBB", "txt")]
         try:
@@ -30,7 +31,9 @@ def read_synthtext(source: Path) -> Items:
             raise DataError(f"{path}: {error}") from None
 
 
-def _words(words, characters, texts, image: Path) -> tuple[list[Word], str, list[str]]:
+def _words(
+    words: np.ndarray, characters: np.ndarray, texts: list[str], image: Path
+) -> tuple[list[Word], str, list[str]]:
     """wordBB: (2, 4, n), charBB: (2, 4, m), px; texts: strings whose blanks part the words."""
     outlines, quads = (_quads(boxes) for boxes in (words, characters))
     parts = [part for text in texts for part in text.split()]

@@ -22,6 +22,8 @@ _LINE = re.compile(
 
 
 def read_totaltext(source: Path) -> Items:
+    """Photographs with a polygon around each word, curved ones too."""
+
     def read_words(path: Path) -> tuple[list[Word], list[str]]:
         rows = _rows_of_mat(path) if path.suffix == ".mat" else _rows_of_text(path)
         words, problems = [], []

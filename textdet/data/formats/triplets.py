@@ -15,6 +15,7 @@ from textdet.data.triplets import read_samples
 
 
 def read_triplets(source: Path) -> Items:
+    """Images with words, and with characters where whoever wrote them knew these."""
     find_one(source, "annotations/*.jsonl")
     samples, problems = read_samples(source)
     yield from problems
