@@ -1,169 +1,80 @@
-"""Training: the Trainer, the metrics, and where a run goes on."""
+"""Training: the Trainer and its metrics."""
 
-import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import EvalPrediction, TrainOutput
 
+from static import constants as C
 from textdet.common.errors import DataError
-from textdet.decoding.decode import compute_metrics as compute_metrics
+from textdet.common.memory import keep_memory
+from textdet.data.cache import Source
+from textdet.data.held_out import KEY, TRAINING_FILE, still_held_out
 from textdet.decoding.decode import match_maps
 from textdet.decoding.metrics import ImageMatch, Truth, summarise
-from textdet.decoding.settings import DetectionSettings
-from textdet.network.segformer import Normalise, to_maps, upsample
-from textdet.training.callbacks import tests_since_best
-from textdet.training.datasets import MixSampler, collate
+from textdet.decoding.settings import DetectionSettings, load_settings
+from textdet.network.segformer import (
+    Normalise,
+    fix_statistics,
+    image_processor,
+    load_model,
+    to_maps,
+    upsample,
+)
+from textdet.training.callbacks import (
+    AtStart,
+    KeepSchedule,
+    SavePictures,
+    SetEpoch,
+    StopEarly,
+    StopWhenNotFinite,
+    check_finite,
+)
+from textdet.training.checkpoints import writing
+from textdet.training.data import TrainingData
+from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset, collate
 from textdet.training.loss import HeatmapLoss, gather_batch
-from textdet.training.optimizer import MuonAdamW
+from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
+from textdet.training.options import DataArguments, ModelArguments
+from textdet.training.report import draw_predictions, save_record
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
 
-FLAGS = ("initial_lr", "weight_decay", "betas", "eps")  # of the optimizer, that a user can change
+
+# --- Metrics ---------------------------------------------------------------------------------
 
 
-class HeatmapTrainer(Trainer):
-    """Trainer whose batches are uint8 and whose predictions are what box metrics need.
+def compute_metrics(
+    maps: Iterable[np.ndarray], truth: Iterable[Truth], settings: DetectionSettings
+) -> dict[str, float]:
+    """How good the boxes are that are decoded from a network's maps.
 
-    loss: of the whole batch, over all processes. sampler: the order of the training data. truth:
-    each test image's words. settings: how words are found in the test images' maps.
+    Params:
+        maps: of each image (2, H, W), character then affinity, uint8, 0..255 for 0..1.
+        truth: of each image its words, in the coordinates of its maps.
+        settings: how words are found in maps.
+
+    Returns:
+        precision, recall, f1 and iou, each 0..1, see textdet/decoding/metrics.py.
     """
-
-    def __init__(
-        self,
-        *args,
-        loss: HeatmapLoss,
-        sampler: MixSampler | None = None,
-        truth: list[Truth] = (),
-        settings: DetectionSettings | None = None,
-        **kwargs,
-    ):
-        super().__init__(*args, data_collator=collate, compute_metrics=mean_metrics, **kwargs)
-        self.heatmap_loss, self.sampler = loss, sampler
-        self.truth, self.settings = truth, settings or DetectionSettings()
-        self.normalise = Normalise().to(self.args.device)
-        # The loss is a mean over the batch: the Trainer has to divide it when it accumulates.
-        self.model_accepts_loss_kwargs = False
-
-    def _get_train_sampler(self, train_dataset=None) -> MixSampler:
-        return self.sampler
-
-    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
-        if self.optimizer is None and self.args.muon:
-            args = self.args
-            self.optimizer = MuonAdamW(
-                (model or self.model).parameters(),
-                lr=args.learning_rate,
-                weight_decay=args.weight_decay,
-                betas=(args.adam_beta1, args.adam_beta2),
-                eps=args.adam_epsilon,
-            )
-        return super().create_optimizer(model)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        """Load a checkpoint's weights for resuming.
-
-        The library's own way reads the file without translating the older parameter names that
-        save_pretrained writes, matches none of them, and goes on with the weights it has.
-        """
-        loaded = type(self.model).from_pretrained(resume_from_checkpoint, use_safetensors=True)
-        self.model.load_state_dict(loaded.state_dict())
-
-    def _load_optimizer_and_scheduler(self, checkpoint):
-        """The library's own takes the learning rate and the like from the checkpoint too, so that
-        the flags of the command that goes on would change nothing."""
-        if checkpoint is None:
-            return
-        given = [
-            {name: group[name] for name in FLAGS if name in group}
-            for group in self.optimizer.param_groups
-        ]
-        try:
-            super()._load_optimizer_and_scheduler(checkpoint)
-        except ValueError as error:
-            raise DataError(
-                f"{checkpoint} was trained with another optimizer ({error}): name a new "
-                f"--output_dir, and go on with --model_name_or_path {checkpoint}"
-            ) from None
-        groups, schedule = self.optimizer.param_groups, self.lr_scheduler
-        for group, flags in zip(groups, given, strict=True):
-            group.update(flags)
-        if isinstance(schedule, LambdaLR):
-            schedule.base_lrs = [group["initial_lr"] for group in groups]
-            for group, factor in zip(groups, schedule.lr_lambdas, strict=True):
-                group["lr"] = group["initial_lr"] * factor(schedule.last_epoch)
-            schedule._last_lr = [group["lr"] for group in groups]  # which the Trainer logs
-
-    def _save_checkpoint(self, *args, **kwargs):
-        with _writing(self.args.output_dir):
-            super()._save_checkpoint(*args, **kwargs)
-
-    def save_model(self, *args, **kwargs):
-        with _writing(self.args.output_dir):
-            super().save_model(*args, **kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        """On several processes with the first one's batch norm statistics, which are those saved:
-        each has its own, of its own crops."""
-        if self.args.world_size > 1:
-            for buffer in self.model.buffers():
-                torch.distributed.broadcast(buffer, 0)
-        return super().evaluate(*args, **kwargs)
-
-    def _load_best_model(self):
-        self._load_from_checkpoint(self.state.best_model_checkpoint)
-
-    def _clip_grad_norm(self, model):
-        """Stops before gradients that are not finite reach the weights."""
-        norm = super()._clip_grad_norm(model)
-        if not self.args.fp16:  # whose scaler expects such gradients, and skips the step
-            self._check_finite(norm, "gradient's norm")
-        return norm
-
-    def _check_finite(self, value: torch.Tensor, name: str) -> None:
-        if not torch.isfinite(value):
-            kept = last_checkpoint(self.args.output_dir)
-            raise DataError(
-                f"the {name} is {value.item()} at step {self.state.global_step}: "
-                + (f"{kept} is sound" if kept else "there is no checkpoint yet")
-                + "; start again with a lower --learning_rate"
-            )
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        logits = model(pixel_values=self.normalise(inputs["pixel_values"])).logits
-        batch = logits, inputs["labels"], inputs.get("weights")
-        loss = self.heatmap_loss(*(gather_batch(*batch) if model.training else batch))
-        self._check_finite(loss, "loss")
-        return (loss, logits) if return_outputs else loss
-
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Loss, what mean_metrics needs of each image (B, 5), the images' numbers (B,)."""
-        inputs = self._prepare_inputs(inputs)
-        with torch.no_grad(), self.compute_loss_context_manager():
-            loss, logits = self.compute_loss(model, inputs, return_outputs=True)
-        maps = to_maps(logits, inputs["pixel_values"].shape[2:]).cpu().numpy()
-        indices = inputs["image_index"]
-        matches = match_maps(maps, [self.truth[i] for i in indices.tolist()], self.settings)
-        counts = [(m.matched, m.predicted, m.true, m.iou_sum) for m in matches]
-        counts = torch.tensor(counts, dtype=torch.float32, device=loss.device)
-        errors = heatmap_errors(logits, inputs["labels"], inputs.get("weights"))
-        return loss.detach(), torch.cat([counts, errors[:, None]], 1), indices
+    return summarise(match_maps(maps, truth, settings))
 
 
-@contextmanager
-def _writing(folder: str) -> Iterator[None]:
-    """A full disk, which PyTorch and safetensors report as errors of their own, as DataError."""
-    try:
-        yield
-    except (RuntimeError, SafetensorError) as error:
-        raise DataError(f"{folder}: cannot be written ({str(error).splitlines()[0]})") from error
+def summarise_rows(prediction: EvalPrediction) -> dict[str, float]:
+    """compute_metrics and heatmap_error, all 0..1, of what HeatmapTrainer.prediction_step gives:
+    rows that add up over batches and processes, so that no maps have to be kept."""
+    rows = np.asarray(prediction.predictions, np.float64)
+    matches = [ImageMatch(*(int(n) for n in row[:3]), float(row[3])) for row in rows]
+    return {**summarise(matches), "heatmap_error": float(rows[:, 4].mean())}
 
 
 def heatmap_errors(
@@ -178,38 +89,188 @@ def heatmap_errors(
     return (errors * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1e-6)
 
 
-def mean_metrics(prediction) -> dict[str, float]:
-    """The Trainer's compute_metrics: precision, recall, f1, iou and heatmap_error, all 0..1."""
-    rows = np.asarray(prediction.predictions, np.float64)
-    matches = [ImageMatch(*(int(n) for n in row[:3]), float(row[3])) for row in rows]
-    return {**summarise(matches), "heatmap_error": float(rows[:, 4].mean())}
+# --- The Trainer -----------------------------------------------------------------------------
 
 
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint-N in a run's folder that was written to its end."""
-    numbered = [
-        (int(path.name.split("-")[1]), path)
-        for path in Path(folder).glob("checkpoint-*")
-        if path.name.split("-")[1].isdecimal()
-    ]
-    for _, path in sorted(numbered, reverse=True):
-        try:  # the Trainer writes its state last
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return str(path)
-    return None
+class HeatmapTrainer(Trainer):
+    """Trainer whose batches are uint8 and whose predictions are what box metrics need."""
+
+    def __init__(
+        self,
+        *args,
+        loss: HeatmapLoss,
+        sampler: MixSampler | None = None,
+        truth: Sequence[Truth] = (),
+        settings: DetectionSettings | None = None,
+        **kwargs,
+    ):
+        """
+        Params:
+            loss: of the whole batch, over all processes.
+            sampler: the order of the training data.
+            truth: each validation image's words.
+            settings: how words are found in the validation images' maps.
+        """
+        super().__init__(*args, data_collator=collate, compute_metrics=summarise_rows, **kwargs)
+        self.heatmap_loss, self.sampler = loss, sampler
+        self.truth, self.settings = truth, settings or DetectionSettings()
+        self.normalise = Normalise().to(self.args.device)
+        # The loss is a mean over the batch: the Trainer has to divide it when it accumulates.
+        self.model_accepts_loss_kwargs = False
+        for callback in (SetEpoch(sampler), KeepSchedule(), StopWhenNotFinite()):
+            self.add_callback(callback)
+
+    def get_train_dataloader(self) -> DataLoader:
+        """In the sampler's order."""
+        args = self.args
+        loader = DataLoader(
+            self.train_dataset,
+            self._train_batch_size,
+            sampler=self.sampler,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            drop_last=args.dataloader_drop_last,
+        )
+        return self.accelerator.prepare(loader)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is not None:
+            return self.optimizer
+        args = self.args
+        if args.muon:
+            self.optimizer = MuonAdamW(
+                (model or self.model).parameters(),
+                lr=args.learning_rate,
+                weight_decay=args.weight_decay,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+            )
+        optimizer = super().create_optimizer(model)
+        keep_flags(optimizer)
+        return optimizer
+
+    def train(self, resume_from_checkpoint: str | None = None, **more) -> TrainOutput:
+        """Raises DataError for a checkpoint of another optimizer, and for a full disk."""
+        try:
+            with writing(self.args.output_dir):
+                return super().train(resume_from_checkpoint, **more)
+        except OtherOptimizer as error:
+            raise DataError(
+                f"{resume_from_checkpoint} was trained with another optimizer ({error}): name a "
+                f"new --output_dir, and go on with --model_name_or_path {resume_from_checkpoint}"
+            ) from None
+
+    def save_model(self, *args, **kwargs) -> None:
+        with writing(self.args.output_dir):
+            super().save_model(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs) -> dict[str, float]:
+        """On several processes with the first one's batch norm statistics, which are those saved:
+        each has its own, of its own crops."""
+        if self.args.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+        return super().evaluate(*args, **kwargs)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        logits = model(pixel_values=self.normalise(inputs["pixel_values"])).logits
+        batch = logits, inputs["labels"], inputs.get("weights")
+        loss = self.heatmap_loss(*(gather_batch(*batch) if model.training else batch))
+        check_finite(loss, "loss", self.args.output_dir, self.state.global_step)
+        return (loss, logits) if return_outputs else loss
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """Loss, what summarise_rows needs of each image (B, 5), the images' numbers (B,)."""
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss, logits = self.compute_loss(model, inputs, return_outputs=True)
+        maps = to_maps(logits, inputs["pixel_values"].shape[2:]).cpu().numpy()
+        indices = inputs["image_index"]
+        matches = match_maps(maps, [self.truth[i] for i in indices.tolist()], self.settings)
+        counts = [(m.matched, m.predicted, m.true, m.iou_sum) for m in matches]
+        counts = torch.tensor(counts, dtype=torch.float32, device=loss.device)
+        errors = heatmap_errors(logits, inputs["labels"], inputs.get("weights"))
+        return loss.detach(), torch.cat([counts, errors[:, None]], 1), indices
 
 
-def is_finished(args, checkpoint: str | Path | None, patience: int | None) -> bool:
-    """Whether a checkpoint has come to the end that the TrainingArguments set, or to the tests
-    without a better F1 that stop it early (patience; None: nothing stops it)."""
-    if checkpoint is None:
-        return False
-    path = Path(checkpoint) / "trainer_state.json"
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if patience and tests_since_best(state["log_history"]) >= patience:
-        return True
-    if args.max_steps > 0:
-        return state["global_step"] >= args.max_steps
-    return state["epoch"] >= args.num_train_epochs
+# --- A run -----------------------------------------------------------------------------------
+
+
+def make_trainer(
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args: TrainingArguments,
+    train_set: TrainDataset,
+    sampler: MixSampler,
+    validation: Source,
+    at_start: Callable[[], None],
+) -> HeatmapTrainer:
+    """The network to start from, with all that its training needs.
+
+    at_start: called when training starts, once the checkpoint to go on from has been loaded.
+    Raises DataError for a model that cannot be had, and for settings that the Trainer refuses.
+    """
+    cv2.setNumThreads(1)  # the loader's processes and the network share the cores
+    keep_memory(all_of_it=True)
+    set_seed(args.seed)
+    name, validation_set = model_args.model_name_or_path, ValidationDataset(validation)
+    stand_in = C.MODEL if name == C.PRETRAINED else None
+    model = load_model(name, model_args.from_scratch, stand_in)
+    if model_args.fixed_statistics:
+        fix_statistics(model)
+    callbacks: list[TrainerCallback] = [AtStart(at_start)]
+    if data_args.early_stopping_patience:
+        callbacks.append(StopEarly(data_args.early_stopping_patience))
+    try:
+        trainer = HeatmapTrainer(
+            model=model,
+            args=args,
+            train_dataset=train_set,
+            eval_dataset=validation_set,
+            processing_class=image_processor(data_args.image_size),
+            callbacks=callbacks,
+            loss=HeatmapLoss(),
+            sampler=sampler,
+            truth=validation_set.truth(),
+            settings=load_settings(name) if model_args.tuned_thresholds else None,
+        )
+    except (ValueError, ImportError, RuntimeError) as error:  # --report_to
+        raise DataError(str(error)) from error
+    trainer.add_callback(SavePictures(trainer, partial(draw_predictions, trainer, validation)))
+    return trainer
+
+
+def describe_run(
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    args: TrainingArguments,
+    data: TrainingData,
+    checkpoint: str | None,
+) -> dict:
+    """What training.json says: all that is needed to train this model again, and to judge it on
+    images that it has not seen.
+
+    checkpoint: folder of the one that the run goes on from; None when it begins.
+    """
+    if checkpoint:
+        before = Path(args.output_dir)
+    else:
+        before = None if model_args.from_scratch else Path(model_args.model_name_or_path)
+    return {
+        "data_fingerprint": data.fingerprint,
+        "images": {"train": len(data.train), "test": len(data.validation)},
+        "model": asdict(model_args),
+        "data": asdict(data_args),
+        KEY: still_held_out(before, data.held_out) if before else data.held_out,
+        "training": args.to_dict(),
+    }
+
+
+def begin_record(args: TrainingArguments, record: dict, results: Path) -> None:
+    """Write training.json, and delete the results of a shorter run; by one of several processes."""
+    if args.should_save:
+        results.unlink(missing_ok=True)
+        save_record(Path(args.output_dir) / TRAINING_FILE, **record)

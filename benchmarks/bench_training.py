@@ -13,11 +13,13 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
+from transformers.models.segformer.modeling_segformer import SegformerDecodeHead  # noqa: E402
 
 from static import constants as C  # noqa: E402
 from textdet.common.memory import keep_memory  # noqa: E402
@@ -65,7 +67,8 @@ def compare_networks(args: argparse.Namespace, device: torch.device) -> None:
                 continue
             model = new_model().to(device).train()
             if variant == "library's head":
-                del model.decode_head.forward
+                head = model.decode_head
+                head.forward = partial(SegformerDecodeHead.forward, head)
             if variant.endswith("channels last"):
                 model = model.to(memory_format=torch.channels_last)
             if variant.endswith("compiled"):

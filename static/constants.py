@@ -373,7 +373,6 @@ UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 
 # --- Training --------------------------------------------------------------------------------
 PRETRAINED = "nvidia/segformer-b0-finetuned-ade-512-512"
-LABELS = ("character", "affinity")  # the channels, in this order
 LABEL_STRIDE = 2  # the loss compares maps at 1 / LABEL_STRIDE of the input's resolution
 LEARNING_RATE = 6e-4  # the peak, from pretrained weights or the bundled ones
 SCRATCH_RATE = 1.5e-3  # the peak, from random weights

@@ -7,8 +7,7 @@ from textdet.data.cache import open_source
 from textdet.network.segformer import new_model
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset
-from textdet.training.callbacks import SetEpoch
-from textdet.training.datasets import EvalDataset, MixSampler, TrainDataset
+from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
 from textdet.training.loss import HeatmapLoss
 from train_utils import HeatmapTrainer
 
@@ -17,7 +16,7 @@ STEPS = 60
 
 def test_learns_eight_images_by_heart(tmp_path):
     source, _ = open_source(write_images(tmp_path, 8), SIDE, caching=False, workers=1)
-    sampler, test_set = MixSampler([8], None, seed=0), EvalDataset(source)
+    sampler, test_set = MixSampler([8], None, seed=0), ValidationDataset(source)
     args = DetectorTrainingArguments(
         output_dir=str(tmp_path / "out"), use_cpu=True, max_steps=STEPS, learning_rate=2e-3,
         per_device_train_batch_size=8, dataloader_num_workers=0, save_strategy="no",
@@ -28,7 +27,7 @@ def test_learns_eight_images_by_heart(tmp_path):
     train_set = TrainDataset(source, make_preset("none", SIDE, SIDE))
     trainer = HeatmapTrainer(
         model=new_model(), args=args, train_dataset=train_set,
-        eval_dataset=test_set, callbacks=[SetEpoch(sampler)], loss=HeatmapLoss(), sampler=sampler,
+        eval_dataset=test_set, loss=HeatmapLoss(), sampler=sampler,
         truth=test_set.truth(),
     )  # fmt: skip
     trainer.train()

@@ -11,7 +11,7 @@ from easy_images import SIDE, write_images
 
 from textdet.common.errors import DataError, SizeError
 from textdet.data.annotation import Sample, Word
-from textdet.data.cache import Cache, draw_weights, fit, fitted_words, forget_words, open_source
+from textdet.data.cache import Cache, draw_weights, fit, fitted_words, open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.training.augmentation import PRESETS, make_preset
@@ -329,9 +329,33 @@ def test_words_are_forgotten_but_not_their_weights(own_data):
     samples[1].words[0].confidence = 0.5
     source, _ = open_source(samples, 64, caching=False, workers=1)
     weights = source.read(1)[2]
-    forget_words(source)
-    assert [len(s.words) for s in source.samples] == [0, 1]
-    assert (source.read(1)[2] == weights).all()
+    lean = source.without_words()
+    assert [len(s.words) for s in lean.samples] == [0, 1]
+    assert (lean.read(1)[2] == weights).all()
+    assert all(sample.words for sample in source.samples)  # it takes nothing away from others
+    cached, _ = open_source(samples, 64, caching=True, workers=1)
+    assert [len(s.words) for s in cached.without_words().samples] == [0, 0]
+    assert (cached.without_words().read(1)[2] == weights).all()
+
+
+def test_both_sides_of_a_split_keep_their_caches(own_data, capsys):
+    samples = read_samples(own_data)[0]
+
+    def open_both(size):
+        return [
+            open_source(part, size, caching=True, workers=1, side=side)[0].rows[0][0].folder
+            for part, side in ((samples[:8], "train"), (samples[8:], "validation"))
+        ]
+
+    first = open_both(64)
+    capsys.readouterr()
+    assert open_both(64) == first and all(folder.exists() for folder in first)
+    assert capsys.readouterr().out.count("using the cached data set") == 2
+    second = open_both(96)
+    assert not any(folder.exists() for folder in first)
+    assert sorted(path.name for path in second[0].parent.iterdir() if path.is_dir()) == sorted(
+        folder.name for folder in second
+    )
 
 
 # --- Damaged files ---------------------------------------------------------------------------

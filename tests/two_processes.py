@@ -17,7 +17,7 @@ from textdet.data.cache import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.network.segformer import fix_statistics, new_model  # noqa: E402
 from textdet.training.arguments import DetectorTrainingArguments  # noqa: E402
-from textdet.training.datasets import EvalDataset  # noqa: E402
+from textdet.training.datasets import ValidationDataset  # noqa: E402
 from textdet.training.loss import HeatmapLoss, gather_batch  # noqa: E402
 from train_utils import HeatmapTrainer  # noqa: E402
 
@@ -65,7 +65,7 @@ def evaluate(folder: Path, output: Path) -> dict[str, float]:
     torch.nn.init.constant_(model.decode_head.classifier.bias, 1.0)  # finds something everywhere
     if torch.distributed.is_initialized():  # as after training, each has statistics of its own
         model.decode_head.batch_norm.running_mean += torch.distributed.get_rank()
-    test_set = EvalDataset(open_source(read_samples(folder)[0], 128, False, 1)[0])
+    test_set = ValidationDataset(open_source(read_samples(folder)[0], 128, False, 1)[0])
     trainer = HeatmapTrainer(
         model=model, args=args, eval_dataset=test_set, loss=HeatmapLoss(), truth=test_set.truth()
     )

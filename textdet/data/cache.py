@@ -1,24 +1,31 @@
-"""Data sets in memory: triplets decoded once, in parallel, into memory-mapped arrays on disk."""
+"""Decoded data sets: triplets decoded once, in parallel, into memory-mapped arrays on disk.
 
-import contextlib
-import fcntl
-import hashlib
+Images, maps and weights have their channels last throughout, as they lie in the files' pixels.
+"""
+
 import json
 import os
 import shutil
+import uuid
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from filelock import FileLock, Timeout
 
 from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError, SizeError
 from textdet.common.files import write_json
+from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample, Word
 from textdet.data.triplets import check_triplet, read_triplet
 
 CACHE = "cache"  # folder within a triplet folder
+SIDES = ("train", "validation")  # of a split; each has a cache of its own
+LOCK = ".lock"  # ending of the file that a run holds locked in a cache that it uses
 BLOCK = 64  # samples a worker decodes in one go
 SPARE = 200 * 2**20  # bytes of the disk that a cache leaves free
 
@@ -48,8 +55,7 @@ def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.n
     Raises DataError with the file's name.
     """
     image, maps = read_triplet(sample)
-    maps = np.ascontiguousarray(maps.transpose(1, 2, 0))
-    return fit(image, size), fit(maps, size), draw_weights(sample, size)
+    return fit(image, size), fit(np.dstack(list(maps)), size), draw_weights(sample, size)
 
 
 def is_weighted(word: Word) -> bool:
@@ -89,12 +95,15 @@ def fitted_words(sample: Sample, size: int) -> list[Word]:
 
 
 class Source:
-    """Samples and where their pixels come from: caches on disk, or the triplets' own files.
-
-    rows: for each sample its cache and its row there; None to read the files.
-    """
+    """Samples and where their pixels come from: caches on disk, or the triplets' own files."""
 
     def __init__(self, samples: list[Sample], size: int, rows: "list[tuple[Cache, int]] | None"):
+        """
+        Params:
+            samples: those that can be read.
+            size: px, side of the squares that they are fitted into.
+            rows: for each sample its cache and its row there; None to read the files.
+        """
         self.samples, self.size, self.rows = samples, size, rows
         self._named: set[str] = set()
 
@@ -122,13 +131,18 @@ class Source:
                     self._named.add(str(error))
         raise DataError("none of the images can be decoded")
 
+    def without_words(self) -> "Source":
+        """The same pixels without the words that they do not depend on.
 
-def forget_words(source: Source) -> None:
-    """Keep only the words that weights are drawn from: training takes the others from the maps, and
-    those of a large data set would fill the memory of each of the loader's processes."""
-    for sample in source.samples:
-        kept = [word for word in sample.words if is_weighted(word)] if source.rows is None else []
-        sample.words = kept
+        Those of a large data set would fill the memory of each of the loader's processes; only
+        where weights are not cached are they drawn from the words that count less.
+        """
+        kept = [
+            [word for word in sample.words if is_weighted(word)] if self.rows is None else []
+            for sample in self.samples
+        ]
+        lean = [replace(s, words=words) for s, words in zip(self.samples, kept, strict=True)]
+        return Source(lean, self.size, self.rows)
 
 
 class Cache:
@@ -141,15 +155,15 @@ class Cache:
         self.folder, self.size = folder, size
         self._weight_rows = {row: number for number, row in enumerate(weighted)}
         self._files: dict[str, object] = {}
-        self._lock = None
+        self._lock = ExitStack()
 
     def __getstate__(self) -> dict:
         # Each process opens the files for itself; the lock is the first one's.
-        return {**self.__dict__, "_files": {}, "_lock": None}
+        return {**self.__dict__, "_files": {}, "_lock": ExitStack()}
 
     def keep(self) -> None:
         """Bar other runs from deleting the folder as long as this object lives."""
-        self._lock = _lock(self.folder, fcntl.LOCK_SH)
+        self._lock.enter_context(_lock_in(self.folder, f"{uuid.uuid4().hex}{LOCK}"))
 
     def create(self, count: int) -> None:
         """Make the files, for `count` samples."""
@@ -194,28 +208,43 @@ class Cache:
 
 
 def open_source(
-    samples: list[Sample], size: int, caching: bool, workers: int
+    samples: list[Sample], size: int, caching: bool, workers: int, side: str = SIDES[0]
 ) -> tuple[Source, list[str]]:
-    """Make the samples readable as squares of `size` px, cached or from their files.
+    """Make the samples readable as squares, cached or from their files.
 
-    Returns the source without the damaged triplets, and a line for each of these. Without caching
-    only the files' presence and sizes are looked at. Raises SizeError when the sizes of a triplet
-    disagree, DataError when none is left, or when the disk cannot hold the caches.
+    Params:
+        samples: triplets, of one folder after the other.
+        size: px, side of the squares.
+        caching: decode them all now, into files on disk, unless an earlier run did. Without it
+            only the files' presence and sizes are looked at.
+        workers: processes that decode.
+        side: one of SIDES, the part of a split that they are.
+
+    Returns:
+        The source without the damaged triplets, and a line for each of these.
+
+    Raises:
+        SizeError: the sizes of a triplet disagree.
+        DataError: no sample is left, or the disk cannot hold the caches.
     """
-    rows, problems = {}, []
+    kept, rows, problems = [], [], []
     if caching:
         for own in _by_folder(samples):
-            cache, damaged = _build_cache(own, size, workers)
-            rows |= {id(s): (cache, row) for row, s in enumerate(own) if row not in damaged}
+            cache, damaged = _open_cache(own, size, workers, side)
+            sound = [row for row in range(len(own)) if row not in damaged]
+            kept += [own[row] for row in sound]
+            rows += [(cache, row) for row in sound]
             problems += damaged.values()
-        kept = [sample for sample in samples if id(sample) in rows]
     else:
-        damaged = {id(s): line for s in samples if (line := check_triplet(s)) is not None}
-        problems = list(damaged.values())
-        kept = [sample for sample in samples if id(sample) not in damaged]
+        for sample in samples:
+            problem = check_triplet(sample)
+            if problem is None:
+                kept.append(sample)
+            else:
+                problems.append(problem)
     if not kept:
         raise DataError(f"no sound image is left; {problems[0]}")
-    return Source(kept, size, [rows[id(s)] for s in kept] if caching else None), problems
+    return Source(kept, size, rows if caching else None), problems
 
 
 def _by_folder(samples: list[Sample]) -> list[list[Sample]]:
@@ -225,64 +254,73 @@ def _by_folder(samples: list[Sample]) -> list[list[Sample]]:
     return list(folders.values())
 
 
-def _build_cache(samples: list[Sample], size: int, workers: int) -> tuple[Cache, dict[int, str]]:
+def _open_cache(
+    samples: list[Sample], size: int, workers: int, side: str
+) -> tuple[Cache, dict[int, str]]:
     """Decode the samples of one triplet folder, or find what an earlier run decoded.
 
-    Another set of files, another size or a changed file makes another cache; older ones are
-    deleted when no run uses them. Returns it, and a line for each row that is not usable. Raises
-    DataError when another run is about to make it, or when the disk cannot hold it.
+    Another set of files, another size or a changed file makes another cache; older ones of this
+    side are deleted when no run uses them. Returns it, and a line for each row that is not usable.
+    Raises DataError when another run is about to make it, or when the disk cannot hold it.
     """
     root = samples[0].folder / CACHE
-    folder = root / _fingerprint(samples, size)
+    folder = root / f"{side}-{_fingerprint(samples, size)}"
     weighted = [row for row, s in enumerate(samples) if any(map(is_weighted, s.words))]
     cache, record = Cache(folder, size, weighted), folder / "cache.json"
-    if record.exists():
-        cache.keep()
-        print(f"{folder}: using the cached data set")
-        damaged = json.loads(record.read_text(encoding="utf-8"))["damaged"]
-        return cache, {int(row): line for row, line in damaged.items()}
     root.mkdir(exist_ok=True)
-    for old in filter(Path.is_dir, root.iterdir()):
-        _delete_unused(old)
-    if folder.exists():
-        raise DataError(
-            f"{folder}: another run is just making this cache; wait for it, or delete the folder "
-            "when there is none"
+    with _lock_in(root, LOCK):  # nobody deletes a cache while another begins to use it
+        if record.exists():
+            cache.keep()
+            print(f"{folder}: using the cached data set")
+            damaged = json.loads(record.read_text(encoding="utf-8"))["damaged"]
+            return cache, {int(row): line for row, line in damaged.items()}
+        _delete_unused(root, side)
+        if folder.exists():
+            raise DataError(
+                f"{folder}: another run is just making this cache; wait for it, or delete the "
+                "folder when there is none"
+            )
+        needed, free = cache.needed(len(samples)), shutil.disk_usage(root).free
+        print(
+            f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free"
         )
-    needed, free = cache.needed(len(samples)), shutil.disk_usage(root).free
-    print(f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free")
-    if needed + SPARE > free:
-        raise DataError(
-            f"the disk of {root} has no room for the cache ({needed / 1e9:.2f} GB); "
-            "use a smaller --image_size, --max_train_samples or --caching False"
-        )
-    folder.mkdir()
-    cache.keep()
+        if needed + SPARE > free:
+            raise DataError(
+                f"the disk of {root} has no room for the cache ({needed / 1e9:.2f} GB); "
+                "use a smaller --image_size, --max_train_samples or --caching False"
+            )
+        folder.mkdir()
+        cache.keep()
     cache.create(len(samples))
     damaged = _fill(cache, samples, workers)
     write_json(record, {"damaged": damaged})
     return cache, damaged
 
 
-def _delete_unused(folder: Path) -> None:
-    lock = _lock(folder, fcntl.LOCK_EX)
-    if lock is None:
-        print(f"{folder}: not deleted, another run uses it")
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    lock.close()
+def _delete_unused(root: Path, side: str) -> None:
+    """Delete the caches in `root` that no run uses, but not those of the split's other side."""
+    others = [other for other in SIDES if other != side]
+    for folder in filter(Path.is_dir, root.iterdir()):
+        if folder.name.partition("-")[0] in others:
+            continue
+        if any(map(_is_held, folder.glob(f"*{LOCK}"))):
+            print(f"{folder}: not deleted, another run uses it")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lock(folder: Path, kind: int):
-    """A lock on a cache that lasts until the returned file is closed; None when others bar it."""
-    with contextlib.ExitStack() as closing:
-        try:
-            file = closing.enter_context(open(folder / "lock", "a"))
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except OSError:  # also where the file system knows no locks: then nothing is deleted
-            return None
-        closing.pop_all()
-        return file
+def _lock_in(folder: Path, name: str) -> AbstractContextManager:
+    """A lock on a file of a folder; none where nobody can write, and so nobody can delete."""
+    return FileLock(folder / name) if os.access(folder, os.W_OK) else nullcontext()
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a run holds this lock."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _fill(cache: Cache, samples: list[Sample], workers: int) -> dict[int, str]:
@@ -312,16 +350,16 @@ def _fill_block(cache: Cache, samples: list[Sample], start: int) -> tuple[dict[i
 
 def _fingerprint(samples: list[Sample], size: int) -> str:
     """Changes when a file of the data set does (by time and size), its weights, or `size`."""
-    total = hashlib.sha256(str(size).encode())
+    parts = [str(size)]
     for sample in samples:
         for path in (sample.image_path, *sample.heatmap_paths):
             try:
-                stat = os.stat(path)
+                stat = path.stat()
                 state = f"{stat.st_mtime_ns}/{stat.st_size}"
             except OSError:
                 state = "missing"
-            total.update(f"{path.name}/{state}".encode(errors="surrogatepass"))
+            parts.append(f"{path.name}/{state}")
         for word in filter(is_weighted, sample.words):
             kind = f"{word.ignore}/{word.confidence}/{len(word.characters)}"
-            total.update(f"{kind}/{word.polygon.tolist()}".encode())
-    return total.hexdigest()[:16]
+            parts.append(f"{kind}/{word.polygon.tolist()}")
+    return fingerprint(parts)

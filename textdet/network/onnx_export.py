@@ -25,7 +25,7 @@ from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
 from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, weights_fingerprint
-from textdet.network.segformer import Normalise, load_trained
+from textdet.network.segformer import FusedDecodeHead, Normalise, load_trained
 
 OPSET = 20  # of ONNX; the first with Gelu
 
@@ -73,11 +73,10 @@ class _ImageToMaps(nn.Module):
         self.normalise, self.model = Normalise(), model
         AttentionInterface.register("onnxruntime", _attention)
         model.set_attn_implementation("onnxruntime")
-        for module in model.modules():
-            if isinstance(module, SegformerMixMLP):
-                module.forward = _mix_mlp(module)
-        head = model.decode_head
-        head.forward = lambda states, **_: _decode_head(head, states)
+        for stage in model.segformer.stages:
+            for block in stage.blocks:
+                block.mlp = _ConvolutionalMLP(block.mlp)
+        model.decode_head = _ExportedHead(model.decode_head)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         logits = self.model(pixel_values=self.normalise(image.permute(0, 3, 1, 2))).logits
@@ -102,40 +101,40 @@ def _attention(module, query, key, value, mask, scaling, **_):
     return output, None
 
 
-def _mix_mlp(mlp: SegformerMixMLP):
-    """SegformerMixMLP.forward in evaluation mode, with convolutions for its linear layers."""
+class _ConvolutionalMLP(nn.Module):
+    """SegformerMixMLP in evaluation mode, with convolutions for its linear layers."""
 
-    def forward(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    def __init__(self, mlp: SegformerMixMLP):
+        super().__init__()
+        self.mlp = mlp
+
+    def forward(self, tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        mlp = self.mlp
         x = tokens.transpose(1, 2).unflatten(2, (height, width))
         x = F.conv2d(x, mlp.fc1.weight[..., None, None], mlp.fc1.bias)
         x = mlp.activation_fn(mlp.dwconv.dwconv(x))
         x = F.conv2d(x, mlp.fc2.weight[..., None, None], mlp.fc2.bias)
         return x.flatten(2).transpose(1, 2)
 
-    return forward
 
+class _ExportedHead(FusedDecodeHead):
+    """The fused head in evaluation mode, with the channels last and the batch normalisation
+    multiplied into the projections."""
 
-def _decode_head(head: nn.Module, states: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """SegformerDecodeHead.forward in evaluation mode, with the channels last.
-
-    states: the encoder's four (B, C_i, H_i, W_i). Returns logits (B, labels, H_0, W_0).
-    """
-    norm = head.batch_norm
-    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    bias = norm.bias - gain * norm.running_mean
-    parts = head.linear_fuse.weight.flatten(1).chunk(len(states), dim=1)[::-1]
-    total = None
-    for i, (state, mlp, fuse) in enumerate(
-        zip(states, head.linear_projections, parts, strict=True)
-    ):
-        fuse = gain[:, None] * fuse
-        bias = bias + fuse @ mlp.proj.bias
-        # All biases go to the smallest scale, where they cost least: upsampling keeps a constant.
-        last = bias if i == len(states) - 1 else None
-        x = F.linear(state.permute(0, 2, 3, 1), fuse @ mlp.proj.weight, last)
-        total = x if i == 0 else total + _resize(x, (1, 2**i, 2**i, 1))
-    x = F.linear(F.relu(total), head.classifier.weight.flatten(1), head.classifier.bias)
-    return x.permute(0, 3, 1, 2)
+    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_) -> torch.Tensor:
+        """See FusedDecodeHead.forward."""
+        norm = self.batch_norm
+        gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weights, biases = zip(*self.projections(gain), strict=True)
+        bias = sum(biases, norm.bias - gain * norm.running_mean)
+        total = None
+        for i, (state, weight) in enumerate(zip(encoder_hidden_states, weights, strict=True)):
+            # All biases go to the smallest scale, where they cost least: upsampling keeps them.
+            last = bias if i == len(weights) - 1 else None
+            x = F.linear(state.permute(0, 2, 3, 1), weight, last)
+            total = x if i == 0 else total + _resize(x, (1, 2**i, 2**i, 1))
+        x = F.linear(F.relu(total), self.classifier.weight.flatten(1), self.classifier.bias)
+        return x.permute(0, 3, 1, 2)
 
 
 def _resize(x: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:

@@ -1,7 +1,8 @@
-"""The network: a SegFormer with two channels; found, loaded, made faster, run."""
+"""The network: a SegFormer with two channels; found, loaded, made faster."""
 
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -9,62 +10,71 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 from transformers import logging as transformers_logging
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import rename_source_key
 from transformers.models.segformer import SegformerImageProcessorPil
+from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 
-from static import constants as C
 from textdet.common.errors import DataError
 
 transformers_logging.disable_progress_bar()  # loading 15 MB needs none
 
+LABELS = ("character", "affinity")  # the channels, in this order
 HUB_TIMEOUT = 4.0  # s, after which the model hub counts as out of reach
 
 
-def load_model(name: str, from_scratch: bool = False) -> SegformerForSemanticSegmentation:
+def load_model(
+    name: str, from_scratch: bool = False, stand_in: Path | None = None
+) -> SegformerForSemanticSegmentation:
     """Load a SegFormer to be trained, with the two channels of LABELS.
 
-    name: a folder, a name on the hub, or its cached copy. Only the default model need not be had:
-    then the bundled one stands in, or random weights when there is none, with one line that says
-    so. from_scratch: random weights whatever the name. Raises DataError for any other name that
-    cannot be had.
+    Params:
+        name: a folder, a name on the hub, or its cached copy.
+        from_scratch: random weights whatever the name.
+        stand_in: a model's folder. Where it is given the name need not be had: that model stands
+            in, or random weights when there is none in it, with one line that says so.
+
+    Raises:
+        DataError: a name that cannot be had, without a stand_in.
     """
     if from_scratch:
         return new_model()
-    labels = dict(enumerate(C.LABELS))
-    options = {
-        "num_labels": len(labels),
-        "id2label": labels,
-        "label2id": {label: i for i, label in labels.items()},
-        "ignore_mismatched_sizes": True,  # the ADE20k classifier has 150 channels
-        "use_safetensors": True,
-        "dtype": torch.float32,  # the bundled weights are stored in half precision
-    }
-    source = _find(name)
-    if source is None and name != C.PRETRAINED:
+    source, problem = _find(name), "is not cached and the model hub is out of reach"
+    if source is None and stand_in is None:
         raise DataError(f"{name}: neither a folder with a model, nor cached, nor on the hub")
-    problem = "is not cached and the model hub is out of reach"
     if source is not None:
         try:
-            return _load(source, options)
+            return _load(source)
         except DataError as error:
-            if name != C.PRETRAINED:
+            if stand_in is None:
                 raise
             problem = str(error).removeprefix(f"{name}: ")
-    start = C.MODEL if (C.MODEL / "config.json").exists() else None
+    has_stand_in = (stand_in / "config.json").exists()
     print(
         f"{name} {problem}: starting from "
-        + (f"the bundled {start}" if start else "random weights"),
+        + (f"the bundled {stand_in}" if has_stand_in else "random weights"),
         file=sys.stderr,
     )
-    return _load(start, {**options, "local_files_only": True}) if start else new_model()
+    return _load(stand_in, local_files_only=True) if has_stand_in else new_model()
 
 
-def _load(source: str | Path, options: dict) -> SegformerForSemanticSegmentation:
+def _load(source: str | Path, **options) -> SegformerForSemanticSegmentation:
+    labels = dict(enumerate(LABELS))
     try:
-        model = SegformerForSemanticSegmentation.from_pretrained(source, **options)
+        model = SegformerForSemanticSegmentation.from_pretrained(
+            source,
+            num_labels=len(labels),
+            id2label=labels,
+            label2id={label: i for i, label in labels.items()},
+            ignore_mismatched_sizes=True,  # the ADE20k classifier has 150 channels
+            use_safetensors=True,
+            dtype=torch.float32,  # the bundled weights are stored in half precision
+            **options,
+        )
     except Exception as error:  # damaged weights raise kinds of the library's own
         reason = " ".join(str(error).split())
         raise DataError(f"{source}: cannot be loaded as a SegFormer ({reason})") from None
-    return use_fast_head(model)
+    return _adapt(model)
 
 
 def _find(name: str) -> str | None:
@@ -95,7 +105,7 @@ def _find(name: str) -> str | None:
 
 def new_model() -> SegformerForSemanticSegmentation:
     """SegFormer-b0 with random weights."""
-    labels = dict(enumerate(C.LABELS))
+    labels = dict(enumerate(LABELS))
     config = SegformerConfig(
         id2label=labels,
         label2id={v: k for k, v in labels.items()},
@@ -109,7 +119,7 @@ def new_model() -> SegformerForSemanticSegmentation:
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[0].numel()))
     nn.init.constant_(model.decode_head.classifier.bias, -2.0)  # most pixels are background
-    return use_fast_head(model)
+    return _adapt(model)
 
 
 def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
@@ -123,12 +133,12 @@ def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
         )
     except Exception as error:  # damaged weights raise kinds of the library's own
         raise DataError(f"{folder}: the model cannot be loaded ({error})") from None
-    if model.config.num_labels != len(C.LABELS):
+    if model.config.num_labels != len(LABELS):
         raise DataError(
-            f"{folder}: has {model.config.num_labels} channels instead of {len(C.LABELS)}; "
+            f"{folder}: has {model.config.num_labels} channels instead of {len(LABELS)}; "
             "it was not trained by train.py"
         )
-    return use_fast_head(model.eval())
+    return _adapt(model.eval())
 
 
 def image_processor(size: int) -> SegformerImageProcessorPil:
@@ -166,42 +176,84 @@ def has_fast_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def use_fast_head(model: SegformerForSemanticSegmentation) -> SegformerForSemanticSegmentation:
-    """Make a model's decode head compute the same in less time; parameters stay as they are."""
-    head = model.decode_head
-    head.forward = lambda states, **_: _fast_head(head, states)
+class FusedDecodeHead(SegformerDecodeHead):
+    """The decode head with its fusing convolution moved before the upsampling: the same layers and
+    results in a third of the time.
+
+    Bilinear upsampling and a 1x1 convolution commute, so each scale is projected by
+    fuse @ projection at its own resolution, and the upsampled scales are added instead of
+    concatenated.
+    """
+
+    def __init__(self, head: SegformerDecodeHead):
+        """head: whose layers are taken over."""
+        nn.Module.__init__(self)  # makes no layers of its own
+        for name, layer in head.named_children():
+            self.add_module(name, layer)
+        self.config, self.has_fixed_statistics = head.config, False
+        nn.Module.train(self, head.training)
+
+    def train(self, mode: bool = True) -> "FusedDecodeHead":
+        super().train(mode)
+        if self.has_fixed_statistics:
+            self.batch_norm.eval()
+        return self
+
+    def projections(self, gain: torch.Tensor | None = None) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Each scale's projection through the fusing convolution, finest first.
+
+        Params:
+            gain: (C,), a factor of the output's channels; None for 1.
+
+        Returns:
+            Pairs of weights (C, C_i) and biases (C,).
+        """
+        parts = self.linear_fuse.weight.flatten(1).chunk(len(self.linear_projections), dim=1)
+        for mlp, fuse in zip(self.linear_projections, parts[::-1], strict=True):
+            fuse = fuse if gain is None else gain[:, None] * fuse
+            yield fuse @ mlp.proj.weight, fuse @ mlp.proj.bias
+
+    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_) -> torch.Tensor:
+        """
+        Params:
+            encoder_hidden_states: four (B, C_i, H_i, W_i), finest first.
+
+        Returns:
+            Logits (B, labels, H_0, W_0).
+        """
+        size, total = encoder_hidden_states[0].shape[2:], None
+        with torch.autocast(encoder_hidden_states[0].device.type, enabled=False):
+            projections = list(self.projections())
+        for state, (weight, bias) in zip(encoder_hidden_states, projections, strict=True):
+            # Upsampling is up to ten times faster on a CPU when the channels come last in memory.
+            state = state.contiguous(memory_format=torch.channels_last)
+            projected = F.conv2d(state, weight[..., None, None], bias)
+            if projected.shape[2:] != size:
+                projected = upsample(projected, size)
+            total = projected if total is None else total + projected
+        return self.classifier(self.dropout(self.activation(self.batch_norm(total))))
+
+
+def _adapt(model: SegformerForSemanticSegmentation) -> SegformerForSemanticSegmentation:
+    """Give a model the fast decode head, and let it read the files that it writes."""
+    model.decode_head = FusedDecodeHead(model.decode_head)
+    model.register_load_state_dict_pre_hook(_translate_names)
     return model
+
+
+def _translate_names(model: nn.Module, state: dict[str, torch.Tensor], *_) -> None:
+    """Translate the older parameter names, which save_pretrained writes: from_pretrained does so,
+    load_state_dict, with which the Trainer goes on from a checkpoint, does not."""
+    renamings = get_model_conversion_mapping(model)
+    for name in list(state):
+        state[rename_source_key(name, renamings, [])[0]] = state.pop(name)
 
 
 def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
     """Let the head's batch norm keep the mean and variance that it has, in training as well.
 
     It then sees each crop as detection will. Otherwise the running values follow the last ten or
-    so batches, and with four crops each that is chance: see static/model/README.md, round 11.
+    so batches, and with four crops each that is chance: see docs/model_history.md, round 11.
     """
-    norm = model.decode_head.batch_norm.eval()
-    norm.train = lambda mode=True: norm
-
-
-def _fast_head(head: nn.Module, states: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """SegformerDecodeHead.forward with the fusing convolution moved before the upsampling.
-
-    Bilinear upsampling and a 1x1 convolution commute, so each scale is projected by
-    fuse @ projection at its own resolution, and the upsampled scales are added instead of
-    concatenated. states: the encoder's four (B, C_i, H_i, W_i). Returns logits
-    (B, labels, H_0, W_0).
-    """
-    size = states[0].shape[2:]
-    parts = head.linear_fuse.weight.flatten(1).chunk(len(states), dim=1)[::-1]
-    total = None
-    for state, mlp, fuse in zip(states, head.linear_projections, parts, strict=True):
-        with torch.autocast(state.device.type, enabled=False):
-            weight = (fuse.float() @ mlp.proj.weight.float())[..., None, None]
-            bias = fuse.float() @ mlp.proj.bias.float()
-        # Upsampling is up to ten times faster on a CPU when the channels come last in memory.
-        state = state.contiguous(memory_format=torch.channels_last)
-        projected = F.conv2d(state, weight.to(fuse.dtype), bias.to(fuse.dtype))
-        if projected.shape[2:] != size:
-            projected = F.interpolate(projected, size=size, mode="bilinear", align_corners=False)
-        total = projected if total is None else total + projected
-    return head.classifier(head.dropout(head.activation(head.batch_norm(total))))
+    model.decode_head.has_fixed_statistics = True
+    model.decode_head.train(model.training)

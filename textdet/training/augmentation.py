@@ -14,7 +14,11 @@ import cv2  # noqa: E402
 
 from static import constants as C  # noqa: E402
 
+# Beyond the image there is no text, and that counts in full: of the masks' channels, which are
+# character map, affinity map and, where not all are 1, weights.
+OUTSIDE = (0, 0, 255)
 LINEAR = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_LINEAR}
+MOVED = {**LINEAR, "fill_mask": OUTSIDE}
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,9 @@ def _geometry(strength: Strength, crop: int, image_size: int) -> list:
         A.Affine(
             rotate=(-strength.degrees, strength.degrees),
             shear=(-strength.degrees * 2 / 3, strength.degrees * 2 / 3),
-            **LINEAR,
+            **MOVED,
         ),
-        A.Perspective(scale=(0.03, 0.1), **LINEAR),
+        A.Perspective(scale=(0.03, 0.1), **MOVED),
     ]
     return [
         A.OneOf(zooms, p=1),

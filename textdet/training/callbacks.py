@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback
 
+from textdet.common.errors import DataError
 from textdet.common.pictures import save_picture
+from textdet.training.checkpoints import last_checkpoint, validations_since_best
 from textdet.training.datasets import MixSampler
 from textdet.training.report import plot_training_curves
 
@@ -31,14 +35,44 @@ class SetEpoch(TrainerCallback):
         self.sampler.epoch = int(state.epoch or 0)
 
 
-def tests_since_best(log_history: list[dict], metric: str = "eval_f1") -> int:
-    """How many tests there were after the first one with the highest value."""
-    scores = [entry[metric] for entry in log_history if metric in entry]
-    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+class KeepSchedule(TrainerCallback):
+    """Lets the learning rate that the command names count when a run goes on, instead of that in
+    the checkpoint; see optimizer.keep_flags."""
+
+    def on_train_begin(self, args, state, control, lr_scheduler=None, **_):
+        if not isinstance(lr_scheduler, LambdaLR):
+            return
+        groups = lr_scheduler.optimizer.param_groups
+        lr_scheduler.base_lrs = [group["initial_lr"] for group in groups]
+        for group, factor in zip(groups, lr_scheduler.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * factor(lr_scheduler.last_epoch)
+        lr_scheduler._last_lr = [group["lr"] for group in groups]  # which the Trainer logs
+
+
+class StopWhenNotFinite(TrainerCallback):
+    """Stops before gradients that are not finite reach the weights."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+        if args.fp16:  # whose scaler expects such gradients, and skips the step
+            return
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        check_finite(norm, "gradient's norm", args.output_dir, state.global_step)
+
+
+def check_finite(value: torch.Tensor, name: str, output_dir: str, step: int) -> None:
+    """Raise DataError, which says where to go on, unless a value is finite."""
+    if not torch.isfinite(value):
+        kept = last_checkpoint(output_dir)
+        raise DataError(
+            f"the {name} is {value.item()} at step {step}: "
+            + (f"{kept} is sound" if kept else "there is no checkpoint yet")
+            + "; start again with a lower --learning_rate"
+        )
 
 
 class StopEarly(TrainerCallback):
-    """Stops when the F1 has not risen for `patience` tests.
+    """Stops when the F1 has not risen for `patience` validations.
 
     It looks at the history, which the checkpoints keep; the library's EarlyStoppingCallback counts
     anew after a run was resumed.
@@ -48,16 +82,16 @@ class StopEarly(TrainerCallback):
         self.patience = patience
 
     def on_evaluate(self, args, state, control, **_):
-        since = tests_since_best(state.log_history)
+        since = validations_since_best(state.log_history)
         if since >= self.patience and not control.should_training_stop:
-            print(f"stopping early: the F1 has not risen for {since} tests")
+            print(f"stopping early: the F1 has not risen for {since} validations")
             control.should_training_stop = True
 
 
 class SavePictures(TrainerCallback):
-    """After each test: training_curves.png, predictions.png, and the latter in TensorBoard."""
+    """After each validation: training_curves.png and predictions.png, which goes to TensorBoard."""
 
-    def __init__(self, trainer, draw):
+    def __init__(self, trainer, draw: Callable):
         """draw: makes the picture of predictions, (H, W, 3) uint8 RGB."""
         self.trainer, self.draw = trainer, draw
 

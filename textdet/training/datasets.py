@@ -1,4 +1,4 @@
-"""What the network sees while it is trained and tested: crops, whole images, their order."""
+"""What the network sees while it is trained and validated: crops, whole images, their order."""
 
 from collections.abc import Iterator
 
@@ -35,8 +35,8 @@ class TrainDataset(torch.utils.data.Dataset):
         """
         rng = np.random.default_rng(seed)
         _, image, maps, weights = self.source.read_sound(index)
-        if weights is not None:  # what lies outside the image is filled with 0 and counts in full
-            maps = np.dstack([maps, 255 - weights])
+        if weights is not None:
+            maps = np.dstack([maps, weights])
         given = {} if points is None else {"keypoints": points}
         wants_text = rng.random() < C.TEXT_SHARE
         for _ in range(C.TEXT_TRIES):
@@ -50,12 +50,12 @@ class TrainDataset(torch.utils.data.Dataset):
         return (
             pixels,
             maps[..., :2],
-            None if weights is None else 255 - maps[..., 2],
+            None if weights is None else maps[..., 2],
             crop.get("keypoints"),
         )
 
 
-class EvalDataset(torch.utils.data.Dataset):
+class ValidationDataset(torch.utils.data.Dataset):
     """Whole fitted images, with their place in the source so that their words can be found."""
 
     def __init__(self, source: Source):

@@ -1,4 +1,4 @@
-"""The optimizer: Muon for the network's matrices, AdamW for everything else."""
+"""The optimizer: Muon for the network's matrices, AdamW for everything else; its flags."""
 
 from collections.abc import Iterable
 
@@ -10,6 +10,7 @@ from textdet.network.segformer import has_fast_bf16
 
 # Keller Jordan's coefficients: each step takes x to a x + b x^3 + c x^5, 1 is not far from fixed.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+FLAGS = ("lr", "weight_decay", "betas", "eps")  # of a group of parameters, that a user can change
 
 
 class MuonAdamW(torch.optim.AdamW):
@@ -81,3 +82,28 @@ def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     return (x.T if is_tall else x).to(matrix.dtype)
+
+
+class OtherOptimizer(ValueError):
+    """A checkpoint's state is that of another optimizer."""
+
+
+def keep_flags(optimizer: torch.optim.Optimizer) -> None:
+    """Let the learning rate and the like with which an optimizer was made count after it has loaded
+    a checkpoint's state, which has those of the command before. Loading raises OtherOptimizer."""
+    sizes = [len(group["params"]) for group in optimizer.param_groups]
+    given = [
+        {name: group[name] for name in FLAGS if name in group} for group in optimizer.param_groups
+    ]
+
+    def check(_, state: dict) -> None:
+        found = [len(group["params"]) for group in state["param_groups"]]
+        if found != sizes:
+            raise OtherOptimizer(f"with {found} weights a group, not {sizes}")
+
+    def restore(loaded: torch.optim.Optimizer) -> None:
+        for group, flags in zip(loaded.param_groups, given, strict=True):
+            group.update(flags, initial_lr=flags["lr"])
+
+    optimizer.register_load_state_dict_pre_hook(check)
+    optimizer.register_load_state_dict_post_hook(restore)

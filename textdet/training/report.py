@@ -1,6 +1,5 @@
 """What a training run tells people: pictures of what it sees, and the record of its settings."""
 
-import hashlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from textdet.common.files import write_json
+from textdet.common.fingerprints import fingerprint
 from textdet.common.pictures import (
     contact_sheet,
     draw_maps,
@@ -49,7 +49,7 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
 
 
 def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
-    """The first test images, a row each: true maps, predicted maps, boxes found in these."""
+    """The first validation images, a row each: true maps, predicted maps, boxes found in these."""
     tiles = []
     model = trainer.model.eval()
     for index in range(min(count, len(source))):
@@ -69,15 +69,18 @@ def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
 
 def data_fingerprint(samples: list[Sample]) -> str:
     """Changes with the images' names and lengths and with the words' places."""
-    total = hashlib.sha256()
+    parts: list[str | bytes] = []
     for sample in samples:
         path = sample.image_path
         size = path.stat().st_size if path.exists() else None
-        total.update(f"{path.name}/{size}".encode(errors="surrogatepass"))
+        parts.append(f"{path.name}/{size}")
         for word in sample.words:
-            total.update(f"{word.ignore}{word.confidence}".encode())
-            total.update(word.polygon.tobytes() + word.quads.tobytes())
-    return total.hexdigest()[:16]
+            parts += [
+                f"{word.ignore}{word.confidence}",
+                word.polygon.tobytes(),
+                word.quads.tobytes(),
+            ]
+    return fingerprint(parts)
 
 
 def save_record(path: Path, **sections) -> None:
@@ -91,8 +94,8 @@ def save_record(path: Path, **sections) -> None:
 
 
 def plot_training_curves(history: list[dict], path: Path) -> None:
-    """Plot a Trainer's log history: losses and the maps' error, and the test scores, over the
-    steps."""
+    """Plot a Trainer's log history over the steps: losses and the maps' error, and the scores of
+    the validation."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -104,7 +107,7 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
         (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),
     ):
         for name in names:
-            # The best model is tested once more after the last step: not a point of the curve.
+            # The best model is validated once more after the last step: not a point of the curve.
             points = {entry["step"]: entry[name] for entry in reversed(history) if name in entry}
             if points:
                 axes.plot(*zip(*sorted(points.items()), strict=True), marker=".", label=name)

@@ -1,0 +1,145 @@
+"""The images of a training run: read, split, opened."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from textdet.common.errors import DataError
+from textdet.data.annotation import Sample
+from textdet.data.cache import SIDES, Source, open_source
+from textdet.data.held_out import list_held_out
+from textdet.data.splits import split_samples
+from textdet.data.triplets import has_heatmaps, read_folders
+from textdet.training.augmentation import make_preset
+from textdet.training.datasets import MixSampler, TrainDataset
+from textdet.training.options import DataArguments
+from textdet.training.report import data_fingerprint
+
+
+@dataclass
+class Split:
+    """The samples of all --input_dir.
+
+    problems: a line for each damaged annotation. held_out: list_held_out of all images.
+    """
+
+    train: list[Sample]
+    validation: list[Sample]
+    problems: list[str]
+    held_out: dict[str, list[str]]
+
+
+@dataclass
+class TrainingData:
+    """What a run reads its images from.
+
+    train, validation: the sound ones; `train` has words only where samples are to be shown.
+    problems: a line for each image that is left out. fingerprint: see data_fingerprint.
+    held_out: see list_held_out.
+    """
+
+    train: Source
+    validation: Source
+    problems: list[str]
+    fingerprint: str
+    held_out: dict[str, list[str]]
+
+
+def open_data(data_args: DataArguments, turn: AbstractContextManager) -> TrainingData:
+    """Read and split the samples, and open the pixels of both sides.
+
+    turn: within it caches are made: one of several processes after the other.
+    Raises DataError for folders without sound triplets, and when too much is damaged.
+    """
+    split = find_samples(data_args)
+    sides = split.train, split.validation
+    with turn:
+        (train, validation), damaged = zip(
+            *(
+                open_source(
+                    samples, data_args.image_size, data_args.caching, os.cpu_count() or 1, side
+                )
+                for samples, side in zip(sides, SIDES, strict=True)
+            ),
+            strict=True,
+        )
+    problems = split.problems + sum(damaged, [])
+    check_damage(problems, len(train) + len(validation), data_args.max_damaged)
+    return TrainingData(
+        train if data_args.show_samples else train.without_words(),
+        validation,
+        problems,
+        data_fingerprint(train.samples + validation.samples),
+        split.held_out,
+    )
+
+
+def find_samples(data_args: DataArguments) -> Split:
+    """Read the annotations of all --input_dir and split them. Raises DataError."""
+    samples, problems = read_folders(data_args.input_dir)
+    words = {sample.folder for sample in samples if sample.words}
+    characters = {s.folder for s in samples if any(len(word.quads) for word in s.words)}
+    for folder in map(Path, data_args.input_dir):
+        if not has_heatmaps(folder) or folder in words - characters:
+            raise DataError(f"{folder}: has words but no heatmaps; pseudo_label.py makes them")
+    train, validation = split_samples(samples, data_args.test_size, unseen=data_args.unseen)
+    if data_args.unseen:
+        print(
+            f"--unseen {' '.join(data_args.unseen)}: of {len(samples)} images {len(train)} can be "
+            f"trained on and {len(validation)} validated with; "
+            f"{len(samples) - len(train) - len(validation)} have something of both sides and fall "
+            "away"
+        )
+    return Split(
+        at_most(data_args.max_train_samples, train),
+        at_most(data_args.max_eval_samples, validation),
+        problems,
+        list_held_out(train, validation),
+    )
+
+
+def at_most(count: int | None, samples: list[Sample]) -> list[Sample]:
+    """So many of the samples, evenly from all of them; None for all."""
+    if count is None or count >= len(samples):
+        return samples
+    return [samples[i * len(samples) // count] for i in range(count)]
+
+
+def check_damage(problems: list[str], sound: int, most: float) -> None:
+    """Say how many images are left out; raise DataError when it is too much.
+
+    Params:
+        problems: a line for each image that is left out.
+        sound: the number of the others.
+        most: 0..1, the share that may be left out.
+    """
+    total = sound + len(problems)
+    if problems:
+        print(f"{len(problems)} of {total} images are damaged and left out")
+    if len(problems) > most * total:
+        raise DataError(
+            f"{len(problems)} of {total} images are damaged, more than --max_damaged "
+            f"{most:g} allows; the first: {problems[0]}"
+        )
+
+
+def make_training_set(
+    data_args: DataArguments, source: Source, seed: int
+) -> tuple[TrainDataset, MixSampler]:
+    """The augmented crops of the images to train on, and the order in which they are drawn."""
+    preset = make_preset(
+        data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
+    )
+    sampler = MixSampler(count_images(data_args.input_dir, source), data_args.mix, seed)
+    return TrainDataset(source, preset), sampler
+
+
+def count_images(folders: list[str], source: Source) -> list[int]:
+    """How many images of each folder there are. Raises DataError for a folder without any."""
+    found = [sample.folder for sample in source.samples]
+    counts = [found.count(Path(folder)) for folder in folders]
+    for folder, count in zip(folders, counts, strict=True):
+        if not count:
+            raise DataError(f"{folder}: none of its images is left to train on")
+    return counts

@@ -1,0 +1,143 @@
+"""What train.py trains, and on what: its flags besides those of transformers' TrainingArguments."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from static import constants as C
+from textdet.common.errors import DataError
+
+AUGMENTATIONS = ("none", "light", "default", "strong")  # of training/augmentation.py
+METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
+UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
+
+
+def option(default, text: str, **more):
+    """A dataclass field that documents itself in --help."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: default, metadata={"help": text, **more})
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass
+class ModelArguments:
+    """What is trained."""
+
+    model_name_or_path: str = option(
+        C.PRETRAINED, "Model folder or hub name to start from. Without a network: static/model."
+    )
+    from_scratch: bool = option(False, "Start from random weights instead.")
+    fixed_statistics: bool = option(
+        False, "Keep the first model's batch norm mean and variance; for batches of a few crops."
+    )
+    tuned_thresholds: bool = option(
+        False, "Validate with the thresholds of that model's detection.json, not the defaults."
+    )
+
+
+@dataclass
+class DataArguments:
+    """What it is trained on."""
+
+    input_dir: list[str] = option(["syntdata"], "Triplet folders, see generate_images.py.")
+    mix: list[float] = option(
+        [], "A number for each --input_dir: its share of the crops. Default: each image once."
+    )
+    caching: bool = option(False, "Decode all images once, into memory-mapped files on disk.")
+    image_size: int = option(C.IMAGE_SIZE, "Side in px of the squares that images are fitted into.")
+    crop_size: int | None = option(
+        None, "Side in px of the random crops to train on. Default: half of --image_size."
+    )
+    augmentation: str = option("default", "Preset of augmentation: none, light, default or strong.")
+    mirror: bool = option(False, "Also train on mirrored text.")
+    test_size: float = option(
+        0.1, "Share of the images, 0 to 1, that is held out: not trained on, validated with."
+    )
+    unseen: list[str] = option(
+        [], "Of fonts, background: those of the images held out are not trained on."
+    )
+    max_train_samples: int | None = option(None, "Train on at most so many images.")
+    max_eval_samples: int | None = option(200, "Validate with at most so many images.")
+    max_damaged: float = option(0.1, "Stop when more than this share of the images is damaged.")
+    early_stopping_patience: int | None = option(
+        None, "Stop when the F1 has not risen for so many validations. Default: never."
+    )
+    show_samples: int = option(
+        0, "Draw so many training crops into samples.png in --output_dir, and stop."
+    )
+
+
+def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
+    """Fill in the crop's size and the learning rate; raise DataError for flags that cannot be.
+
+    args: DetectorTrainingArguments.
+    """
+    _check_ranges(data_args, args)
+    _check_data(data_args)
+    if model_args.from_scratch and args.has_default_rate:
+        args.learning_rate = C.SCRATCH_RATE
+    if args.metric_for_best_model.removeprefix("eval_") not in METRICS:
+        raise DataError(
+            f"--metric_for_best_model: there is no {args.metric_for_best_model}, "
+            f"only {', '.join(METRICS)}"
+        )
+    if data_args.early_stopping_patience and args.eval_strategy == "no":
+        raise DataError(
+            "--early_stopping_patience needs validation: --eval_strategy epoch or steps"
+        )
+    if model_args.fixed_statistics and model_args.from_scratch:
+        raise DataError("--fixed_statistics: random weights of --from_scratch have none yet")
+    if model_args.tuned_thresholds:
+        path = Path(model_args.model_name_or_path) / "detection.json"
+        if not path.is_file():
+            raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
+
+
+def _check_ranges(data_args: DataArguments, args) -> None:
+    """The numbers; fills in the crop's size."""
+    size = data_args.image_size
+    if not 64 <= size <= 4096 or size % 32:
+        raise DataError(f"--image_size must be a multiple of 32 from 64 to 4096, not {size}")
+    if data_args.crop_size is None:
+        data_args.crop_size = max(64, size // 64 * 32)
+    if not 64 <= data_args.crop_size <= size or data_args.crop_size % 32:
+        raise DataError(
+            f"--crop_size must be a multiple of 32 from 64 to --image_size ({size}), "
+            f"not {data_args.crop_size}"
+        )
+    for group, name, least in (
+        (data_args, "max_train_samples", 1),
+        (data_args, "max_eval_samples", 1),
+        (data_args, "early_stopping_patience", 1),
+        (data_args, "show_samples", 0),
+        (args, "seed", 0),
+        (args, "learning_rate", 0),
+        (args, "weight_decay", 0),
+        (args, "per_device_train_batch_size", 1),
+        (args, "per_device_eval_batch_size", 1),
+        (args, "gradient_accumulation_steps", 1),
+        (args, "dataloader_num_workers", 0),
+    ):
+        value = getattr(group, name)
+        if value is not None and value < least:
+            raise DataError(f"--{name} must be at least {least}, not {value}")
+    if not 0 <= data_args.max_damaged <= 1:
+        raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
+
+
+def _check_data(data_args: DataArguments) -> None:
+    """The folders, their mix, the preset of augmentation and what is to be unseen."""
+    folders, mix = data_args.input_dir, data_args.mix
+    if data_args.augmentation not in AUGMENTATIONS:
+        raise DataError(
+            f"--augmentation: there is no preset {data_args.augmentation!r}, "
+            f"only {', '.join(AUGMENTATIONS)}"
+        )
+    if len({Path(folder).resolve() for folder in folders}) < len(folders):
+        raise DataError("--input_dir: a folder is named twice; --mix makes it count more")
+    if mix and (len(mix) != len(folders) or min(mix) <= 0):
+        raise DataError(
+            f"--mix: needs a number above 0 for each of the {len(folders)} --input_dir, "
+            f"not {' '.join(f'{share:g}' for share in mix)}"
+        )
+    if unknown := set(data_args.unseen) - set(UNSEEN):
+        raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")
