@@ -12,7 +12,6 @@ after the finished chunks, and a larger --num_images extends the folder.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import string
@@ -36,6 +35,7 @@ from textdet.common.cli import (  # noqa: E402
 )
 from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.files import write_json  # noqa: E402
+from textdet.common.fingerprints import file_digest, fingerprint  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
     DATASET_FILE,
@@ -121,7 +121,11 @@ def main() -> None:
 
 
 def make_settings(args: argparse.Namespace) -> GeneratorSettings:
-    """The defaults, changed by --settings and then by --set. Raises DataError for what is wrong."""
+    """The defaults, changed by --settings and then by --set.
+
+    Raises:
+        DataError: a file cannot be read, or a name or value is wrong.
+    """
     settings = GeneratorSettings()
     if args.settings:
         try:
@@ -191,13 +195,11 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
     """What decides what the images look like, as it stands in dataset.json."""
 
     def digest(paths: Iterable[Path]) -> str:
-        total = hashlib.sha256()
-        for path in paths:
-            total.update(os.fsencode(path.name) + b"\0")
-            total.update(hashlib.sha256(path.read_bytes()).digest())
-        return total.hexdigest()[:16]
+        return fingerprint(
+            part for p in paths for part in (os.fsencode(p.name), b"\0", file_digest(p))
+        )
 
-    defaults = json.dumps(vars(GeneratorSettings())).encode()
+    defaults = json.dumps(vars(GeneratorSettings()))
     words = sorted(job.words.glob("*.txt")) if job.words.is_dir() else [job.words]
     root = Path(__file__).resolve().parent
     modules = sorted((root / "textdet" / "synth").glob("*.py"))
@@ -210,7 +212,7 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
         "fonts": digest(job.fonts),
         "words": digest(words),
         "settings": json.loads(json.dumps(job.settings.differences())),
-        "defaults": hashlib.sha256(defaults).hexdigest()[:16],
+        "defaults": fingerprint([defaults]),
         "code": digest([root / "generate_utils.py", root / "textdet/data/heatmaps.py", *modules]),
     }
 

@@ -6,8 +6,8 @@ the generated image.
 
 The sections from Scene to Camera are the generator's settings (textdet/synth/settings.py), which
 `generate_images.py --settings FILE --set NAME=VALUE` changes for one run. Limits in a comment, such
-as 1..100 or "at least 1", are checked there. Where the default is written with a
-decimal point the value may be a fraction, else it is a whole number.
+as 1..100 or "at least 1", are checked then. A default with a decimal point may become any number
+within its limits, another one a whole number.
 """
 
 from pathlib import Path
@@ -27,14 +27,9 @@ BLOCKS = (2, 7)  # blocks of text tried in a scene
 EXTRA_BLOCKS = 5  # more of them tried while a scene that is to hold text has none
 SIGN_SCENE_PROBABILITY = 0.4  # share of scenes that hold a few large signs instead
 SIGN_BLOCKS = (1, 3)  # blocks tried in such a scene
-SIGN_FONT_SIZE = (
-    70.0,
-    420.0,
-)  # at least 1, px an em, log-uniform, of its blocks; they shrink to fit
+SIGN_FONT_SIZE = (70.0, 420.0)  # at least 1 px an em, log-uniform; its blocks shrink to fit
 PLACEMENT_TRIES = 24  # at least 1, random places looked at for a block before it is dropped
-PLACEMENT_TEMPERATURE = (
-    6.0  # at least 0.01, grey levels a cell; the higher, the more on busy places
-)
+PLACEMENT_TEMPERATURE = 6.0  # at least 0.01 grey levels a cell; high: more text on busy places
 SURFACE_COST = 40.0  # grey levels, how much a place costs that lies off its surface
 EDGE_LEVEL = 60.0  # grey levels a cell; edges above it count three times
 CLUTTER_PROBABILITY = 0.16  # that a block stands anywhere, however busy the place
@@ -46,7 +41,7 @@ SAME_STYLE_SIZE = (0.7, 1.4)  # at least 0.01, times the neighbour's size, log-u
 PLANES = (1, 3)  # at least 1, different tilts in a scene; all text on one surface shares its tilt
 FOLLOW_PROBABILITY = 0.7  # that text runs along the lines of its surface, where it has any
 LINE_COHERENCE = 0.35  # 0..1, how much of a surface's edges run one way before they count as lines
-LARGEST_LEAN = 30.0  # 0..45, degrees, lines that lean more are not followed
+LARGEST_LEAN = 30.0  # 0..45 degrees, lines that lean more are not followed
 OWN_ROLL_PROBABILITY = 0.25  # that a block is turned differently from others on its surface
 
 # --- Text ------------------------------------------------------------------------------------
@@ -77,11 +72,8 @@ PARAGRAPH_WORDS = (3, 6)  # at least 1
 LARGEST_BLOCK = 0.92  # 0.05..1, of the image's side; larger blocks are shrunk to it
 SHRINK_STEP = 0.65  # 0.05..0.95 times, how much smaller a block becomes when it finds no room
 SMALLEST_SHRINK = 0.4  # 0.05..1, blocks that would have to shrink more to find room are dropped
-FONT_SIZE = (
-    12.0,
-    190.0,
-)  # at least 1, px an em, drawn log-uniformly; capital letters are about 0.7 em
-PARAGRAPH_FONT_SIZE = (10.0, 22.0)  # at least 1, px an em, log-uniform
+FONT_SIZE = (12.0, 190.0)  # at least 1 px an em, log-uniform; capitals are about 0.7 em high
+PARAGRAPH_FONT_SIZE = (10.0, 22.0)  # at least 1 px an em, log-uniform
 MIN_CHARACTER_SIDE = 2.0  # px, blocks with a character cell narrower than this are dropped
 MIN_FONT_SIZE = 9.0  # px an em, blocks with a smaller word are dropped: nobody can read it
 LINE_LENGTH = 1400  # px, letters times em; longer lines are drawn anew: large ones stay large
@@ -94,7 +86,7 @@ NARROW_SPACE_PROBABILITY = 0.3  # that words of a scene stand closer, as on crow
 NARROW_SPACE = (0.5, 0.8)  # times the font's own space
 SMALLEST_SPACE = 0.15  # em, no space is narrower
 STRETCH_PROBABILITY = 0.35  # that a block of a scene has wider or narrower letters than its font
-STRETCH = (0.65, 1.5)  # 0.1..10, times the font's width, log-uniform
+STRETCH = (0.65, 1.5)  # 0.1..10 times the font's width, log-uniform
 CELL_PADDING = 0.04  # of the word's ink height, added above and below for the character cells
 MIN_CELL_HEIGHT = 0.3  # em, so that a dash or a full stop keeps a cell that can be seen
 
@@ -104,12 +96,10 @@ TURNED_LETTERS_PROBABILITY = 0.6  # that its letters are turned one by one, else
 CURVE_LINES = 2  # at least 1, most lines bent together; letters turned one by one stand on one line
 CURVE_TURN = (25.0, 140.0)  # 0..150 degrees between a curve's extreme directions: none upside down
 CURVE_BEND = 0.34  # 0..0.35, largest curvature times the text's height above the line
-CURVE_SAG = (
-    0.04  # at least 0.01 em, the most that a bent letter's side leaves its straight quadrilateral
-)
+CURVE_SAG = 0.04  # at least 0.01 em, the most that a bent letter's side leaves a straight line
 CURVE_WAVES = (0.5, 1.3)  # periods of a wave
 PICTOGRAM_PROBABILITY = 0.2  # that a straight block of a scene has a pictogram on one side
-PICTOGRAM_SIZE = (0.9, 2.6)  # at least 0.01, em
+PICTOGRAM_SIZE = (0.9, 2.6)  # at least 0.01 em
 PICTOGRAM_GAP = (0.25, 0.9)  # em, between it and the text
 STACK_PROBABILITY = 0.02  # that a block of a scene is one word with its letters below each other
 STACK_LENGTH = (2, 11)  # at least 1, letters of such a word, the second one excluded
@@ -117,7 +107,7 @@ STACK_CAPITALS_PROBABILITY = 0.7
 ELASTIC_PROBABILITY = 0.08  # that a block is gently warped as if on cloth
 ELASTIC_WAVES = 3  # at least 1, plane waves that add up to the displacement
 ELASTIC_AMPLITUDE = (0.02, 0.08)  # em, each wave's
-ELASTIC_WAVELENGTH = (2.0, 7.0)  # at least 0.01, em
+ELASTIC_WAVELENGTH = (2.0, 7.0)  # at least 0.01 em
 ELASTIC_SLOPE = 0.45  # 0.01..0.5, largest slope of the displacement; from 1 on it would fold
 FOCAL_LENGTH = (0.9, 2.5)  # at least 0.1, times the image's side, one draw an image
 SMALL_ROTATION = (-6.0, 6.0)  # degrees, most blocks
@@ -126,27 +116,14 @@ LARGE_ROTATION = (-45.0, 45.0)  # degrees
 ANY_ROTATION_PROBABILITY = 0.03  # the whole circle
 SIDEWAYS_PROBABILITY = 0.05  # upwards or downwards, as on banners, beside SMALL_ROTATION
 TILT_PROBABILITY = 0.5  # that one of a scene's planes is tilted
-TILT = (
-    -45.0,
-    45.0,
-)  # -85..85, degrees, turn of a plane about its vertical and (half of it) horizontal axis
+TILT = (-45.0, 45.0)  # -85..85 degrees about a plane's vertical and (half of it) horizontal axis
 PAGE_ROTATION = (-4.0, 4.0)  # degrees
-PAGE_TILT = (-12.0, 12.0)  # -85..85, degrees, one page in two
+PAGE_TILT = (-12.0, 12.0)  # -85..85 degrees, one page in two
 
 # --- Ink -------------------------------------------------------------------------------------
-RED, GREEN, BLUE = (
-    (0, 255),
-    (0, 255),
-    (0, 255),
-)  # 0..255, levels of an ink's, outline's or sign's colour
+RED, GREEN, BLUE = (0, 255), (0, 255), (0, 255)  # 0..255, of an ink's, outline's or sign's colour
 GREY_INK_PROBABILITY = 0.45  # that an ink is one of INK_GREYS instead
-INK_GREYS = (
-    0,
-    20,
-    40,
-    235,
-    255,
-)  # 0..255, levels; black and white are the most frequent inks of the world
+INK_GREYS = (0, 20, 40, 235, 255)  # 0..255; black and white are the world's most frequent inks
 OPACITY = (0.6, 1.0)  # 0..1, of the ink
 MIN_CONTRAST = 24.0  # CIELAB distance (hue counts half) of ink and surroundings, after blending
 CONTRAST_BUSYNESS = 0.7  # times the surroundings' own spread, added to it
@@ -200,7 +177,7 @@ EXTRUSION_PROBABILITY = 0.06  # letters as solid bodies seen from the side
 EXTRUSION = (0.04, 0.12)  # em, their depth
 WEAR_FONT_SIZE = 20.0  # px an em, smaller letters are not worn or outlined: they would run together
 WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, blurred or spotted
-WEAR_SIZE = 3  # at least 1, px, how thick a brush thickens worn letters
+WEAR_SIZE = 3  # at least 1 px, how thick a brush thickens worn letters
 WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
 WEAR_DROPOUT = 0.05  # 0..1, share of a spotted letter's pixels
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
@@ -213,23 +190,15 @@ PAGE_KIND_SHARES = {  # share of each kind of page
     "dense": 0.1,
     "receipt": 0.1,
 }
-PAGE_FONT_SIZE = (
-    11.0,
-    22.0,
-)  # at least 1, px an em, log-uniform, the body text; lower case is about 0.5 em high
-DENSE_FONT_SIZE = (9.0, 12.0)  # at least 1, px an em, log-uniform, the body text of dense pages
+PAGE_FONT_SIZE = (11.0, 22.0)  # at least 1 px an em, log-uniform; lower case is about 0.5 em high
+DENSE_FONT_SIZE = (9.0, 12.0)  # at least 1 px an em, log-uniform, the body text of dense pages
 PAGE_TITLE_SCALE = (1.2, 2.4)  # at least 0.01, times the body text
 PAGE_TYPEWRITER_PROBABILITY = 0.4  # that the body's font has letters of equal width
 PAGE_ONE_FONT_PROBABILITY = 0.6  # that headings and values are set in the body's font
 PAGE_WORD_SPACE = (0.6, 1.2)  # times the font's own space
 PAGE_TRACKING = (-0.02, 0.05)  # em added between letters
 PAGE_MARGIN = (0.02, 0.1)  # 0..0.4, of the sheet's width
-PAGE_COLUMNS = (
-    1,
-    1,
-    1,
-    2,
-)  # at least 1, one of them is drawn; receipts and letters always have one
+PAGE_COLUMNS = (1, 1, 1, 2)  # at least 1, one of them is drawn; receipts and letters have one
 PAGE_RULE_PROBABILITY = 0.75  # that paragraphs, forms and tables are ruled; check boxes always are
 RULE_LEVEL = (120, 255)  # 0..255, ink of a rule: 0 none, 255 as dark as its page's rules get
 RULE_STYLE_SHARES = {"solid": 0.5, "dashed": 0.17, "dotted": 0.33}  # of fill-in and dividing rules
@@ -358,10 +327,7 @@ DOWNSCALE = (0.6, 0.9)  # 0..1, of the side
 SMALL_CAMERA_PROBABILITY = 0.3  # few pixels, smoothed and sharpened, as of early smart glasses
 SMALL_CAMERA_SCALE = (0.5, 0.9)  # 0.05..1, of the side
 SMALL_CAMERA_SMOOTHING = (5.0, 50.0)  # grey levels, differences below it are smoothed away
-SMALL_CAMERA_HALO = (
-    0.8,
-    2.2,
-)  # at least 0.01, px, standard deviation of the blur that is subtracted
+SMALL_CAMERA_HALO = (0.8, 2.2)  # at least 0.01 px, deviation of the blur that is subtracted
 SMALL_CAMERA_SHARPENING = (0.3, 1.5)  # times that blur's difference from the picture
 JPEG_PROBABILITY = 0.25  # besides the file's own compression
 JPEG_AGAIN = (35, 90)  # quality, 1..100

@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from scipy.fft import dstn, idstn
 
 
 def _multiply(base: np.ndarray, ink: np.ndarray) -> np.ndarray:
@@ -34,6 +33,8 @@ def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
     The difference to `base` is zero there, so a sine transform solves it exactly.
     """
+    from scipy.fft import dstn, idstn  # as long to import as all the rest of the generator
+
     # Channels first: the transforms run along contiguous rows.
     old, new = (np.ascontiguousarray(p.transpose(2, 0, 1), np.float32) for p in (base, drawn))
     force = np.zeros_like(old)

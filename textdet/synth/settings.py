@@ -9,7 +9,7 @@ import math
 import re
 import tokenize
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,11 @@ HEADING = re.compile(r"# --- (\w+)")
 class Setting:
     """One setting as static/constants.py declares it.
 
-    default: a number, a (low, high) range, a tuple of choices or a table of shares. comment: its
-    unit and meaning; notes: those of a table's kinds. lowest, highest: of each of its numbers.
+    Params:
+        default: a number, a (low, high) range, a tuple of choices or a table of shares.
+        comment: its unit and meaning.
+        notes: those of a table's kinds.
+        lowest, highest: of each of its numbers.
     """
 
     name: str
@@ -50,15 +53,17 @@ class GeneratorSettings:
     """
 
     def __init__(self, /, **changes: Any):
-        """The defaults with some changes. Raises DataError as changed() does."""
+        """The defaults with some changes; raises as changed() does."""
         defaults = {setting.name: setting.default for setting in declared_settings().values()}
         self.__dict__.update(_changed_values(defaults, changes))
 
     def changed(self, /, **changes: Any) -> "GeneratorSettings":
         """The same with other values of some settings.
 
-        Kinds that a table of shares does not name keep their share. Raises DataError, a line, for
-        a name that there is not, a value of another kind and one out of range.
+        Params:
+            changes: values by name. Kinds that a table of shares does not name keep their share.
+        Raises:
+            DataError: there is no such name, or a value is of another kind or out of range.
         """
         other = object.__new__(GeneratorSettings)
         other.__dict__.update(_changed_values(self.__dict__, changes))
@@ -100,39 +105,49 @@ def declared_settings() -> dict[str, Setting]:
     Read from its source, so that name, default, unit, meaning and limits stand in one place.
     Limits: what the comment gives as 1..100 or as "at least 1"; else 0..1 for probabilities and
     shares, and no negative numbers where the default has none.
+
+    Raises:
+        DataError: a default is out of its limits.
     """
     source = Path(constants.__file__).read_text(encoding="utf-8")
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+    comments = _comments_of(source)
     headings = {line: m[1] for line, text in comments.items() if (m := HEADING.match(text))}
+    settings = {}
+    for node in ast.parse(source).body:
+        above = max((line for line in headings if line < node.lineno), default=None)
+        if isinstance(node, ast.Assign) and headings.get(above) in SECTIONS:
+            for setting in _settings_of(node, headings[above], comments):
+                settings[setting.name] = setting
+    return settings
+
+
+def _comments_of(source: str) -> dict[int, str]:
+    """The comments by line."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _settings_of(node: ast.Assign, section: str, comments: dict[int, str]) -> Iterator[Setting]:
+    """The settings that one statement declares: NAME = value, or several names at once."""
 
     def said(first: int, last: int) -> str:
         lines = (comments.get(line, "") for line in range(first, last + 1))
         return " ".join(text.lstrip("# ") for text in lines if text)
 
-    settings = {}
-    for node in ast.parse(source).body:
-        above = max((line for line in headings if line < node.lineno), default=None)
-        section = headings.get(above, "")
-        if not isinstance(node, ast.Assign) or section not in SECTIONS:
-            continue
-        is_table, notes = isinstance(node.value, ast.Dict), {}
-        comment = said(node.lineno, node.lineno if is_table else node.end_lineno)
-        if is_table and node.end_lineno > node.lineno:
-            keys = node.value.keys
-            notes = {key.value: said(key.lineno, key.lineno) for key in keys}
-        for target in ast.walk(node.targets[0]):
-            if isinstance(target, ast.Name):
-                default = getattr(constants, target.id)
-                default = Shares(default) if is_table else default
-                limits = _limits(target.id, default, comment)
-                setting = Setting(target.id, section, default, comment, notes, *limits)
-                try:
-                    default = _checked(setting, default, default)
-                except DataError as error:
-                    raise DataError(f"static/constants.py: {error}") from None
-                settings[target.id] = replace(setting, default=default)
-    return settings
+    is_table, notes = isinstance(node.value, ast.Dict), {}
+    comment = said(node.lineno, node.lineno if is_table else node.end_lineno)
+    if is_table and node.end_lineno > node.lineno:
+        notes = {key.value: said(key.lineno, key.lineno) for key in node.value.keys}
+    for target in ast.walk(node.targets[0]):
+        if isinstance(target, ast.Name):
+            default = getattr(constants, target.id)
+            default = Shares(default) if is_table else default
+            limits = _limits(target.id, default, comment)
+            setting = Setting(target.id, section, default, comment, notes, *limits)
+            try:
+                yield replace(setting, default=_checked(setting, default, default))
+            except DataError as error:
+                raise DataError(f"static/constants.py: {error}") from None
 
 
 def _limits(name: str, default: Any, comment: str) -> tuple[float, float]:
@@ -224,7 +239,11 @@ def _checked_number(setting: Setting, value: Any, kind: float) -> float:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The names and values in a TOML file. Raises DataError when it cannot be read."""
+    """The names and values in a TOML file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -234,7 +253,11 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> dict[str, Any]:
-    """NAME=VALUE, with the value as in TOML, or TABLE.KIND=VALUE. Raises DataError."""
+    """The names and values in a line NAME=VALUE or TABLE.KIND=VALUE, with the value as in TOML.
+
+    Raises:
+        DataError: it is none.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
