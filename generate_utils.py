@@ -43,8 +43,13 @@ def generate_triplet(
 ) -> tuple[Sample, np.ndarray, np.ndarray]:
     """Make image number `index`; it depends on the arguments alone.
 
-    size: px, side of the square image. Returns the sample (not yet written), the image
-    (size, size, 3) uint8 RGB and both heatmaps (2, size, size) uint8.
+    Params:
+        folder: that the sample is to be in.
+        seed, index: of the run, and of the image in it.
+        size: px, side of the square image.
+    Returns:
+        the sample (not yet written), the image (size, size, 3) uint8 RGB and both heatmaps
+        (2, size, size) uint8.
     """
     scene = draw_image(np.random.default_rng([seed, index]), settings, resources, size)
     with stage("heatmaps"):
@@ -65,7 +70,15 @@ def bundled_resources(settings: GeneratorSettings) -> Resources:
 def open_resources(
     backgrounds: tuple[Path, ...], fonts: tuple[Path, ...], words: Path, languages: tuple[str, ...]
 ) -> Resources:
-    """Open the files of a job, once a process. languages: of the lists in a folder of words."""
+    """Open the files of a job, once a process.
+
+    Params:
+        backgrounds, fonts: files.
+        words: a folder of lists, or one list.
+        languages: of the lists in a folder.
+    Raises:
+        DataError: a file cannot be used.
+    """
     vocabularies = load_vocabularies(words, languages)
     matches = fonts_by_language(vocabularies, [Font(path) for path in fonts])
     gc.freeze()  # modules and resources stay; a collection through them takes 0.1 s

@@ -174,7 +174,7 @@ def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
         own = Font(source)
         arguments = [own], resources.vocabularies[0], "receipt", (0, 0, 256, 256)
         writer = Writer(np.random.default_rng(0), PLAIN, 256, *arguments)
-        assert writer.tokens(200, 20, 1, own, text="12.50") == tokens
+        assert writer.sample_tokens(200, 20, 1, own, text="12.50") == tokens
 
 
 def test_same_seed_same_page(resources):

@@ -12,8 +12,9 @@ def keep_memory(all_of_it: bool = False) -> None:
     It would give it back to the system, and ask for it again page by page: a tenth of the
     generator's time, a fifth to a quarter of a training step's on the CPU.
 
-    all_of_it: arrays of any size, for networks; else those of less than 32 MB, of which half a
-    gigabyte at most.
+    Params:
+        all_of_it: arrays of any size, for networks; else those of less than 32 MB, of which half a
+            gigabyte at most.
     """
     with suppress(OSError, TypeError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)

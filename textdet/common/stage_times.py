@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 SECONDS: Counter[str] = Counter()
@@ -9,7 +10,7 @@ _entered: list[str] = []
 
 
 @contextmanager
-def stage(name: str):
+def stage(name: str) -> Iterator[None]:
     """Add the time that the block takes to SECONDS[name], less that of the stages within it.
 
     Also a decorator: @stage("warping").

@@ -27,10 +27,14 @@ HORIZON = 1e-6  # W there; it is 1 at the patch's centre and negative behind the
 def draw_heatmaps(words: list[np.ndarray], width: int, height: int) -> np.ndarray:
     """Draw both maps of an image.
 
-    words: one (n, 4, 2) array of character quads a word, in reading order; the neighbours in it
-        are linked by an affinity quad.
-    Returns (2, height, width) uint8, 0..255 for 0..1: the character map, then the affinity map.
     Quads over the border are clipped; quads without area are left out.
+
+    Params:
+        words: one (n, 4, 2) array of character quads a word, in reading order; the neighbours in it
+            are linked by an affinity quad.
+        width, height: px.
+    Returns:
+        (2, height, width) uint8, 0..255 for 0..1: the character map, then the affinity map.
     """
     words = [np.asarray(quads).reshape(-1, 4, 2) for quads in words if len(quads)]
     maps = np.zeros((2, height + STEP, width + STEP), np.uint8)
@@ -46,10 +50,15 @@ def draw_heatmaps(words: list[np.ndarray], width: int, height: int) -> np.ndarra
 
 
 def affinity_quads(quads: np.ndarray) -> np.ndarray:
-    """The affinity quads between neighbouring characters of one word: (n, 4, 2) -> (n - 1, 4, 2).
+    """The affinity quads between neighbouring characters of one word.
 
     Corners are the centroids of the upper and the lower triangle that a character's diagonals cut
     from its quad, for both characters.
+
+    Params:
+        quads: (n, 4, 2) in reading order.
+    Returns:
+        (n - 1, 4, 2) float32.
     """
     quads = np.asarray(quads, np.float32).reshape(-1, 4, 2)
     centre = quads.mean(1)
@@ -59,13 +68,17 @@ def affinity_quads(quads: np.ndarray) -> np.ndarray:
 
 
 def draw_gaussians(maps: np.ndarray, quads: np.ndarray, which: np.ndarray) -> None:
-    """Draw a Gaussian for each quad (n, 4, 2) into maps[which[k]], keeping the larger value.
+    """Draw a Gaussian for each quad, keeping the larger value where two meet.
 
-    maps: (m, H + STEP, W + STEP) uint8, drawn into in place; the last STEP rows and columns are
-        scratch.
     A patch is isotropic, peak 1, sigma GAUSSIAN_SIGMA of its side, cut at its inscribed circle;
     its square is mapped by a homography onto the quad enlarged about its centre. Evaluated at each
     pixel's centre.
+
+    Params:
+        maps: (m, H + STEP, W + STEP) uint8, drawn into in place; the last STEP rows and columns are
+            scratch.
+        quads: (n, 4, 2).
+        which: (n,) the map that each is drawn into.
     """
     quads = np.asarray(quads, np.float64)
     centre = quads.mean(1, keepdims=True)

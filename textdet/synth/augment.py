@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pipelines:
-    """letters: wear of the letters' mask; background: before the text is on it; camera: light,
-    lens, sensor and file of the whole image."""
+    """Those of one settings.
+
+    Params:
+        letters: wear of the letters' mask.
+        background: before the text is on it.
+        camera: light, lens, sensor and file of the whole image.
+    """
 
     letters: "albumentations.Compose"
     background: "albumentations.Compose"
@@ -27,7 +32,11 @@ class Pipelines:
 
 @functools.lru_cache(maxsize=16)
 def make_pipelines(settings: GeneratorSettings) -> Pipelines:
-    """Made once for each settings. Raises DataError when albumentations refuses a value."""
+    """Made once for each settings.
+
+    Raises:
+        DataError: albumentations refuses a value.
+    """
     from textdet.synth import transforms  # albumentations takes a second to import
 
     try:
@@ -45,9 +54,12 @@ def make_pipelines(settings: GeneratorSettings) -> Pipelines:
 def augment(
     rng: np.random.Generator, pipeline: "albumentations.Compose", image: np.ndarray
 ) -> np.ndarray:
-    """Run a pipeline with its randomness taken from `rng`; same shape and dtype.
+    """Run a pipeline with its randomness taken from `rng`.
 
-    image: (h, w, 3) or (h, w) uint8.
+    Params:
+        image: (h, w, 3) or (h, w) uint8.
+    Returns:
+        the same shape and dtype.
     """
     # One state for all transforms: set_random_seed would give each of them the same draws, so that
     # rare ones came together, and takes longer.

@@ -17,8 +17,16 @@ SMALLEST_CROP = 8  # px of a photograph, enlarged to a whole image
 
 
 def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]:
-    """Image files below `folder`, in order, but none below `apart_from`, where a run may write its
-    own images. Raises DataError when there is none."""
+    """Find photographs.
+
+    Params:
+        folder: searched with all folders in it.
+        apart_from: a folder in it that is left out, where a run may write its own images.
+    Returns:
+        the image files, in order.
+    Raises:
+        DataError: there is none.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
     paths = sorted(p for p in folder.rglob("*") if is_image(p))
@@ -31,8 +39,16 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
 
 
 def check_backgrounds(paths: Iterable[Path], largest: int) -> tuple[list[Path], list[str]]:
-    """Sort out the files that cannot be decoded or are too small: (usable paths, a line for each
-    other one). largest: px, the longer side that they will be used with at most."""
+    """Sort out the files that cannot be decoded or are too small.
+
+    Params:
+        paths: image files.
+        largest: px, the longer side that they will be used with at most.
+    Returns:
+        the usable paths, and a line for each other one.
+    Raises:
+        DataError: none is usable.
+    """
     usable, problems = [], []
     for path in paths:
         try:
@@ -59,7 +75,14 @@ class _Photographs:
 
     @stage("reading")
     def get(self, path: Path, largest: int, space: float) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, its longer side at most `largest` px. space: MB kept in memory."""
+        """A photograph, shrunk where it is large.
+
+        Params:
+            largest: px, of its longer side.
+            space: MB, of the photographs kept in memory.
+        Returns:
+            (H, W, 3) uint8 RGB.
+        """
         image = self._kept.pop((path, largest), None)
         if image is None:
             image = read_image(path)
@@ -80,7 +103,14 @@ _photographs = _Photographs()
 def draw_background(
     rng: np.random.Generator, settings: GeneratorSettings, paths: list[Path], size: int
 ) -> tuple[np.ndarray, str]:
-    """A (size, size, 3) uint8 RGB background, and the name of the photograph or of its kind."""
+    """A part of a photograph or a drawn texture, with things on it that are not text.
+
+    Params:
+        paths: of the photographs.
+        size: px, side of the square image.
+    Returns:
+        (size, size, 3) uint8 RGB, and the name of the photograph or of the texture.
+    """
     if rng.random() < settings.TEXTURE_PROBABILITY:
         image, name = draw_texture(rng, settings, size)
     else:
@@ -108,7 +138,7 @@ def _crop(
 
 @stage("background")
 def draw_paper(rng: np.random.Generator, settings: GeneratorSettings, size: int) -> np.ndarray:
-    """A (size, size, 3) uint8 RGB sheet of light paper, unevenly lit, with grain."""
+    """A sheet of light paper, unevenly lit, with grain: (size, size, 3) uint8 RGB."""
     level = rng.uniform(*settings.PAGE_PAPER_LEVEL)
     tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
     first = np.clip(level + tint, 0, 255)

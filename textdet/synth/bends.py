@@ -21,8 +21,12 @@ INVERSE_STEPS = 14  # of the fixed point iteration, whose error at least halves 
 class Curve:
     """A guide curve: the layer's line y = origin[1] laid along it, x as its arc length.
 
-    s: (SAMPLES,) arc length from the middle, px; angle: the tangent's direction there, radians,
-    clockwise; line: (SAMPLES, 2) the curve. Beyond its ends the curve goes on straight.
+    Beyond its ends the curve goes on straight.
+
+    Params:
+        s: (SAMPLES,) arc length from the middle, px.
+        angle: (SAMPLES,) the tangent's direction there, radians, clockwise.
+        line: (SAMPLES, 2) the curve, px.
     """
 
     origin: tuple[float, float]
@@ -31,12 +35,16 @@ class Curve:
     line: np.ndarray
 
     def points(self, points: np.ndarray) -> np.ndarray:
+        """From the flat layer to the bent plane, (..., 2) px."""
         along, down = np.moveaxis(np.asarray(points, np.float64) - self.origin, -1, 0)
         foot, tangent, normal = self.frame(along)
         return foot + normal * down[..., None]
 
     def sources(self, points: np.ndarray) -> np.ndarray:
-        """The foot of the perpendicular: the nearest sample first, then Newton's steps."""
+        """From the bent plane back to the flat layer, (..., 2) px.
+
+        The foot of the perpendicular: the nearest sample first, then Newton's steps.
+        """
         points = np.asarray(points, np.float64)
         step = (SAMPLES - 1) // (STARTS - 1)
         starts = self.line[::step]
@@ -76,8 +84,13 @@ def sample_curve(
 ) -> Curve:
     """A random guide curve: arc, wave or free, its directions evenly about the horizontal.
 
-    length: px; reach: px, how far the text extends from the line: curvature * reach stays below
-    CURVE_BEND, and the total turn within CURVE_TURN, so that no letter stands upside down.
+    Curvature * reach stays below CURVE_BEND, and the total turn within CURVE_TURN: no letter stands
+    upside down.
+
+    Params:
+        origin: of the layer, px: the curve's middle.
+        length: px.
+        reach: px, how far the text extends from the line.
     """
     s = np.linspace(-0.5, 0.5, SAMPLES)
     kind = rng.integers(3)
@@ -106,7 +119,10 @@ def sample_curve(
 class Elastic:
     """A sum of plane waves: the bent plane's point q shows the layer's point q + d(q).
 
-    amplitudes: (k, 2) px; waves: (k, 2) radians a px; phases: (k,) radians.
+    Params:
+        amplitudes: (k, 2) px.
+        waves: (k, 2) radians a px.
+        phases: (k,) radians.
     """
 
     amplitudes: np.ndarray
@@ -114,6 +130,7 @@ class Elastic:
     phases: np.ndarray
 
     def points(self, points: np.ndarray) -> np.ndarray:
+        """From the flat layer to the bent plane, (..., 2) px."""
         points = np.asarray(points, np.float64)
         bent = points
         for _ in range(INVERSE_STEPS):
@@ -121,6 +138,7 @@ class Elastic:
         return bent
 
     def sources(self, points: np.ndarray) -> np.ndarray:
+        """From the bent plane back to the flat layer, (..., 2) px."""
         return points + self._shift(np.asarray(points, np.float64))
 
     def _shift(self, points: np.ndarray) -> np.ndarray:

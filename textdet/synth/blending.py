@@ -28,10 +28,14 @@ BLENDS = {  # two (h, w, 3) uint8 pictures to one; gradients are blended afterwa
 
 
 def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Mixed gradients (Perez et al., Poisson Image Editing, 2003) of two (h, w, 3) uint8 pictures:
-    at each place the stronger one, solved with `base` at the border; a new (h, w, 3) uint8 array.
+    """Mix the gradients of two pictures (Perez et al., Poisson Image Editing, 2003).
 
-    The difference to `base` is zero there, so a sine transform solves it exactly.
+    At each place the stronger one, solved with `base` at the border. The difference to `base` is zero there, so a sine transform solves it exactly.
+
+    Params:
+        base, drawn: (h, w, 3) uint8.
+    Returns:
+        a new (h, w, 3) uint8 array.
     """
     from scipy.fft import dstn, idstn  # as long to import as all the rest of the generator
 
@@ -57,8 +61,17 @@ def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 
 def lit_paint(base: np.ndarray, colour: np.ndarray, shading: float, grain: float) -> np.ndarray:
-    """(h, w, 3) uint8 paint in an RGB colour, in the light that falls on `base` (its luminance at a
-    scale of a few parts of the region), with a part of its texture."""
+    """Paint in the light that falls on a picture, with a part of its texture.
+
+    The light is the picture's luminance at a scale of a few parts of the region.
+
+    Params:
+        base: (h, w, 3) uint8 RGB.
+        colour: (3,) RGB, 0..255.
+        shading, grain: 0..1, how much of the light and of the texture.
+    Returns:
+        (h, w, 3) uint8.
+    """
     if not shading and not grain:
         return flat_paint(base, colour)
     h, w = base.shape[:2]
@@ -99,8 +112,15 @@ def extruded(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
 
 
 def lay_over(base: np.ndarray, paint: np.ndarray, alpha: np.ndarray, opacity: float) -> np.ndarray:
-    """Lay paint (h, w, 3) uint8 over `base` through a mask (h, w) uint8 times opacity, 0..1; a new
-    (h, w, 3) uint8 array."""
+    """Lay paint over a picture through a mask.
+
+    Params:
+        base, paint: (h, w, 3) uint8.
+        alpha: (h, w) uint8, coverage.
+        opacity: 0..1.
+    Returns:
+        a new (h, w, 3) uint8 array.
+    """
     weight = cv2.merge([cv2.convertScaleAbs(alpha, None, opacity)] * 3)
     kept = cv2.multiply(base, 255 - weight, scale=1 / 255)
     return cv2.add(kept, cv2.multiply(paint, weight, scale=1 / 255))

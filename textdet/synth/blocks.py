@@ -37,8 +37,12 @@ SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk 
 
 @dataclass
 class Canvas:
-    """A picture while blocks are drawn into it: image (size, size, 3) uint8 RGB, and the coverage
-    of its letters, ink (size, size) uint8."""
+    """A picture while blocks are drawn into it.
+
+    Params:
+        image: (size, size, 3) uint8 RGB.
+        ink: (size, size) uint8, the coverage of its letters.
+    """
 
     image: np.ndarray
     ink: np.ndarray
@@ -46,8 +50,14 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of text in its picture: where it went, its outline (k, 2) in px, the style that it
-    was drawn in, and its words."""
+    """A block of text in its picture.
+
+    Params:
+        spot: the surface that it is on.
+        outline: (k, 2) px of the image.
+        style: as it was drawn.
+        words: in the image's continuous coordinates.
+    """
 
     spot: Spot
     outline: np.ndarray
@@ -69,8 +79,13 @@ def typeset_block(
 ) -> tuple[TextLayer, float]:
     """Set a block of a few lines, at the size of the scene or twice that for small text.
 
-    sizes: px an em, FONT_SIZE's and the paragraphs' when None. Returns the layer and the em in the
-    scene, in px. Raises Dropped when nothing could be set.
+    Params:
+        font: has the letters of the vocabulary's language.
+        sizes: px an em, lowest and highest; FONT_SIZE's and the paragraphs' when None.
+    Returns:
+        the layer, and the em in the scene, px.
+    Raises:
+        Dropped: nothing could be set.
     """
     dense = sizes is None and rng.random() < settings.PARAGRAPH_PROBABILITY
     if sizes is None:
@@ -183,7 +198,9 @@ def sample_bend(
 ) -> Curve:
     """A guide curve for a layer as a whole, so gentle that its letters' sides stay nearly straight.
 
-    size: px an em.
+    Params:
+        layer: straight.
+        size: px of the layer an em.
     """
     height, width = layer.alpha.shape
     widest = max(np.ptp(word.quads[..., 0], axis=1).max() for word in layer.words)
@@ -226,9 +243,16 @@ def place_block(
     em: float,
     like: InkStyle | None = None,
 ) -> Block:
-    """Warp a block, find its place and draw it into the canvas. Raises Dropped.
+    """Warp a block, find its place and draw it.
 
-    em: px in the scene, before it is shrunk to fit. like: a style to repeat, its colours too.
+    Params:
+        canvas: drawn into in place.
+        placement: of that picture; told by its take() that the place is taken.
+        layer: the block.
+        em: px in the scene, before it is shrunk to fit.
+        like: a style to repeat, its colours too.
+    Raises:
+        Dropped: there is no room for it, or it could not be read there.
     """
     to_image, outline, style = _fit(rng, settings, placement, spot, layer, em, like)
     reach = style.reach()
@@ -329,6 +353,10 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
 
     A word cut by the border keeps its inner characters, and what of the polygon around them lies
     within the image.
+
+    Params:
+        words: in the image's continuous coordinates.
+        size: px, side of the square image.
     """
     kept = []
     for word in words:

@@ -22,8 +22,14 @@ def sample_plate_colour(rng: np.random.Generator, settings: GeneratorSettings) -
 def sample_contrasting_colour(
     rng: np.random.Generator, settings: GeneratorSettings, around: np.ndarray, needed: float
 ) -> np.ndarray:
-    """A random RGB colour; of CANDIDATES the first that is `needed` (CIELAB) away from the RGB
-    colour `around`."""
+    """A random colour: of CANDIDATES the first that stands out enough.
+
+    Params:
+        around: (3,) RGB, 0..255.
+        needed: CIELAB distance from it (hue counts half).
+    Returns:
+        (3,) uint8 RGB; the most distant one when none is far enough.
+    """
     colours = sample_ink_colours(rng, settings, CANDIDATES)
     distance = np.linalg.norm(_lab(colours) - _lab(np.uint8(around)[None]), axis=1)
     fit = np.flatnonzero(distance >= needed)
@@ -65,8 +71,12 @@ class Contrast:
     """Whether letters stand out from what is next to them, square by square of about an em."""
 
     def __init__(self, settings: GeneratorSettings, base: np.ndarray, alpha: np.ndarray, em: float):
-        """base: (h, w, 3) uint8 RGB before the letters are drawn; alpha: (h, w) uint8 their
-        coverage; em: px."""
+        """
+        Params:
+            base: (h, w, 3) uint8 RGB before the letters are drawn.
+            alpha: (h, w) uint8, their coverage.
+            em: px.
+        """
         self._legible_share = settings.LEGIBLE_SHARE
         letters = alpha > 127
         if not letters.any():
@@ -93,8 +103,15 @@ class Contrast:
         self._around = self._mean(colours, 1)  # RGB, square by square
 
     def foresee(self, inks: np.ndarray, blend: Callable, opacity: float) -> np.ndarray:
-        """(n,) share of the letters that will stand out when drawn in each of the RGB inks (n, 3);
-        0 where they do not on average."""
+        """How much of the letters will stand out in each of several inks.
+
+        Params:
+            inks: (n, 3) uint8 RGB.
+            blend: one of BLENDS.
+            opacity: 0..1.
+        Returns:
+            (n,) 0..1; 0 where the letters do not stand out on average.
+        """
         known = np.flatnonzero(self._known)
         if not len(known):
             return np.ones(len(inks))
@@ -108,7 +125,11 @@ class Contrast:
         return np.where(overall >= self._needed_overall, good, 0)
 
     def holds(self, result: np.ndarray) -> bool:
-        """Whether LEGIBLE_SHARE of the ink stands out in `result`, and all of it on average."""
+        """Whether LEGIBLE_SHARE of the ink stands out in a result, and all of it on average.
+
+        Params:
+            result: (h, w, 3) uint8 RGB with the letters in it.
+        """
         pixels = result.reshape(-1, 3)
         lab = [_lab(pixels[p]) for p in (self._letters, self._ring)]
         if np.linalg.norm(lab[0].mean(0) - lab[1].mean(0)) < self._needed_overall:

@@ -22,8 +22,13 @@ RUSSIAN = re.compile(r"[а-яё-]+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of one language: its list, the short list of its most frequent words, and names
-    (given name, surname)."""
+    """The words of one language.
+
+    Params:
+        language: the name of its list.
+        words, common: its list, and the short list of its most frequent words.
+        names: of people, given name and surname.
+    """
 
     language: str
     words: list[str]
@@ -37,7 +42,11 @@ def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
     An own list of Russian words goes with the Russian patterns of names, dates, addresses and so
     on, any other one with the English ones.
 
-    Raises DataError when the path is missing, cannot be read as UTF-8 or holds no word.
+    Params:
+        path: a folder or a UTF-8 file.
+        languages: the names of the lists in a folder.
+    Raises:
+        DataError: a file is missing, cannot be read as UTF-8 or holds no word.
     """
     if path.is_dir():
         return [
@@ -83,9 +92,12 @@ def _read_text(path: Path) -> str:
 def sample_phrase(
     rng: np.random.Generator, settings: GeneratorSettings, vocabulary: Vocabulary, case: str
 ) -> list[str]:
-    """One to five tokens that belong together, such as the parts of a date; without spaces in them.
+    """Words that belong together, such as the parts of a date.
 
-    case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
+    Params:
+        case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
+    Returns:
+        one to five tokens without spaces in them.
     """
     kind = sample_kind(rng, settings.KIND_SHARES)
     if kind in ("word", "common"):

@@ -159,8 +159,13 @@ def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict
     """An image of each effect of a group by its title, all drawn from one seed: what the effects
     leave alone stays as it is.
 
-    size: px, side of the images (size, size, 3) uint8 RGB. Raises DataError for an effect with
-    which no image has words.
+    Params:
+        group: one of EFFECTS.
+        size: px, side of the images.
+    Returns:
+        (size, size, 3) uint8 RGB each.
+    Raises:
+        DataError: with one of the effects no image has words.
     """
     return {
         title: _draw_effect(CALM.changed(**changes), resources, title, seed, size)

@@ -20,8 +20,13 @@ WORDS_KEPT = 256  # shaped words remembered a font: one is asked for several tim
 
 
 class Glyph(NamedTuple):
-    """One shaped glyph. x, y: pen position in px (y down); advance in px; cluster: index of the
-    first character that it stands for."""
+    """One shaped glyph.
+
+    Params:
+        cluster: index of the first character that it stands for.
+        x, y: pen position in px, y down.
+        advance: px.
+    """
 
     index: int
     cluster: int
@@ -53,7 +58,10 @@ class Font:
     """One font file at any size."""
 
     def __init__(self, path: Path):
-        """Raises DataError when the file is not a scalable font."""
+        """
+        Raises:
+            DataError: the file is not a scalable font.
+        """
         self.path = path
         try:
             self._face = freetype.Face(str(path))
@@ -153,8 +161,9 @@ class Font:
     def bitmap(self, index: int) -> tuple[np.ndarray, int, int]:
         """Draw a glyph with its pen at an integer position.
 
-        Returns its coverage (h, w) uint8 and the offset of the bitmap's left column and top row
-        from the pen, in px, y down. Without ink the bitmap is empty.
+        Returns:
+            its coverage (h, w) uint8, empty without ink; the offsets of its left column and of its
+            top row from the pen, px, y down.
         """
         if index not in self._bitmaps:
             self._bitmaps[index] = self._render(index)
@@ -163,9 +172,13 @@ class Font:
     def turned_bitmap(
         self, index: int, angle: float, x: float, y: float
     ) -> tuple[np.ndarray, int, int]:
-        """Draw a glyph turned clockwise by `angle` (radians) about its pen, which is at (x, y) px.
+        """Draw a glyph turned about its pen.
 
-        Returns its coverage and its left column and top row, as bitmap() does.
+        Params:
+            angle: radians, clockwise.
+            x, y: px, the pen.
+        Returns:
+            its coverage (h, w) uint8, its left column and its top row, px.
         """
         cos, sin = (round(f(angle) * 0x10000) for f in (np.cos, np.sin))
         # FreeType's y runs upwards, in 1/64 px.
@@ -200,8 +213,10 @@ class Font:
 def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
     """Open every .ttf and .otf below `folder`, in order of their paths.
 
-    Returns the fonts and a line for each file that had to be left out. Raises DataError when no
-    font is left.
+    Returns:
+        the fonts, and a line for each file that had to be left out.
+    Raises:
+        DataError: no font is left.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --fonts takes a folder of .ttf and .otf files")

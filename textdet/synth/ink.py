@@ -36,9 +36,12 @@ OFFSETS = ("shadow", "extrusion")
 class InkStyle:
     """What is drawn besides the letters. Lengths in px; zero turns an effect off.
 
-    blur: standard deviation of the letters' softness. shading, grain: 0..1, how much of the
-    background's light and texture shows in the ink. colours: RGB by part, those of a block that
-    was drawn, so that a block beside it can be drawn alike.
+    Params:
+        em: px, the size of the letters.
+        blur: standard deviation of the letters' softness.
+        shading, grain: 0..1, how much of the background's light and texture shows in the ink.
+        colours: RGB by part, those of a block that was drawn, so that a block beside it can be
+            drawn alike.
     """
 
     em: float = 32.0
@@ -71,8 +74,12 @@ class InkStyle:
 def sample_ink_style(
     rng: np.random.Generator, settings: GeneratorSettings, em: float, softness: float = 0.0
 ) -> InkStyle:
-    """The style of a new block. em: px. softness: px of standard deviation, the background's
-    blur."""
+    """The style of a new block.
+
+    Params:
+        em: px.
+        softness: px of standard deviation, the background's blur.
+    """
     style = InkStyle(
         em=em, opacity=rng.uniform(*settings.OPACITY), blend=sample_kind(rng, settings.BLEND_SHARES)
     )
@@ -127,10 +134,15 @@ def apply_ink(
 ) -> InkStyle | None:
     """Draw a block into `region` in place, unless no colour can be read.
 
-    region: (h, w, 3) uint8 RGB part of the image; alpha: (h, w) uint8 coverage of the letters.
     COLOUR_TRIES colours are tried, the style's own first, and the contrast is checked after
-    blending, letter by letter as it were. Returns the style as drawn, with its colours; None when
-    nothing was drawn.
+    blending, letter by letter as it were.
+
+    Params:
+        region: (h, w, 3) uint8 RGB, a part of the image.
+        alpha: (h, w) uint8, coverage of the letters.
+        plate: the sign behind them.
+    Returns:
+        the style as drawn, with its colours; None when nothing was drawn.
     """
     if not alpha.any():
         return None
@@ -264,9 +276,15 @@ def _filled_ink(
 
 
 def measure_softness(image: np.ndarray, most: float) -> float:
-    """Standard deviation in px, at most `most`, of the blur of an image (h, w, 3) uint8 RGB,
-    judged by its sharpest edges: a step blurred by s px has a slope of about s / 1.65 times its
-    curvature.
+    """The blur of an image, judged by its sharpest edges.
+
+    A step blurred by s px has a slope of about s / 1.65 times its curvature.
+
+    Params:
+        image: (h, w, 3) uint8 RGB.
+        most: px, the largest result.
+    Returns:
+        px of standard deviation.
     """
     side = image.shape[0]
     rows = np.flatnonzero(np.arange(side) // 32 % 2 == 0)  # every other strip is enough

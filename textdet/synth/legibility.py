@@ -21,7 +21,10 @@ def mark_illegible(
 ) -> list[Word]:
     """The words, those that cannot be told from what is around them marked as don't-care.
 
-    image: (h, w, 3) uint8 RGB, finished; ink: (h, w) uint8 coverage of all letters in it.
+    Params:
+        image: (h, w, 3) uint8 RGB, finished.
+        ink: (h, w) uint8, coverage of all letters in it.
+        words: in its continuous coordinates.
     """
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     near = cv2.dilate(ink, np.ones((2 * REACH + 1,) * 2, np.uint8)) >= CLEAR
@@ -38,8 +41,12 @@ def is_legible(
 ) -> bool:
     """Whether a word's letters differ enough from the ground beside them, and from its noise.
 
-    lab: (h, w, 3) uint8, OpenCV's CIELAB; parts: (h, w) uint8, LETTERS, GROUND or neither; polygon:
-    (k, 2) px. Both are compared along the colour axis on which their means differ.
+    Both are compared along the colour axis on which their means differ.
+
+    Params:
+        lab: (h, w, 3) uint8, the image in OpenCV's CIELAB.
+        parts: (h, w) uint8: LETTERS, GROUND or neither.
+        polygon: (k, 2) px, the word.
     """
     left, top = np.floor(polygon.min(0)).astype(int).clip(0)
     right, bottom = np.ceil(polygon.max(0)).astype(int)

@@ -21,10 +21,12 @@ def draw_page(
     vocabulary: Vocabulary,
     inset: float = 0.0,
 ) -> Page:
-    """Lay out one page on a square of size px, from top to bottom.
+    """Lay out one page on a square, from top to bottom.
 
-    fonts: the body's font first, then the headings'; all of them support the vocabulary.
-    inset: px between the square's border and the sheet.
+    Params:
+        size: px, side of the square.
+        fonts: the body's font first, then the headings'; all of them support the vocabulary.
+        inset: px between the square's border and the sheet.
     """
     kind = sample_kind(rng, settings.PAGE_KIND_SHARES)
     left, right = inset, size - inset
@@ -263,7 +265,7 @@ def _stamp(writer):
     rng, em = writer.rng, writer.em * writer.rng.uniform(0.9, 1.4)
     font, ink = writer.fonts[-1], writer.page.stamps
     degrees = float(rng.uniform(*writer.settings.STAMP_ROTATION))
-    tokens = writer.tokens(8 * em, em, int(rng.integers(1, 3)), font)
+    tokens = writer.sample_tokens(8 * em, em, int(rng.integers(1, 3)), font)
     layer = writer.set_line(tokens, font, em)
     if layer is None:
         return

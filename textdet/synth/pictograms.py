@@ -29,14 +29,21 @@ SIDES = ("left", "left", "left", "right", "above", "below")  # of a block, as of
 def load_pictograms() -> tuple[Font, list[int]]:
     """The font of pictograms, and the glyphs in it that hold no writing.
 
-    Raises DataError when the file is not a usable font.
+    Raises:
+        DataError: the file is not a usable font.
     """
     font = Font(PICTOGRAMS)
     return font, [i for name, i in font.named_glyphs().items() if not WRITING.search(name)]
 
 
 def draw_pictogram(rng: np.random.Generator, size: float) -> np.ndarray:
-    """A random one's coverage (h, w) uint8, about `size` px high and wide, without a border."""
+    """A random one, without a border.
+
+    Params:
+        size: px, about its height and width.
+    Returns:
+        (h, w) uint8 coverage.
+    """
     font, glyphs = load_pictograms()
     font.set_size(size)
     bitmap, _, _ = font.bitmap(glyphs[rng.integers(len(glyphs))])
@@ -48,7 +55,10 @@ def add_pictogram(
 ) -> TextLayer:
     """The layer of a straight block with a pictogram on one side of it.
 
-    size: px of the layer an em. The words stay the same but for their place in the layer.
+    The words stay the same but for their place in the layer.
+
+    Params:
+        size: px of the layer an em.
     """
     coverage = draw_pictogram(rng, size * rng.uniform(*settings.PICTOGRAM_SIZE))
     gap = round(size * rng.uniform(*settings.PICTOGRAM_GAP))

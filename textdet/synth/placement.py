@@ -22,8 +22,11 @@ MOST_SURFACES = 10
 class Surface:
     """A part of the image that looks like one thing, and the plane that its text lies on.
 
-    mask: (n, n) uint8 in cells; yaw, pitch: radians; shift: (2,) px, its centre seen from the
-    image's; roll: radians, the direction of its lines, None when it has none.
+    Params:
+        mask: (n, n) uint8 in cells.
+        yaw, pitch: radians.
+        shift: (2,) px, its centre seen from the image's.
+        roll: radians, the direction of its lines, None when it has none.
     """
 
     mask: np.ndarray
@@ -53,8 +56,10 @@ class Surface:
 class Spot:
     """Where one block is to go.
 
-    roll: radians, its rotation in the surface's plane; beside: (k, 2) px, the outline of an earlier
-    block that it is to stand near, None when it may stand anywhere on the surface.
+    Params:
+        roll: radians, its rotation in the surface's plane.
+        beside: (k, 2) px, the outline of an earlier block that it is to stand near; None when it
+            may stand anywhere on the surface.
     """
 
     surface: Surface
@@ -122,9 +127,13 @@ class Placement:
     ) -> tuple[int, int] | None:
         """A free place for a block.
 
-        outline: (k, 2) the block's outline in px, anywhere; margin: px around it that other blocks
-        stay out of. Returns the whole offset (x, y) in px to add to it, or None when no place is
-        free. The place is taken once take() is told that the block was drawn.
+        The place is taken once take() is told that the block was drawn.
+
+        Params:
+            outline: (k, 2) px, the block's, anywhere.
+            margin: px around it that other blocks stay out of.
+        Returns:
+            the whole offset (x, y) in px to add to it; None when no place is free.
         """
         offset = None
         if spot.beside is not None:
@@ -222,9 +231,13 @@ class Placement:
 
 
 def segment(small: np.ndarray) -> list[np.ndarray]:
-    """The calm surfaces of a small image (n, n, 3) uint8, largest first: (n, n) uint8 masks.
+    """The calm surfaces of an image: at most MOST_SURFACES parts whose colour changes slowly, none
+    below SMALLEST_SURFACE.
 
-    At most MOST_SURFACES parts whose colour changes slowly, none below SMALLEST_SURFACE.
+    Params:
+        small: (n, n, 3) uint8 RGB, a pixel a cell.
+    Returns:
+        masks (n, n) uint8, the largest first.
     """
     cells = small.shape[0]
     coarse = max(4, cells // COARSE)

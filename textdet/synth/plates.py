@@ -8,19 +8,28 @@ import numpy as np
 
 @dataclass
 class Plate:
-    """The sign behind a block: (h, w) uint8 coverage of all of it, and of its border."""
+    """The sign behind a block.
+
+    Params:
+        face, border: (h, w) uint8, coverage of all of it, and of its border.
+    """
 
     face: np.ndarray
     border: np.ndarray | None = None
 
 
 def draw_plate(outline: np.ndarray, shape: tuple[int, int], style) -> Plate | None:
-    """The sign behind a block, None when the style has none.
+    """The sign behind a block.
 
-    outline: (k, 2) its corners in px of the region; shape: (width, height) of the region; style:
-    the block's InkStyle. Corners
-    are rounded or cut as far as they leave the letters alone, in the plane of the four corners; an
-    outline of more points is a sign cut along the text.
+    Corners are rounded or cut as far as they leave the letters alone, in the plane of the four
+    corners; an outline of more points is a sign cut along the text.
+
+    Params:
+        outline: (k, 2) its corners in px of the region.
+        shape: (width, height) of the region, px.
+        style: the block's InkStyle.
+    Returns:
+        None when the style has none.
     """
     if not style.plate_opacity:
         return None

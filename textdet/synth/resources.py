@@ -16,7 +16,12 @@ ENOUGH = 0.9  # of them must have ink in a font
 
 @dataclass(frozen=True)
 class Resources:
-    """backgrounds: image files; fonts: by language, those that have its letters."""
+    """What is drawn from.
+
+    Params:
+        backgrounds: image files.
+        fonts: by language, those that have its letters.
+    """
 
     backgrounds: list[Path]
     vocabularies: list[Vocabulary]
@@ -26,7 +31,8 @@ class Resources:
 def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str, list[Font]]:
     """Match fonts to languages: a font has one when there is ink in it for nearly all of its words.
 
-    Raises DataError when no font has any of the languages.
+    Raises:
+        DataError: no font has any of the languages.
     """
     matches = {}
     for vocabulary in vocabularies:

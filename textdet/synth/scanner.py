@@ -15,10 +15,14 @@ CLEARANCE = 4  # px between a dark edge and the nearest word
 def age_paper(
     rng: np.random.Generator, settings: GeneratorSettings, paper: np.ndarray, text: np.ndarray
 ) -> np.ndarray:
-    """Folds, and the reverse side shining through; a new image.
+    """Folds, and the reverse side shining through.
 
-    paper: (h, w, 3) uint8 RGB without ink; text: (h, w) uint8 coverage of the front's letters,
-    whose mirror image stands for the reverse side.
+    Params:
+        paper: (h, w, 3) uint8 RGB without ink.
+        text: (h, w) uint8, coverage of the front's letters; their mirror image stands for the
+            reverse side.
+    Returns:
+        a new image.
     """
     light = np.full(paper.shape[:2], 255, np.uint8)
     if rng.random() < settings.BLEED_PROBABILITY:
@@ -53,7 +57,14 @@ def _draw_crease(
 def lay_on(
     rng: np.random.Generator, page: np.ndarray, desk: np.ndarray, sheet: np.ndarray
 ) -> np.ndarray:
-    """The page on a desk, both (h, w, 3) uint8; sheet: (4, 2) its corners in px. A new image."""
+    """A page on a desk.
+
+    Params:
+        page, desk: (h, w, 3) uint8.
+        sheet: (4, 2) px, the page's corners.
+    Returns:
+        a new image.
+    """
     points = np.round(sheet * 16).astype(np.int32)
     mask, shade = (np.zeros(page.shape[:2], np.uint8) for _ in range(2))
     cv2.fillConvexPoly(mask, points, 255, cv2.LINE_AA, 4)
@@ -72,10 +83,15 @@ def scan(
     ink: float,
     polygons: list[np.ndarray],
 ) -> np.ndarray:
-    """The page as a scanner or a fax sees it; the same shape.
+    """A page as a scanner or a fax sees it.
 
-    image: (h, w, 3) uint8 RGB, changed; paper: the same without ink; ink: its grey level;
-    polygons: the words' outlines (4, 2) in px, all on the image.
+    Params:
+        image: (h, w, 3) uint8 RGB, changed.
+        paper: the same without ink.
+        ink: grey level of the letters.
+        polygons: (4, 2) px each, the words' outlines, all on the image.
+    Returns:
+        (h, w, 3) uint8.
     """
     binary = rng.random() < settings.BINARY_PROBABILITY
     if binary:

@@ -38,8 +38,14 @@ from textdet.synth.writer import is_typewriter
 
 @dataclass(frozen=True)
 class Scene:
-    """image: (size, size, 3) uint8 RGB; ink: (size, size) uint8, the coverage of its letters;
-    words: in the image's continuous coordinates; notes: what the annotation says of the image."""
+    """A picture with text and what is known of it.
+
+    Params:
+        image: (size, size, 3) uint8 RGB.
+        ink: (size, size) uint8, the coverage of its letters.
+        words: in the image's continuous coordinates.
+        notes: what the annotation says of the image.
+    """
 
     image: np.ndarray
     ink: np.ndarray
@@ -52,7 +58,9 @@ def draw_image(
 ) -> Scene:
     """A photo or a page as a camera sees it; words that nobody can read in it are don't-care.
 
-    size: px, side of the square image.
+    Params:
+        rng: all of the image's randomness.
+        size: px, side of the square image.
     """
     draw = draw_page_scene if rng.random() < settings.PAGE_PROBABILITY else draw_photo_scene
     scene = draw(rng, settings, resources, size)
@@ -86,8 +94,13 @@ def draw_photo_scene(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a block is to be like. sizes: px an em, None for the usual ones; near: the earlier block
-    that it is to stand beside; like: the style that it is to repeat."""
+    """What a block is to be like.
+
+    Params:
+        sizes: px an em, None for the usual ones.
+        near: the earlier block that it is to stand beside.
+        like: the style that it is to repeat.
+    """
 
     vocabulary: Vocabulary
     font: Font

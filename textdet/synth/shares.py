@@ -24,7 +24,7 @@ class Shares(dict):
 
 
 def sample_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
-    """One key of `shares`, with a probability in proportion to its value."""
+    """One of the kinds, with a probability in proportion to its share."""
     # As Generator.choice with p, which is much slower.
     edges = list(accumulate(shares.values()))
     return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]

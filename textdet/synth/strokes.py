@@ -7,10 +7,19 @@ import cv2
 import numpy as np
 
 SHIFT = 4  # bits of OpenCV's sub-pixel coordinates
+Point = tuple[float, float] | np.ndarray
 
 
-def draw_rule(rng, ink, start, end, level, thick=1, style="solid") -> None:
-    """A solid, dashed or dotted line of the given coverage, `thick` px wide."""
+def draw_rule(
+    rng: np.random.Generator,
+    ink: np.ndarray,
+    start: Point,
+    end: Point,
+    level: int,
+    thick: int = 1,
+    style: str = "solid",
+) -> None:
+    """A solid, dashed or dotted line. level: 0..255, its coverage; thick: px."""
     start, end = np.array(start, float), np.array(end, float)
     length = np.linalg.norm(end - start)
     if length < 2:
@@ -29,7 +38,7 @@ def draw_rule(rng, ink, start, end, level, thick=1, style="solid") -> None:
         cv2.line(ink, first.astype(int).tolist(), last.astype(int).tolist(), level, thick)
 
 
-def draw_scribble(rng, ink, centre, half) -> None:
+def draw_scribble(rng: np.random.Generator, ink: np.ndarray, centre: Point, half: Point) -> None:
     """A stroke by hand, like a signature without letters, within `half` (x, y) px of `centre`."""
     count = int(rng.integers(6, 16))
     across = np.linspace(-0.9, 0.9, count) + rng.normal(0, 0.12, count)
@@ -42,7 +51,7 @@ def draw_scribble(rng, ink, centre, half) -> None:
     cv2.polylines(ink, [points], False, level, thick, cv2.LINE_AA, SHIFT)
 
 
-def draw_tick(rng, ink, centre, side) -> None:
+def draw_tick(rng: np.random.Generator, ink: np.ndarray, centre: Point, side: float) -> None:
     """A tick or a cross of about `side` px."""
     centre, level = np.array(centre), int(rng.integers(150, 256))
     shape = [(-0.5, 0), (-0.1, 0.45), (0.6, -0.6)]
@@ -53,7 +62,14 @@ def draw_tick(rng, ink, centre, side) -> None:
     cv2.polylines(ink, [points], False, level, int(rng.integers(1, 3)), cv2.LINE_AA, SHIFT)
 
 
-def draw_stamp_frame(rng, ink, centre, extent, degrees, is_round) -> None:
+def draw_stamp_frame(
+    rng: np.random.Generator,
+    ink: np.ndarray,
+    centre: Point,
+    extent: Point,
+    degrees: float,
+    is_round: bool,
+) -> None:
     """One or two rings, or a frame, of extent (width, height) px, turned clockwise."""
     level, thick = int(rng.integers(150, 256)), int(rng.integers(1, 4))
     for grow in (0, 6) if rng.random() < 0.5 else (0,):
@@ -70,7 +86,9 @@ def draw_stamp_frame(rng, ink, centre, extent, degrees, is_round) -> None:
             cv2.polylines(ink, [points], True, level, thick, cv2.LINE_AA, SHIFT)
 
 
-def draw_hole(rng, ink, centre, radius, crescent) -> None:
+def draw_hole(
+    rng: np.random.Generator, ink: np.ndarray, centre: Point, radius: float, crescent: bool
+) -> None:
     """A punched hole as a copier shows it: a dark disc, or only its shadowed rim."""
     centre, level = np.asarray(centre), int(rng.integers(150, 256))
     hole = np.zeros_like(ink)
@@ -82,7 +100,7 @@ def draw_hole(rng, ink, centre, radius, crescent) -> None:
     np.maximum(ink, hole, out=ink)
 
 
-def draw_shade(rng, ink, start, end) -> None:
+def draw_shade(rng: np.random.Generator, ink: np.ndarray, start: Point, end: Point) -> None:
     """A field of light grey between two corners: flat, or in the dots of a printer."""
     (x0, y0), (x1, y1) = (np.asarray(corner).astype(int) for corner in (start, end))
     field = ink[y0:y1, x0:x1]

@@ -18,7 +18,13 @@ SHEET = 1024  # px, side of the sheet of noise
 def draw_texture(
     rng: np.random.Generator, settings: GeneratorSettings, size: int
 ) -> tuple[np.ndarray, str]:
-    """One of TEXTURE_SHARES, unevenly lit, and its name."""
+    """One of TEXTURE_SHARES, unevenly lit.
+
+    Params:
+        size: px.
+    Returns:
+        (size, size, 3) uint8 RGB, and its name.
+    """
     name = sample_kind(rng, settings.TEXTURE_SHARES)
     image = TEXTURES[name](rng, size)
     light = 1 + rng.uniform(*settings.TEXTURE_LIGHT) * rng.uniform(-1, 1, (2, 2)).astype(np.float32)

@@ -24,21 +24,34 @@ CURVE_SLACK = 1.25  # a guide curve's length, in widths of the text that stands 
 
 @dataclass(frozen=True)
 class TextStyle:
-    """How a block is set. size in px an em; the others in em, word_space in times the font's."""
+    """How a block is set.
+
+    Params:
+        size: px an em.
+        tracking, line_spacing: em.
+        word_space: times the font's own.
+        align: where lines begin: 0 at the margin, 0.5 centred, 1 at the far margin.
+    """
 
     size: float
     tracking: float = 0.0
     word_space: float = 1.0
     line_spacing: float = 1.2
-    align: float = 0.0  # where lines begin: 0 at the margin, 0.5 centred, 1 at the far margin
+    align: float = 0.0
 
 
 @dataclass
 class TextLayer:
-    """alpha: (H, W) uint8 coverage; words: their cells in the layer's continuous coordinates;
-    baseline: row of the first line's baseline, px; frame: (k, 2) the block's outline; bends: what
-    the layer is still to go through before its homography (see warps.Warp); stretch: times, how
-    much wider it is to become by that."""
+    """A block of text before it is in a picture.
+
+    Params:
+        alpha: (H, W) uint8, coverage.
+        words: their cells in the layer's continuous coordinates.
+        baseline: px, row of the first line's baseline.
+        frame: (k, 2) px, the block's outline.
+        bends: what the layer is still to go through before its homography (see warps.Warp).
+        stretch: times, how much wider it is to become by that.
+    """
 
     alpha: np.ndarray
     words: list[Word]
@@ -194,8 +207,11 @@ def typeset_stack(
 def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     """The polygon around a word on any line: its cells, and what lies between neighbours.
 
-    quads: (n, 4, 2) in reading order. Returns (k, 2) float32, clockwise from the first corner of
-    the first cell, or of the last one for a word that runs from right to left.
+    Params:
+        quads: (n, 4, 2) in reading order.
+    Returns:
+        (k, 2) float32, clockwise from the first corner of the first cell, or of the last one for a
+        word that runs from right to left.
     """
     pairs = np.concatenate([quads[:-1], quads[1:]], 1) if len(quads) > 1 else quads
     hulls = shapely.convex_hull(shapely.multipoints(pairs.astype(np.float64)))

@@ -55,8 +55,14 @@ class Warp:
 def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.ndarray:
     """Homography of a plane through the origin, turned in space, seen by a pinhole camera.
 
-    Angles in radians: roll turns clockwise in the image, yaw about the vertical and pitch about
-    the horizontal axis. focal: px. The origin stays where it is, and so does the scale there.
+    The origin stays where it is, and so does the scale there.
+
+    Params:
+        roll, yaw, pitch: radians, clockwise in the image, about the vertical, about the horizontal
+            axis.
+        focal: px.
+    Returns:
+        (3, 3).
     """
     cr, sr, cy, sy, cp, sp = (f(a) for a in (roll, yaw, pitch) for f in (np.cos, np.sin))
     turn = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])

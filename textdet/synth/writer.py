@@ -13,7 +13,7 @@ from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.shares import sample_kind
 from textdet.synth.strokes import draw_rule
-from textdet.synth.typeset import TextStyle, typeset
+from textdet.synth.typeset import TextLayer, TextStyle, typeset
 from textdet.synth.warps import plane_homography
 
 ROOM_TRIES = 40  # places looked at for a stamp or a stroke
@@ -21,8 +21,13 @@ ROOM_TRIES = 40  # places looked at for a stamp or a stroke
 
 @dataclass
 class Page:
-    """text, rules and stamps: (size, size) uint8 coverage of three inks; words: in the page's
-    continuous coordinates; sheet: its left, top, right and bottom edge, px."""
+    """A sheet of paper as layers of ink.
+
+    Params:
+        text, rules, stamps: (size, size) uint8, coverage of three inks.
+        words: in the page's continuous coordinates.
+        sheet: px, its left, top, right and bottom edge.
+    """
 
     text: np.ndarray
     rules: np.ndarray
@@ -44,8 +49,13 @@ class Writer:
         kind: str,
         sheet: tuple[float, float, float, float],
     ):
-        """size: px, side of the page; fonts: the body's first; kind: one of PAGE_KIND_SHARES;
-        sheet: its left, top, right and bottom edge, px."""
+        """
+        Params:
+            size: px, side of the page.
+            fonts: the body's first.
+            kind: one of PAGE_KIND_SHARES.
+            sheet: px, its left, top, right and bottom edge.
+        """
         layers = (np.zeros((size, size), np.uint8) for _ in range(3))
         self.page = Page(*layers, [], sheet)
         self.rng, self.settings, self.fonts, self.vocabulary = rng, settings, fonts, vocabulary
@@ -57,7 +67,15 @@ class Writer:
         self.spacing = rng.uniform(*settings.PAGE_WORD_SPACE), rng.uniform(*settings.PAGE_TRACKING)
         self.bottom = size
 
-    def tokens(self, width, em, words, font, end="", text=None):
+    def sample_tokens(
+        self,
+        width: float,
+        em: float,
+        words: int,
+        font: Font,
+        end: str = "",
+        text: str | None = None,
+    ) -> list[str]:
         """Up to `words` tokens that fit into `width` px, the last one ending in `end`; none where
         the font lacks letters of `text`."""
         if text and not font.supports(text):
@@ -80,13 +98,29 @@ class Writer:
             tokens.append(token)
         return tokens
 
-    def line(self, x, y, width, em, words, font=None, align=0.0, end="", text=None) -> float:
+    def line(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        em: float,
+        words: int,
+        font: Font | None = None,
+        align: float = 0.0,
+        end: str = "",
+        text: str | None = None,
+    ) -> float:
         """Set up to `words` words (or `text`) within `width` px from x on, baseline at y + em.
 
-        align: 0 left, 0.5 centred, 1 right. Returns the x of the line's end, px.
+        Params:
+            font: the body's when None.
+            align: 0 left, 0.5 centred, 1 right.
+            end: what the last of all the words ends in.
+        Returns:
+            the x of the line's end, px.
         """
         font = font or self.fonts[0]
-        tokens = self.tokens(width, em, words, font, end, text)
+        tokens = self.sample_tokens(width, em, words, font, end, text)
         layer = self.set_line(tokens, font, em)
         if layer is None:
             return x
@@ -101,12 +135,21 @@ class Writer:
         self.page.words += [word.mapped(offset=(x, y)) for word in layer.words]
         return x + length
 
-    def set_line(self, tokens, font, em):
+    def set_line(self, tokens: list[str], font: Font, em: float) -> TextLayer | None:
+        """The layer of one line in the page's spacing; None without ink. em: px."""
         word_space, tracking = self.spacing
         style = TextStyle(em, tracking=tracking, word_space=word_space)
         return typeset(self.settings, [tokens], font, style) if tokens else None
 
-    def place_turned(self, tokens, font, em, degrees, centre, ink) -> bool:
+    def place_turned(
+        self,
+        tokens: list[str],
+        font: Font,
+        em: float,
+        degrees: float,
+        centre: np.ndarray,
+        ink: np.ndarray,
+    ) -> bool:
         """Set a line turned about its centre into the layer `ink`, unless it would leave the sheet
         or meet words. Returns whether it was set."""
         layer = self.set_line(tokens, font, em)
@@ -138,7 +181,7 @@ class Writer:
         apart = (polygons.max(1) < low) | (polygons.min(1) > high)
         return bool(apart.any(1).all())
 
-    def find_room(self, width, height) -> np.ndarray | None:
+    def find_room(self, width: float, height: float) -> np.ndarray | None:
         """Centre of a free upright box of width x height px, or None after a few tries."""
         left, top, right, bottom = self.page.sheet
         half = np.array([width, height]) / 2
@@ -147,7 +190,16 @@ class Writer:
                 return centre
         return None
 
-    def rule(self, x0, y0, x1, y1, thick=1, style="solid") -> None:
+    def rule(
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        thick: int = 1,
+        style: str = "solid",
+    ) -> None:
+        """Draw a line from (x0, y0) to (x1, y1) px. style: one of RULE_STYLE_SHARES."""
         level = self._sample_level()
         draw_rule(self.rng, self.page.rules, (x0, y0), (x1, y1), level, thick, style)
 
@@ -155,7 +207,8 @@ class Writer:
         low, high = self.settings.RULE_LEVEL
         return int(self.rng.integers(low, high + 1))
 
-    def box(self, x0, y0, x1, y1, thick=1) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
+        """Draw an upright rectangle between two corners, px."""
         points = (int(x0), int(y0)), (int(x1), int(y1))
         level = self._sample_level()
         cv2.rectangle(self.page.rules, *points, level, thick)
