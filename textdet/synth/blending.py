@@ -30,7 +30,8 @@ BLENDS = {  # two (h, w, 3) uint8 pictures to one; gradients are blended afterwa
 def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Mix the gradients of two pictures (Perez et al., Poisson Image Editing, 2003).
 
-    At each place the stronger one, solved with `base` at the border. The difference to `base` is zero there, so a sine transform solves it exactly.
+    At each place the stronger one, solved with `base` at the border. The difference to `base` is
+    zero there, so a sine transform solves it exactly.
 
     Params:
         base, drawn: (h, w, 3) uint8.
