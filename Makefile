@@ -44,7 +44,7 @@ test: setup  ## style checks and all tests
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: setup  ## the benchmarks that the README's figures come from
+bench: setup  ## the benchmarks behind docs/benchmarks.md
 	$(BIN)/python benchmarks/bench_generator.py
 	$(BIN)/python benchmarks/bench_training.py
 	$(BIN)/python generate_images.py --num_images 200 --save_folder $(DEMO)/bench

@@ -1,12 +1,16 @@
 """The documentation: its links lead somewhere, and its commands and modules exist."""
 
+import itertools
 import re
 import shlex
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_well
+
+from textdet.synth.settings import GeneratorSettings, parse_assignment
 
 PAGES = sorted(
     [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
@@ -20,6 +24,7 @@ python train.py --input_dir syntdata --output_dir checkpoits --num_train_epochs 
 python tune.py --input_dir syntdata --model_dir checkpoits --n_trials 100
 python detect.py photo.jpg --model_dir checkpoits --output_dir detections
 """
+SOURCES = ("", "static/", "textdet/**/", "tests/")
 LONGEST_LINE = 120  # characters, outside tables
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -80,6 +85,34 @@ def test_scripts_and_flags_exist(page):
     for script, *words in commands_of(text):
         unknown = {word for word in words if word.startswith("--")} - flags_of(script)
         assert not unknown, f"{script}: {unknown}"
+
+
+@pages
+def test_settings_of_the_generator_are_accepted(page):
+    text = page.read_text(encoding="utf-8")
+    for script, *words in commands_of(text):
+        if script == "generate_images.py" and "--set" in words:
+            given = words[words.index("--set") + 1 :]
+            for assignment in itertools.takewhile(lambda word: not word.startswith("--"), given):
+                GeneratorSettings().changed(**parse_assignment(assignment))
+    for block in re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        GeneratorSettings().changed(**tomllib.loads(block))
+
+
+@pages
+def test_constants_exist(page):
+    """Names as `WORD_SPACE` that a reader may look for."""
+    if page.name == "model_history.md":
+        return  # it may name what has gone
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"`([A-Z]{2,}_[A-Z_]+)`", text)):
+        assert re.search(rf"\b{name}\b", sources()), name
+
+
+@cache
+def sources() -> str:
+    paths = itertools.chain(*(ROOT.glob(f"{folder}*.py") for folder in SOURCES))
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 @pages
