@@ -114,8 +114,9 @@ def memory(pool: ProcessPoolExecutor) -> float:
 
 
 def resident() -> float:
-    path = Path("/proc/self/statm")
-    return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    import psutil
+
+    return psutil.Process().memory_info().rss / 1e6
 
 
 def print_alone(name: str, rounds: list[Counter]) -> None:
@@ -153,7 +154,7 @@ def print_together(rounds: list[tuple[Counter, Counter, float]]) -> None:
 def processor() -> str:
     """The processor's name, where the system tells it."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 
 from static import constants as C  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
+from textdet.common.pictures import save_picture  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.metrics import polygon_ious  # noqa: E402
@@ -190,7 +191,7 @@ def draw(path: Path, samples: list, judged: list[Judged]) -> None:
         cv2.putText(canvas, label, (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1)
         tiles.append(canvas)
     rows = [np.hstack(tiles[i : i + 3]) for i in range(0, len(tiles), 3)]
-    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
+    save_picture(path, np.vstack(rows))
 
 
 if __name__ == "__main__":

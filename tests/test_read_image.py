@@ -1,12 +1,13 @@
 """The image reader: every kind of sound file, and a thousand damaged ones."""
 
 import io
-import resource
 import struct
+import sys
 import tracemalloc
 import zlib
 
 import numpy as np
+import psutil
 import pytest
 from conftest import run_well
 from PIL import Image
@@ -192,7 +193,12 @@ def test_a_thousand_damaged_files_give_an_image_or_one_line():
 
 def peak_memory():
     """bytes, the most that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def png_chunk(kind, data):
@@ -218,7 +224,7 @@ def test_a_far_too_large_image_among_others_is_named(tmp_path):
     Image.fromarray(COLOURS).save(tmp_path / "images/good.png")
     (tmp_path / "images/huge.png").write_bytes(HUGE_BMP)
     for name in ("good", "huge"):
-        (tmp_path / f"gt_{name}.txt").write_text("1,1,9,1,9,9,1,9,word\n")
+        (tmp_path / f"gt_{name}.txt").write_text("1,1,9,1,9,9,1,9,word\n", encoding="utf-8")
     samples, problems = read_dataset(tmp_path, "icdar2015")
     assert [sample.file for sample in samples] == ["good.png"]
     assert len(problems) == 1 and "huge.png" in problems[0] and "too large" in problems[0]

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files that appear whole or not at all."""
 
 import json
 import os
@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-# --- Writing ---------------------------------------------------------------------------------
-
 
 def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
-    """Write beside `path` and rename, so that the file appears whole or not at all."""
+    """Write beside `path` and rename, so that the file appears whole or not at all.
+
+    Params:
+        data: a text is written as UTF-8, its line ends as they are.
+    Raises:
+        OSError: when the disk refuses.
+    """
     if isinstance(data, str):
         data = data.encode(errors="backslashreplace")  # names of files that are not UTF-8
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -23,4 +27,5 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
 
 
 def write_json(path: Path, record: dict) -> None:
+    """Write a record as indented JSON, whole or not at all. Raises OSError."""
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

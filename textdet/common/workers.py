@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -18,17 +19,24 @@ from textdet.common.errors import DataError
 
 # What Dask's processes must be able to import: textdet, generate_utils and static.
 WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
+MOST_ON_WINDOWS = 61  # processes, the most that one thread can wait for there
 AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
 
 
 def run_calls(
     function: Callable, calls: Iterable[tuple], workers: int, cluster: str | None = None
 ) -> Iterator:
-    """Call function(*call) for every call; the results, in the order in which they are done.
+    """Call function(*call) for every call.
 
-    function: of a module. calls: taken one by one as workers get free. workers: processes of this
-    machine, 1 for this process itself; cluster: address of a Dask scheduler to use instead.
-    Raises DataError when no cluster answers or a worker is lost, and what the function raises.
+    Params:
+        function: of a module, so that every process finds it.
+        calls: taken one by one as workers get free.
+        workers: processes of this machine; 1 for this process itself.
+        cluster: address of a Dask scheduler whose workers to use instead.
+    Returns:
+        the results, in the order in which they are done.
+    Raises:
+        DataError: when no cluster answers or a worker is lost; and what the function raises.
     """
     if workers == 1 and not cluster:
         for call in calls:
@@ -70,7 +78,9 @@ def stop_workers() -> None:
 
 
 def local_executor(workers: int) -> ProcessPoolExecutor:
-    """Worker processes that end with this one."""
+    """Worker processes of this machine, one at least, that end with this one."""
+    if sys.platform == "win32":
+        workers = min(workers, MOST_ON_WINDOWS)
     # A fresh interpreter a worker: forking a process that holds threads can deadlock.
     return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker)
 
