@@ -39,11 +39,6 @@ class ScoreMaps:
         """TOUCHING_TEXT in the maps' unit."""
         return TOUCHING_TEXT * self.unit
 
-    @cached_property
-    def is_bright(self) -> np.ndarray:
-        """bool (H, W), where the character map is above TOUCHING_TEXT."""
-        return above(self.text, self.touching_text)
-
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -76,10 +71,10 @@ class Segmentation:
         """bool (H, W), pixels of characters, without borders."""
         return self._without_border(self.is_text)
 
-    @cached_property
+    @property
     def is_core(self) -> np.ndarray:
         """bool (H, W), pixels of characters where words do more than touch."""
-        return self.maps.is_bright & self.is_text
+        return above(self.maps.text, self.maps.touching_text) & self.is_text
 
     @cached_property
     def letters(self) -> tuple[np.ndarray, Runs, np.ndarray]:
