@@ -18,8 +18,7 @@ from textdet.common.errors import DataError
 from textdet.common.memory import keep_memory
 from textdet.data.cache import Source
 from textdet.data.held_out import KEY, TRAINING_FILE, still_held_out
-from textdet.decoding.decode import match_maps
-from textdet.decoding.metrics import ImageMatch, Truth, summarise
+from textdet.decoding.metrics import ImageMatch, Truth, match_maps, summarise
 from textdet.decoding.settings import DetectionSettings, load_settings
 from textdet.network.segformer import (
     Normalise,

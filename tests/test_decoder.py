@@ -1,5 +1,8 @@
 """The proportional decoder: perfect maps of known words must give these words back."""
 
+import copy
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import shapely
@@ -8,10 +11,13 @@ from shapes import column_quads, curved_quads, outline, quartered, word_quads
 from craft_utils import getDetBoxes
 from textdet.common.errors import DataError
 from textdet.data.heatmaps import draw_heatmaps
+from textdet.decoding.components import label, measure, score_maps
 from textdet.decoding.craft import DECODERS
 from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_image, polygon_ious, summarise
 from textdet.decoding.settings import DetectionSettings
+from textdet.decoding.split_lines import part_lines
+from textdet.decoding.split_words import cut_weak_links, part_touching
 
 SIZE = 320
 
@@ -272,6 +278,32 @@ def test_bytes_and_floats_decode_alike(decoder, low_text):
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.3)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
     assert len(decode_maps(floats.astype(np.float16), DetectionSettings(decoder=decoder)).boxes)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_step_changes_nothing_of_what_it_was_given(kind):
+    """Words with a weak link between them, lines that touch, lines that hang together."""
+    first, second = word_quads(20, 20, 5, 14, 24), word_quads(98, 20, 5, 14, 24)
+    touching = [word_quads(40, 80 + 19 * row, 6, 13, 24) for row in range(2)]
+    hanging = [word_quads(180, 200 + 27 * row, 6, 16, 24) for row in range(2)]
+    maps = draw([first, second, *touching, *hanging])
+    space = draw([np.stack([first[-1], second[0]])])[1]
+    column = draw([np.roll(np.stack([hanging[0][0], hanging[1][0]]), 1, axis=1)])[1]
+    maps[1] = np.maximum.reduce([maps[1], space // 2, column])
+    maps = maps if kind is np.uint8 else maps.astype(kind) / 255
+    given = label(score_maps(*maps, 0.6, 0.3, 0.4))
+    for step in (lambda before: cut_weak_links(before, 0.6), part_touching, part_lines):
+        before = copy.deepcopy(given)
+        found = step(given)
+        assert found is not given and found.count > given.count
+        for field in fields(given):
+            value, expected = getattr(given, field.name), getattr(before, field.name)
+            if isinstance(value, np.ndarray):
+                np.testing.assert_array_equal(value, expected)
+        np.testing.assert_array_equal(given.maps.text, maps[0])
+        np.testing.assert_array_equal(given.maps.link, maps[1])
+        given = found
+    assert len(measure(given)) == 6
 
 
 # --- Bad input -------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import ANNOTATIONS, CHARACTERS
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.craft import DECODERS
-from textdet.decoding.decode import add_margin, match_maps, truth_of
-from textdet.decoding.metrics import summarise
+from textdet.decoding.decode import add_margin
+from textdet.decoding.metrics import match_maps, summarise, truth_of
 from textdet.decoding.settings import DetectionSettings, load_settings
 from textdet.tuning import maps as tune_maps
 from textdet.tuning import plots as tune_plots

@@ -30,12 +30,18 @@ def split_characters(
 ) -> np.ndarray:
     """The quads (n, 4, 2) float32 of a word's characters, in reading order.
 
-    textmap: (H, W) character map, uint8 0..255 or float 0..1. polygon: (2K, 2) of the word in
-    continuous map coordinates, K points along its upper side and K back, as a decoder gives them.
     The characters of a quad higher than wide may stand side by side or one below the other: what
-    gives more of them is taken. count: the number of characters where it is known; None to find it.
-    Raises ValueError for a polygon of another shape or not finite, a count below 1, or a map that
-    is not (H, W).
+    gives more of them is taken.
+
+    Params:
+        textmap: (H, W) character map, uint8 0..255 or float 0..1.
+        polygon: (2K, 2) of the word in continuous map coordinates, K points along its upper side
+            and K back, as a decoder gives them.
+        count: the number of characters where it is known; None to find it.
+
+    Raises:
+        ValueError: a polygon of another shape or not finite, a count below 1, or a map that is not
+            (H, W).
     """
     textmap, polygon = np.asarray(textmap), np.asarray(polygon, np.float64)
     if textmap.ndim != 2 or textmap.size == 0:
@@ -71,9 +77,13 @@ def ink_outline(textmap: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     end and LOOSEST_SIDE above and below, so that faint letters at an end are not lost. An outline
     without a character stays as it is.
 
-    textmap: (H, W) uint8, the character map. polygon: (2K, 2) of the word in its continuous
-    coordinates, K points along the upper side and K back.
-    Returns (2K', 2) float32.
+    Params:
+        textmap: (H, W) uint8, the character map.
+        polygon: (2K, 2) of the word in its continuous coordinates, K points along the upper side
+            and K back.
+
+    Returns:
+        (2K', 2) float32.
     """
     height = ribbon_of(polygon).height
     ribbon, straight = _straightened(textmap, polygon, max(1, round(SAMPLES * height)))
@@ -150,10 +160,14 @@ def find_peaks_and_valleys(
 def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarray:
     """Where the characters of a straightened word begin and end, (n, 2), ascending, in columns.
 
-    straight: (H, W) character map of one word, filled by it from edge to edge, its characters side
-    by side; uint8 0..255 or float 0..1. count: the number of characters where it is known: the
-    faintest valleys are closed, or the widest characters halved, until it is right. Without it
-    there is at least one. Raises ValueError for a count below 1.
+    Params:
+        straight: (H, W) character map of one word, filled by it from edge to edge, its characters
+            side by side; uint8 0..255 or float 0..1.
+        count: the number of characters where it is known: the faintest valleys are closed, or the
+            widest characters halved, until it is right. Without it there is at least one.
+
+    Raises:
+        ValueError: a count below 1.
     """
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, got {count}")

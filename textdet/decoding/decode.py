@@ -1,4 +1,4 @@
-"""From a network's maps to words: the settings of a model's detection.json, and their use."""
+"""From a network's maps to words, by the settings of a model's detection.json."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from textdet.common.errors import DataError
 from textdet.common.geometry import side_lengths
 from textdet.decoding.components import Detections, score_maps
 from textdet.decoding.craft import decode_craft
-from textdet.decoding.metrics import ImageMatch, Truth, match_image, prepare_truth, summarise
 from textdet.decoding.proportional import decode_proportional
 from textdet.decoding.settings import DetectionSettings
 
@@ -105,28 +104,3 @@ def _directions(vectors: np.ndarray) -> np.ndarray:
     """The vectors (..., 2) at length 1; those of no length stay so."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
-
-
-def truth_of(words) -> Truth:
-    """The words of one image, made ready for matching."""
-    return prepare_truth(
-        [word.polygon for word in words if not word.ignore],
-        [word.polygon for word in words if word.ignore],
-    )
-
-
-def match_maps(
-    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
-) -> list[ImageMatch]:
-    """Decode maps (B, 2, H, W) uint8 and match the boxes with each image's words."""
-    return [
-        match_image(decode_maps(pair, settings).boxes, words)
-        for pair, words in zip(maps, truth, strict=True)
-    ]
-
-
-def compute_metrics(
-    maps: np.ndarray, truth: list[Truth], settings: DetectionSettings
-) -> dict[str, float]:
-    """precision, recall, f1 and iou (all 0..1, see metrics.py) of the boxes in some maps."""
-    return summarise(match_maps(maps, truth, settings))

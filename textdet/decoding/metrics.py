@@ -8,12 +8,26 @@ truth share, either way round, convex or not. One that crosses itself counts wit
 encloses. One without area never matches.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import shapely
 
+from textdet.decoding.decode import decode_maps
+from textdet.decoding.settings import DetectionSettings
+
+Polygons = Sequence[np.ndarray] | np.ndarray
+
 SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9)  # IoU from which a detection counts as right
+
+
+class AnnotatedWord(Protocol):
+    """A word of an annotation: its outline (K, 2), and whether it is don't-care."""
+
+    polygon: np.ndarray
+    ignore: bool
 
 
 @dataclass
@@ -56,7 +70,7 @@ class ImageMatch:
     pair_ious: list[float] = field(default_factory=list, compare=False)
 
 
-def prepare_truth(polygons, ignore=None):
+def prepare_truth(polygons: Polygons, ignore: Polygons | None = None) -> Truth:
     """Truth for match_image, worth it when one image is matched several times.
 
     Params:
@@ -69,7 +83,7 @@ def prepare_truth(polygons, ignore=None):
     return Truth(_shapes(polygons), _shapes([] if ignore is None else ignore))
 
 
-def polygon_ious(predicted, true):
+def polygon_ious(predicted: Polygons, true: Polygons) -> np.ndarray:
     """Intersection over union of every pair.
 
     Params:
@@ -85,7 +99,12 @@ def polygon_ious(predicted, true):
     return _ious(_shapes(predicted), _shapes(true))
 
 
-def match_image(predicted, true, ignore=None, iou_threshold=0.5):
+def match_image(
+    predicted: Polygons,
+    true: Polygons | Truth,
+    ignore: Polygons | None = None,
+    iou_threshold: float = 0.5,
+) -> ImageMatch:
     """Match the detections of one image with its words.
 
     A detection is taken out if more than half of its own area lies in one don't-care region. The
@@ -117,7 +136,7 @@ def match_image(predicted, true, ignore=None, iou_threshold=0.5):
     return match_table(*overlap_table(predicted, true), iou_threshold)
 
 
-def overlap_table(predicted, truth):
+def overlap_table(predicted: Polygons, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
     """What match_table needs to know of one image, worth it when some detections are dropped later.
 
     Params:
@@ -134,7 +153,7 @@ def overlap_table(predicted, truth):
     return counted, np.where(counted[:, None], _ious(predicted, truth.cared), 0)
 
 
-def match_table(counted, ious, iou_threshold=0.5):
+def match_table(counted: np.ndarray, ious: np.ndarray, iou_threshold: float = 0.5) -> ImageMatch:
     """ImageMatch of an overlap_table, or of some of its rows; see match_image."""
     pair_ious = _greedy_pair_ious(ious)
     return ImageMatch(
@@ -146,7 +165,7 @@ def match_table(counted, ious, iou_threshold=0.5):
     )
 
 
-def summarise(matches):
+def summarise(matches: Iterable[ImageMatch]) -> dict[str, float]:
     """Scores over a whole set: counts are added up over the images first.
 
     Params:
@@ -174,7 +193,9 @@ def summarise(matches):
     }
 
 
-def sweep(matches, thresholds=SWEEP):
+def sweep(
+    matches: Iterable[ImageMatch], thresholds: Sequence[float] = SWEEP
+) -> dict[float, dict[str, float]]:
     """summarise at several IoU thresholds. The pairs are the same at each: they are taken from the
     highest IoU down, so a threshold only decides which of them count.
 
@@ -194,7 +215,36 @@ def sweep(matches, thresholds=SWEEP):
     }
 
 
-def _shapes(polygons):
+def truth_of(words: Iterable[AnnotatedWord]) -> Truth:
+    """The words of one image, made ready for matching."""
+    words = list(words)
+    return prepare_truth(
+        [word.polygon for word in words if not word.ignore],
+        [word.polygon for word in words if word.ignore],
+    )
+
+
+def match_maps(
+    maps: Iterable[np.ndarray], truth: Iterable[Truth], settings: DetectionSettings
+) -> list[ImageMatch]:
+    """Decode maps and match the boxes with each image's words.
+
+    Params:
+        maps: of each image (2, H, W), character then affinity, uint8, 0..255 for 0..1.
+        truth: of each image its words, in the coordinates of its maps.
+        settings: how words are found in maps.
+
+    Raises:
+        DataError: maps that cannot be decoded.
+        ValueError: one of them is longer than the other.
+    """
+    return [
+        match_image(decode_maps(pair, settings).boxes, words)
+        for pair, words in zip(maps, truth, strict=True)
+    ]
+
+
+def _shapes(polygons: Polygons) -> Shapes:
     """Shapes of a list of (K, 2) polygons or an array (N, K, 2)."""
     rings = [np.asarray(polygon, np.float64) for polygon in polygons]
     for i, ring in enumerate(rings):
@@ -214,7 +264,7 @@ def _shapes(polygons):
     return Shapes(geometries, shapely.area(geometries), shapely.bounds(geometries))
 
 
-def _intersections(a, b):
+def _intersections(a: Shapes, b: Shapes) -> np.ndarray:
     """float (N, M): areas shared by each of a's N and b's M shapes."""
     shared = np.zeros((len(a.areas), len(b.areas)))
     # A comparison with the NaN bounds of an empty shape is False.
@@ -224,7 +274,7 @@ def _intersections(a, b):
     return shared
 
 
-def _ious(a, b):
+def _ious(a: Shapes, b: Shapes) -> np.ndarray:
     """float (N, M): intersection over union of a's N and b's M shapes."""
     shared = _intersections(a, b)
     union = a.areas[:, None] + b.areas - shared
@@ -232,7 +282,7 @@ def _ious(a, b):
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0).clip(max=1)
 
 
-def _greedy_pair_ious(ious):
+def _greedy_pair_ious(ious: np.ndarray) -> list[float]:
     """IoUs above 0 of the one-to-one pairs taken from a (P, T) table, the highest first."""
     rows, columns = np.nonzero(ious)
     values = ious[rows, columns]

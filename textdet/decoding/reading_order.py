@@ -2,8 +2,8 @@
 
 import numpy as np
 
-LONG = 1.5  # length / height from which a word's own direction can be trusted
-TALL = 2.0  # height / width from which two neighbours are taken for columns of vertical text
+LONG_RATIO = 1.5  # length / height from which a word's own direction can be trusted
+TALL_RATIO = 2.0  # height / width from which two neighbours are taken for columns of vertical text
 SIZE_RATIO = 2.5  # words of one line differ in height by less
 MAX_OFFSET = 0.5  # of the higher word: how far a neighbour's centre may lie off the word's axis
 MAX_GAP = 1.5  # of the higher word: a wider gap separates columns
@@ -20,9 +20,16 @@ def group_lines(quads: np.ndarray) -> list[list[int]]:
     characters, is a line of its own. The text may be turned as a whole by less than 45 degrees,
     and each line may be somewhat oblique.
 
-    quads: (N, 4, 2), any unit, corners clockwise from the top left as a decoder gives them.
-    Returns lists of row numbers of `quads`, each of 0..N-1 in exactly one. Takes about
-    N log N steps. Raises ValueError for another shape or values that are not finite.
+    Takes about N log N steps.
+
+    Params:
+        quads: (N, 4, 2), any unit, corners clockwise from the top left as a decoder gives them.
+
+    Returns:
+        Lists of row numbers of `quads`, each of 0..N-1 in exactly one.
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
     """
     quads = np.asarray(quads, np.float64)
     if quads.size == 0:
@@ -56,7 +63,7 @@ def _slopes(quads: np.ndarray) -> np.ndarray:
     # A turned word's corners may start at its end: the side that is nearer to x is its axis.
     swap = np.abs(along[:, 1]) > np.abs(along[:, 0])
     along, down = np.where(swap[:, None], down, along), np.where(swap[:, None], along, down)
-    is_long = np.linalg.norm(along, axis=1) > LONG * np.linalg.norm(down, axis=1)
+    is_long = np.linalg.norm(along, axis=1) > LONG_RATIO * np.linalg.norm(down, axis=1)
     is_flat = np.abs(along[:, 0]) > np.abs(along[:, 1])
     usable = is_long & is_flat
     return np.where(usable, along[:, 1] / np.where(usable, along[:, 0], 1), np.nan)
@@ -69,7 +76,7 @@ def _right_neighbours(quads: np.ndarray, low: np.ndarray, high: np.ndarray) -> n
     widths, heights = (high - low).T
     # The height across an oblique word, not that of the box around it.
     heights = np.maximum(heights - np.abs(slopes) * widths, 1e-6)
-    is_tall = heights > TALL * widths
+    is_tall = heights > TALL_RATIO * widths
     order = np.argsort(y, kind="stable")
     sorted_y = y[order]
     pairs = []  # (gap, word, its neighbour)

@@ -1,4 +1,4 @@
-"""Masks as runs: a run is a stretch of set pixels in one row.
+"""Run-length encoding of masks: a run is a stretch of set pixels in one row.
 
 What the decoders need of a component (area, bounds, peak, outline) comes from its runs, for all
 components at once: the time grows with the map and with the length of the outlines, whatever the
@@ -28,6 +28,7 @@ class Runs:
 
     @property
     def counts(self) -> np.ndarray:
+        """int (N,), the runs of each group."""
         return np.diff(self.starts, append=len(self.rows))
 
     @property
@@ -88,9 +89,15 @@ def group_runs(
 ) -> tuple[np.ndarray, Runs, np.ndarray | None]:
     """The runs of a mask by their labels; pixels that touch in a row must have the same.
 
-    groups: the group of each label, -1 to leave its runs out; None for the labels themselves.
-    Returns the groups that have runs, int (N,) ascending; the runs; and the highest of `values`
-    in each group, (N,), where they are given.
+    Params:
+        mask: bool (H, W).
+        labels: int (H, W).
+        values: (H, W), a map whose peaks are wanted.
+        groups: the group of each label, -1 to leave its runs out; None for the labels themselves.
+
+    Returns:
+        The groups that have runs, int (N,) ascending; the runs; and the highest of `values` in each
+        group, (N,), where they are given.
     """
     rows, first, last = find_runs(mask)
     keys = labels[rows, first]
@@ -109,8 +116,11 @@ def group_runs(
 def sort_groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort by key, keeping the order within a key.
 
-    keys: int (R,), not negative. Returns the order (R,), the N different keys, ascending, and
-    where each begins in that order, (N,).
+    Params:
+        keys: int (R,), not negative.
+
+    Returns:
+        The order (R,); the N different keys, ascending; where each begins in that order, (N,).
     """
     if len(keys) and keys.max() < 2**16:
         keys = keys.astype(np.uint16)  # NumPy sorts these ten times faster
@@ -122,7 +132,9 @@ def sort_groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return order, ranked[starts].astype(np.int64), starts
 
 
-def _run_peaks(values, rows, first, last):
+def _run_peaks(
+    values: np.ndarray, rows: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
     """The highest value in each run; the runs in the order of the map."""
     if len(rows) == 0:
         return values.ravel()[:0]

@@ -8,8 +8,7 @@ import torch
 
 from static import constants as C
 from textdet.data.cache import Source, fitted_words
-from textdet.decoding.decode import truth_of
-from textdet.decoding.metrics import Truth
+from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset
 
 

@@ -25,8 +25,7 @@ from textdet.common.files import write_atomically
 from textdet.data.annotation import Sample
 from textdet.data.cache import SPARE
 from textdet.data.triplets import read_sample_image
-from textdet.decoding.decode import truth_of
-from textdet.decoding.metrics import Truth
+from textdet.decoding.metrics import Truth, truth_of
 from textdet.network.runtimes import weights_fingerprint
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory

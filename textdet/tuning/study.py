@@ -23,8 +23,15 @@ from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
 from textdet.common.workers import start_worker, stop_workers
 from textdet.data.annotation import Sample
-from textdet.decoding.decode import compute_metrics, decode_maps, match_maps
-from textdet.decoding.metrics import ImageMatch, Truth, match_table, overlap_table, summarise
+from textdet.decoding.decode import decode_maps
+from textdet.decoding.metrics import (
+    ImageMatch,
+    Truth,
+    match_maps,
+    match_table,
+    overlap_table,
+    summarise,
+)
 from textdet.decoding.settings import DetectionSettings
 from textdet.tuning.maps import MapFolder
 
@@ -70,7 +77,7 @@ class Scorer:
 
     def __call__(self, settings: DetectionSettings) -> dict[str, float]:
         """precision, recall, f1 and iou, each 0..1."""
-        return compute_metrics(*self._maps_and_truth(settings), settings)
+        return summarise(self.matches(settings))
 
     def matches(self, settings: DetectionSettings) -> list[ImageMatch]:
         """The same image by image."""
