@@ -306,6 +306,15 @@ def test_a_step_changes_nothing_of_what_it_was_given(kind):
     assert len(measure(given)) == 6
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_maps_in_any_layout_decode_alike(decoder):
+    maps = draw(page(np.random.default_rng(3)))
+    settings = DetectionSettings(decoder=decoder, relative_link=0.6)
+    expected = decode_maps(maps, settings)
+    for other in (np.asfortranarray(maps), np.repeat(maps, 2, axis=2)[:, :, ::2]):
+        np.testing.assert_array_equal(decode_maps(other, settings).boxes, expected.boxes)
+
+
 # --- Bad input -------------------------------------------------------------------------------
 
 

@@ -150,7 +150,7 @@ def score_maps(
     Raises:
         DataError: maps that are not two equally large, non-empty, finite (H, W) arrays.
     """
-    maps = [np.asarray(textmap), np.asarray(linkmap)]
+    maps = [np.asarray(textmap, order="C"), np.asarray(linkmap, order="C")]
     is_bytes = all(values.dtype == np.uint8 for values in maps)
     if not is_bytes:
         maps = [values.astype(np.float32, copy=False) for values in maps]

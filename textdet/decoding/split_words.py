@@ -49,6 +49,8 @@ def cut_weak_links(segmentation: Segmentation, share: float) -> Segmentation:
     cut = replace(segmentation, is_link=is_link, count=count, labels=labels)
 
     weak = places[~is_strong & (levels > EVEN_LINK * strong)]
+    if len(weak) == 0:
+        return cut
     # Both arrays are new here, and no two of the words share a pixel.
     for y, x, is_between, joined in _evenly_spaced(cut, wholes, weak):
         is_link[y[is_between], x[is_between]] = True
