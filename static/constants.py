@@ -333,10 +333,6 @@ JPEG_PROBABILITY = 0.25  # besides the file's own compression
 JPEG_AGAIN = (35, 90)  # quality, 1..100
 JPEG_QUALITY = 93  # of the written file, 1..100
 
-# --- Not of the generator alone --------------------------------------------------------------
-# Of a motion blur, here and in training; else it moves text away from its labels.
-UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
-
 # --- Training --------------------------------------------------------------------------------
 PRETRAINED = "nvidia/segformer-b0-finetuned-ade-512-512"
 LABEL_STRIDE = 2  # the loss compares maps at 1 / LABEL_STRIDE of the input's resolution

@@ -15,8 +15,10 @@ import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from static.constants import UNSHIFTED  # noqa: E402
 from textdet.synth.settings import GeneratorSettings  # noqa: E402
+
+# Of a motion blur: else it moves text away from its labels.
+UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 
 
 class _Effect(A.ImageOnlyTransform):

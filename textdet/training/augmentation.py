@@ -12,11 +12,11 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network fo
 import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 
-from static import constants as C  # noqa: E402
-
 # Beyond the image there is no text, and that counts in full: of the masks' channels, which are
 # character map, affinity map and, where not all are 1, weights.
 OUTSIDE = (0, 0, 255)
+# Of a motion blur: else it moves text away from its labels.
+UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 LINEAR = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_LINEAR}
 MOVED = {**LINEAR, "fill_mask": OUTSIDE}
 
@@ -91,7 +91,7 @@ def _geometry(strength: Strength, crop: int, image_size: int) -> list:
 def _colour(strength: Strength) -> list:
     defects = [
         A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.2)),
-        A.MotionBlur(blur_limit=(3, 7), **C.UNSHIFTED),
+        A.MotionBlur(blur_limit=(3, 7), **UNSHIFTED),
         A.AdditiveNoise(spatial_mode="shared"),
         A.Downscale(
             scale_range=(0.4, 0.8),
