@@ -28,7 +28,7 @@ from textdet.synth.writer import sample_supported
 DEFAULTS = GeneratorSettings()
 FONTS = load_fonts(C.FONTS)[0]
 VOCABULARIES = load_vocabularies(C.WORDS, DEFAULTS.languages())
-FORMS = ("straight", "turned", "bent", "elastic", "bent and elastic", "stack")
+LAYOUTS = ("straight", "turned", "bent", "elastic", "bent and elastic", "stack")
 CANVAS = 400  # px, larger than any of the words
 
 
@@ -43,15 +43,15 @@ def sample_word(rng):
     raise AssertionError("no font can draw a word")
 
 
-def set_word(rng, form, font, word, style):
-    if form == "turned":
+def set_word(rng, layout, font, word, style):
+    if layout == "turned":
         return typeset_on_curve(rng, DEFAULTS, [word], font, style)
-    if form == "stack":
+    if layout == "stack":
         return typeset_stack(DEFAULTS, word, font, style)
     layer = typeset(DEFAULTS, [[word]], font, style)
-    if "bent" in form:
+    if "bent" in layout:
         layer.bends += (sample_bend(rng, DEFAULTS, layer, style.size),)
-    if "elastic" in form:
+    if "elastic" in layout:
         layer.bends += (sample_elastic(rng, DEFAULTS, style.size),)
     return layer
 
@@ -79,9 +79,9 @@ def only(monkeypatch, wanted):
         monkeypatch.setattr(Font, method, one)
 
 
-def measure(form, seed, monkeypatch):
+def measure(layout, seed, monkeypatch):
     """(how far a random glyph reaches out of its advance in em, share of its ink in its quad)."""
-    rng = np.random.default_rng([seed, FORMS.index(form)])
+    rng = np.random.default_rng([seed, LAYOUTS.index(layout)])
     font, word = sample_word(rng)
     style = TextStyle(rng.uniform(20, 70), tracking=rng.uniform(-0.02, 0.3))
     font.set_size(style.size)
@@ -95,14 +95,14 @@ def measure(form, seed, monkeypatch):
     overhang = max(-extent.left, extent.right - glyphs[k].advance / style.size)
     with monkeypatch.context() as patch:
         only(patch, indices[k])
-        shown, alpha = seen(rng, set_word(rng, form, font, word, style))
+        shown, alpha = seen(rng, set_word(rng, layout, font, word, style))
     assert shown.characters[k] == word[k]
     return overhang, ink_share(alpha, shown.quads[k], 1.0)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_glyph_alone_lies_in_its_quad(form, monkeypatch):
-    found = [measure(form, seed, monkeypatch) for seed in range(50)]
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_glyph_alone_lies_in_its_quad(layout, monkeypatch):
+    found = [measure(layout, seed, monkeypatch) for seed in range(50)]
     overhang, shares = np.array([pair for pair in found if pair]).T
     within = overhang <= 0
     assert within.sum() > 20 and (~within).sum() > 5
@@ -110,15 +110,15 @@ def test_a_glyph_alone_lies_in_its_quad(form, monkeypatch):
     assert np.median(shares[~within]) >= 0.95 and shares[~within].min() > 0.4
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_words_polygon_follows_its_line(form):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_words_polygon_follows_its_line(layout):
     """It holds the ink of letters within their advances, and little besides the cells."""
     loose = []
     for seed in range(25):
         rng = np.random.default_rng([seed, 77])
         font, text = sample_word(rng)
         style = TextStyle(rng.uniform(20, 70), tracking=0.02)
-        shown, alpha = seen(rng, set_word(rng, form, font, text, style))
+        shown, alpha = seen(rng, set_word(rng, layout, font, text, style))
         assert ink_share(alpha, shown.polygon, 1.0) > 0.9
         polygon, cells = shapely.Polygon(shown.polygon), shapely.polygons(shown.quads)
         assert polygon.is_valid
@@ -126,7 +126,7 @@ def test_a_words_polygon_follows_its_line(form):
         assert held.min() > 0.99
         loose.append(polygon.area / shapely.union_all(shapely.make_valid(cells)).area)
     # Letters turned one by one stand apart on the outer side of a bend.
-    assert np.median(loose) < (1.3 if form == "turned" else 1.1) and max(loose) < 1.5
+    assert np.median(loose) < (1.3 if layout == "turned" else 1.1) and max(loose) < 1.5
 
 
 def placed(seed, stretch):

@@ -45,6 +45,16 @@ def test_limits_stand_in_the_comments():
     assert LIMITS.search("0..1, of it")[1] == "0" and not LIMITS.search("one a line, ...")
 
 
+def test_settings_are_passed_down():
+    """No module of the generator reads constants.py but the one that makes a value of it."""
+    reading = {
+        path.stem
+        for path in (ROOT / "textdet" / "synth").glob("*.py")
+        if "static import constants" in path.read_text(encoding="utf-8")
+    }
+    assert reading == {"settings"}
+
+
 def test_settings_are_frozen_values():
     few = DEFAULTS.changed(BLOCKS=[1, 2], BLUR_SHARES={"motion": 2})
     assert few.BLOCKS == (1, 2) and DEFAULTS.BLOCKS == constants.BLOCKS

@@ -77,8 +77,8 @@ def test_what_a_font_lacks_is_said():
     assert FONTS["DejaVuSans-Bold"].lacks("می\u200cخواهم") is None
 
 
-@pytest.mark.parametrize("form", ["turned", "bent", "elastic", "stack"])
-def test_one_glyph_lies_in_its_quad(form, monkeypatch):
+@pytest.mark.parametrize("layout", ["turned", "bent", "elastic", "stack"])
+def test_one_glyph_lies_in_its_quad(layout, monkeypatch):
     shares = []
     for name in ("NotoSans-Regular", "Roboto-Black", "PTN77F", "DejaVuSans-Bold", "Jura-Medium"):
         font, text, style = FONTS[name], "HxagoЩ", TextStyle(40)
@@ -94,18 +94,18 @@ def test_one_glyph_lies_in_its_quad(form, monkeypatch):
                         return (pixels if index == wanted else np.zeros_like(pixels)), left, top
 
                     patch.setattr(Font, method, one)
-                if form == "turned":
+                if layout == "turned":
                     layer = typeset_on_curve(rng, DEFAULTS, [text], font, style)
-                elif form == "stack":
+                elif layout == "stack":
                     layer = typeset_stack(DEFAULTS, text, font, style)
                 else:
                     layer = typeset(DEFAULTS, [[text]], font, style)
             height, width = layer.alpha.shape
-            if form == "bent":
+            if layout == "bent":
                 layer.bends = (
                     sample_curve(rng, DEFAULTS, (width / 2, height / 2), width, height / 2),
                 )
-            if form == "elastic":
+            if layout == "elastic":
                 layer.bends = (sample_elastic(rng, DEFAULTS, 40.0),)
             plane = plane_homography(*rng.uniform(-0.4, 0.4, 3), focal=700)
             centred = translation(250, 250) @ plane @ translation(-width / 2, -height / 2)

@@ -11,8 +11,8 @@ import numpy as np
 
 from textdet.synth.settings import GeneratorSettings
 
-SAMPLES = 257  # of a guide curve
-STARTS = 49  # of them, tried as the foot of a point before Newton's steps
+POINTS = 257  # of a guide curve, as it is stored
+STARTS = 49  # of these points, tried as the foot of a point before Newton's steps
 NEWTON_STEPS = 4
 INVERSE_STEPS = 14  # of the fixed point iteration, whose error at least halves in each
 
@@ -24,9 +24,9 @@ class Curve:
     Beyond its ends the curve goes on straight.
 
     Params:
-        s: (SAMPLES,) arc length from the middle, px.
-        angle: (SAMPLES,) the tangent's direction there, radians, clockwise.
-        line: (SAMPLES, 2) the curve, px.
+        s: (POINTS,) arc length from the middle, px.
+        angle: (POINTS,) the tangent's direction there, radians, clockwise.
+        line: (POINTS, 2) the curve, px.
     """
 
     origin: tuple[float, float]
@@ -46,7 +46,7 @@ class Curve:
         The foot of the perpendicular: the nearest sample first, then Newton's steps.
         """
         points = np.asarray(points, np.float64)
-        step = (SAMPLES - 1) // (STARTS - 1)
+        step = (POINTS - 1) // (STARTS - 1)
         starts = self.line[::step]
         # |p - g|^2 without |p|^2, which is the same for every start
         distance = (starts**2).sum(1) - 2 * points @ starts.T
@@ -92,7 +92,7 @@ def sample_curve(
         length: px.
         reach: px, how far the text extends from the line.
     """
-    s = np.linspace(-0.5, 0.5, SAMPLES)
+    s = np.linspace(-0.5, 0.5, POINTS)
     kind = rng.integers(3)
     if kind == 0:  # arc: the direction changes evenly
         angle = s * rng.choice([-1, 1])
@@ -112,7 +112,7 @@ def sample_curve(
     tangent = np.stack([np.cos(angle), np.sin(angle)], 1)
     line = np.cumsum((tangent[1:] + tangent[:-1]) / 2 * np.diff(s)[:, None], 0)
     line = np.vstack([np.zeros(2), line])
-    return Curve(origin, s, angle, line - line[SAMPLES // 2] + origin)
+    return Curve(origin, s, angle, line - line[POINTS // 2] + origin)
 
 
 @dataclass(frozen=True)

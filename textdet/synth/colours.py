@@ -8,7 +8,7 @@ import numpy as np
 from textdet.synth.settings import GeneratorSettings
 
 CANDIDATES = 8  # colours to choose from
-SAMPLES = 1500  # pixels that the contrast is measured on
+MEASURED_PIXELS = 1500  # pixels that the contrast is measured on
 
 
 def sample_plate_colour(rng: np.random.Generator, settings: GeneratorSettings) -> np.ndarray:
@@ -149,9 +149,9 @@ def _means(values: np.ndarray, at: np.ndarray, squares: int, counts: np.ndarray)
 
 
 def _some(mask: np.ndarray) -> np.ndarray:
-    """At most about SAMPLES of a mask's pixels, evenly: their indices in the flat array."""
+    """At most about MEASURED_PIXELS of a mask's pixels, evenly: their indices in the flat array."""
     pixels = np.flatnonzero(mask)
-    return pixels[:: max(1, len(pixels) // SAMPLES)]
+    return pixels[:: max(1, len(pixels) // MEASURED_PIXELS)]
 
 
 def _ring(alpha: np.ndarray) -> np.ndarray:

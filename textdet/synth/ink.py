@@ -140,7 +140,7 @@ def apply_ink(
     Params:
         region: (h, w, 3) uint8 RGB, a part of the image.
         alpha: (h, w) uint8, coverage of the letters.
-        plate: the sign behind them.
+        plate: what is behind them.
     Returns:
         the style as drawn, with its colours; None when nothing was drawn.
     """

@@ -11,7 +11,7 @@ from textdet.synth.settings import GeneratorSettings
 
 INKED, CLEAR = 150, 25  # levels of coverage: letters at or above the first, none below the second
 REACH = 4  # px around the letters that they have to differ from
-SAMPLES = 600  # pixels of a word that are looked at
+MEASURED_PIXELS = 600  # pixels of a word that are looked at
 GROUND, LETTERS = 1, 2
 
 
@@ -50,7 +50,7 @@ def is_legible(
     """
     left, top = np.floor(polygon.min(0)).astype(int).clip(0)
     right, bottom = np.ceil(polygon.max(0)).astype(int)
-    step = max(1, int(np.sqrt((bottom - top) * (right - left) / SAMPLES)))
+    step = max(1, int(np.sqrt((bottom - top) * (right - left) / MEASURED_PIXELS)))
     part = parts[top:bottom:step, left:right:step]
     colours = lab[top:bottom:step, left:right:step]
     letters, ground = colours[part == LETTERS], colours[part == GROUND]

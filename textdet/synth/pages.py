@@ -32,7 +32,7 @@ def draw_page(
     left, right = inset, size - inset
     if kind == "receipt":
         width = min(right - left, size * rng.uniform(*settings.RECEIPT_WIDTH))
-        left = rng.uniform(left, right - width)
+        left = rng.uniform(left, max(left, right - width))
         right = left + width
     writer = Writer(
         rng, settings, size, fonts, vocabulary, kind, (left, inset, right, size - inset)

@@ -1,4 +1,4 @@
-"""Signs and stickers behind a block: their outlines and borders, seen in the block's plane."""
+"""Plates behind a block, as of signs and stickers: their outlines and borders, in its plane."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass
 class Plate:
-    """The sign behind a block.
+    """A plate, drawn.
 
     Params:
         face, border: (h, w) uint8, coverage of all of it, and of its border.
@@ -19,10 +19,10 @@ class Plate:
 
 
 def draw_plate(outline: np.ndarray, shape: tuple[int, int], style) -> Plate | None:
-    """The sign behind a block.
+    """The plate behind a block.
 
     Corners are rounded or cut as far as they leave the letters alone, in the plane of the four
-    corners; an outline of more points is a sign cut along the text.
+    corners; an outline of more points is a plate cut along the text.
 
     Params:
         outline: (k, 2) its corners in px of the region.
@@ -76,8 +76,8 @@ def _cornered(w: float, h: float, shape: str, padding: float, inset: float) -> n
         corner = reach * (1 + np.stack([np.cos(turn), np.sin(turn)], 1))
     points = []
     for x, y in ((0, 0), (1, 0), (1, 1), (0, 1)):
-        signs = np.array([1 - 2 * x, 1 - 2 * y])
-        at = np.array([x * w, y * h]) + signs * (inset + corner)
+        inwards = np.array([1 - 2 * x, 1 - 2 * y])
+        at = np.array([x * w, y * h]) + inwards * (inset + corner)
         points.append(at if x == y else at[::-1])
     return np.concatenate(points).astype(np.float32)
 

@@ -10,8 +10,8 @@ from textdet.synth.content import Vocabulary
 from textdet.synth.fonts import Font
 
 # Of a vocabulary's words and of its frequent ones, to see whether a font has its language.
-LOOKED_AT, LOOKED_AT_COMMON = 40, 200
-ENOUGH = 0.9  # of them must have ink in a font
+PROBED_WORDS, PROBED_COMMON = 40, 200
+ENOUGH_SUPPORTED = 0.9  # of them must have ink in a font
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,11 @@ def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict
     """
     matches = {}
     for vocabulary in vocabularies:
-        words = _evenly(vocabulary.words, LOOKED_AT) + _evenly(vocabulary.common, LOOKED_AT_COMMON)
+        words = _evenly(vocabulary.words, PROBED_WORDS) + _evenly(vocabulary.common, PROBED_COMMON)
         matches[vocabulary.language] = [
-            font for font in fonts if np.mean([font.supports(word) for word in words]) > ENOUGH
+            font
+            for font in fonts
+            if np.mean([font.supports(word) for word in words]) > ENOUGH_SUPPORTED
         ]
     if not any(matches.values()):
         best = max(fonts, key=lambda font: np.mean([font.supports(word) for word in words]))

@@ -115,13 +115,13 @@ def _draw_blocks(
     """Draw a scene's blocks: those that found a place, and how many were dropped, by reason."""
     placement = Placement(rng, settings, canvas.image)
     blocks, dropped = [], Counter()
-    signs = rng.random() < settings.SIGN_SCENE_PROBABILITY
-    low, high = settings.SIGN_BLOCKS if signs else settings.BLOCKS
+    few_large = rng.random() < settings.SIGN_SCENE_PROBABILITY
+    low, high = settings.SIGN_BLOCKS if few_large else settings.BLOCKS
     wanted = rng.integers(low, high + 1)
     for number in range(wanted + settings.EXTRA_BLOCKS):
         if number >= wanted and blocks:
             break
-        plan = _sample_plan(rng, settings, resources, blocks, signs)
+        plan = _sample_plan(rng, settings, resources, blocks, few_large)
         try:
             layer, em = typeset_block(rng, settings, plan.vocabulary, plan.font, plan.sizes)
             if plan.near:
@@ -142,10 +142,10 @@ def _sample_plan(
     settings: GeneratorSettings,
     resources: Resources,
     blocks: list[tuple[_Plan, Block]],
-    signs: bool,
+    few_large: bool,
 ) -> _Plan:
-    """signs: whether the scene is one of a few large signs."""
-    sizes = settings.SIGN_FONT_SIZE if signs else None
+    """few_large: whether the scene is one of a few large signs."""
+    sizes = settings.SIGN_FONT_SIZE if few_large else None
     if not blocks or rng.random() >= settings.NEIGHBOUR_PROBABILITY:
         return _Plan(*_sample_font(rng, settings, resources), sizes)
     plan, near = blocks[rng.integers(len(blocks))]
