@@ -25,14 +25,15 @@ from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
     Chunk,
-    build_folder,
     chunk_path,
+    fill_folder,
     finish_chunk,
     in_workers,
     iterate_samples,
     read_left_out,
     read_records,
     report_left_out,
+    start_folder,
 )
 from textdet.data.formats.common import Item
 from textdet.data.formats.registry import FORMATS, read_items
@@ -69,15 +70,14 @@ def main() -> None:
     }
     chunks = find_chunks(args)
     first = next(chunks)  # a wrong folder is found before anything is written
-    counts = build_folder(
+    settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.source])
+    counts = fill_folder(
         args.save_folder,
         settings,
         itertools.chain([first], chunks),
         in_workers(convert_chunk, characters, workers=args.num_workers),
         summarise,
         is_done=is_done,
-        overwrite=args.overwrite,
-        read_only=[args.source],
     )
     report(args, counts)
 

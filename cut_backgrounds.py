@@ -28,13 +28,14 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
     Chunk,
-    build_folder,
     cut_chunks,
+    fill_folder,
     finish_chunk,
     in_workers,
     iterate_samples,
     read_left_out,
     report_left_out,
+    start_folder,
     words_fingerprint,
 )
 from textdet.data.formats.registry import FORMATS, UNREAD, read_dataset
@@ -69,7 +70,8 @@ def main() -> None:
         "per_image": args.per_image,
         "chunk_size": args.chunk_size,
     }
-    counts = build_folder(
+    settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
+    counts = fill_folder(
         args.save_folder,
         settings,
         cut_chunks(args.save_folder, samples, args.chunk_size),
@@ -77,8 +79,6 @@ def main() -> None:
         summarise,
         total=len(samples),
         problems=problems,
-        overwrite=args.overwrite,
-        read_only=[args.input_dir],
     )
     report(args, counts)
 

@@ -18,12 +18,12 @@ import string
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
 
-from generate_utils import HEIGHTS, Chunk, Job, count_records, run_chunk  # noqa: E402
+from generate_utils import HEIGHTS, Job, count_records, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from textdet.common.cli import (  # noqa: E402
     ArgumentParser,
@@ -34,13 +34,13 @@ from textdet.common.cli import (  # noqa: E402
     run_main,
 )
 from textdet.common.errors import DataError  # noqa: E402
-from textdet.common.files import write_json  # noqa: E402
 from textdet.common.fingerprints import file_digest, fingerprint  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
-    DATASET_FILE,
     PREVIEW_FILE,
-    chunk_path,
+    Chunk,
+    cut_chunks,
+    fill_folder,
     read_records,
     start_folder,
 )
@@ -93,16 +93,13 @@ def main() -> None:
         growing="num_images",
         read_only=(args.backgrounds, args.fonts, args.words),
     )
-    done, todo = plan_chunks(args)
+    chunks = cut_chunks(args.save_folder, range(args.num_images), args.chunk_size)
+    done = {chunk for chunk in chunks if is_finished(chunk)}
     if done:
-        print(
-            f"{args.save_folder}: {len(done)} of {len(done) + len(todo)} chunks are there, going on"
-        )
+        print(f"{args.save_folder}: {len(done)} of {len(chunks)} chunks are there, going on")
     started = time.monotonic()
     try:
-        counts, seconds = make_images(args, job, done, todo)
-        more = {"counts": name_counts(counts), "left_out": problems}
-        write_json(args.save_folder / DATASET_FILE, {**record, **more})
+        counts, seconds = make_images(args, job, record, chunks, done, problems)
         write_preview(args.save_folder)
     except KeyboardInterrupt:
         stop_workers()
@@ -113,7 +110,7 @@ def main() -> None:
             f"{error.filename or args.save_folder}: {error.strerror or error}; "
             "when this is mended, the same command goes on from here"
         ) from None
-    made = sum(len(chunk.indices) for chunk in todo)
+    made = args.num_images - sum(chunk.images for chunk in done)
     print_summary(args, made, time.monotonic() - started, counts, seconds)
 
 
@@ -217,39 +214,55 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
     }
 
 
-def plan_chunks(args: argparse.Namespace) -> tuple[list[Chunk], list[Chunk]]:
-    """The chunks that are finished, and the others."""
-    done, todo = [], []
-    for start in range(0, args.num_images, args.chunk_size):
-        indices = range(start, min(start + args.chunk_size, args.num_images))
-        path = chunk_path(args.save_folder, start // args.chunk_size)
-        # The last chunk of a run that is being extended has fewer lines than it should.
-        finished = path.exists() and path.read_bytes().count(b"\n") == len(indices)
-        (done if finished else todo).append(Chunk(indices, path))
-    return done, todo
+def is_finished(chunk: Chunk) -> bool:
+    """Whether a chunk is there with all its images: the last one of a folder that is extended has
+    fewer than it should."""
+    return chunk.path.exists() and chunk.path.read_bytes().count(b"\n") == chunk.images
 
 
 # --- The images ------------------------------------------------------------------------------
 
 
 def make_images(
-    args: argparse.Namespace, job: Job, done: list[Chunk], todo: list[Chunk]
+    args: argparse.Namespace,
+    job: Job,
+    record: dict,
+    chunks: list[Chunk],
+    done: set[Chunk],
+    problems: list[str],
 ) -> tuple[Counter, Counter]:
-    """Make what is missing, with a progress bar: the whole folder's counts, seconds by stage.
+    """Make what is missing, with a progress bar, then dataset.json.
 
-    The seconds are those of all workers together, for the images made now.
+    Params:
+        record: the settings as they stand in dataset.json.
+        done: those of the chunks that are there.
+        problems: a line for each file that was left out.
+    Returns:
+        the whole folder's counts; and seconds by stage, of all workers together, for the images
+        made now.
     """
     counts, seconds = Counter(), Counter()
     for chunk in done:
         counts += count_records(read_records(chunk.path))
-    missing = sum(len(chunk.indices) for chunk in todo)
-    with progress_bar(total=missing, unit="image") as bar:
-        calls = ((job, chunk) for chunk in todo)
-        for made in run_calls(run_chunk, calls, min(args.num_workers, len(todo)), args.cluster):
-            chunk_counts, chunk_seconds = made
-            counts += chunk_counts
-            seconds += chunk_seconds
-            bar.update(chunk_counts["images"])
+    workers = min(args.num_workers, len(chunks) - len(done))
+
+    def make(missing: Iterable[Chunk]) -> Iterator[int]:
+        calls = ((job, chunk) for chunk in missing)
+        for chunk_counts, chunk_seconds in run_calls(run_chunk, calls, workers, args.cluster):
+            counts.update(chunk_counts)
+            seconds.update(chunk_seconds)
+            yield chunk_counts["images"]
+
+    fill_folder(
+        args.save_folder,
+        record,
+        chunks,
+        make,
+        lambda folder: name_counts(counts),
+        is_done=done.__contains__,
+        total=args.num_images,
+        problems=problems,
+    )
     return counts, seconds
 
 

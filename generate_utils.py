@@ -15,7 +15,7 @@ from static import constants as C
 from textdet.common.memory import keep_memory
 from textdet.common.stage_times import SECONDS, stage
 from textdet.data.annotation import Sample
-from textdet.data.chunked_folder import finish_chunk
+from textdet.data.chunked_folder import Chunk, finish_chunk
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import write_triplet
 from textdet.synth.augment import make_pipelines
@@ -101,16 +101,11 @@ class Job:
     words: Path
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """The numbers of its images, and the annotation file that marks it done."""
-
-    indices: range
-    path: Path
-
-
 def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
-    """Make the images of one chunk, then its annotation file: its counts, and seconds by stage."""
+    """Make the images of one chunk, then its annotation file: its counts, and seconds by stage.
+
+    chunk: its sources are the numbers of its images.
+    """
     with _one_at_a_time:
         before = SECONDS.copy()
         with stage("starting"):
@@ -121,7 +116,7 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
             make_pipelines(job.settings)
         records = []
         with stage("other"):
-            for index in chunk.indices:
+            for index in chunk.sources:
                 sample, image, maps = generate_triplet(
                     resources, job.settings, job.folder, job.seed, index, job.size
                 )

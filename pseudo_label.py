@@ -32,12 +32,13 @@ from textdet.data.annotation import PIECE_OF, Sample
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
     Chunk,
-    build_folder,
     cut_chunks,
+    fill_folder,
     finish_chunk,
     iterate_samples,
     read_left_out,
     report_left_out,
+    start_folder,
     words_fingerprint,
 )
 from textdet.data.formats.registry import FORMATS, read_dataset
@@ -91,7 +92,8 @@ def main() -> None:
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
     }
-    counts = build_folder(
+    settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
+    counts = fill_folder(
         args.save_folder,
         settings,
         cut_chunks(args.save_folder, samples, args.chunk_size),
@@ -99,8 +101,6 @@ def main() -> None:
         summarise,
         total=len(samples),
         problems=problems,
-        overwrite=args.overwrite,
-        read_only=[args.input_dir],
     )
     report(args, counts)
 

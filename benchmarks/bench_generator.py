@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from generate_utils import Chunk, Job, run_chunk  # noqa: E402
+from generate_utils import Job, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from textdet.common.workers import local_executor  # noqa: E402
-from textdet.data.annotation import ANNOTATIONS  # noqa: E402
+from textdet.data.chunked_folder import Chunk, cut_chunks  # noqa: E402
 from textdet.data.triplets import make_folders  # noqa: E402
 from textdet.synth.backgrounds import list_backgrounds  # noqa: E402
 from textdet.synth.fonts import load_fonts  # noqa: E402
@@ -77,10 +77,7 @@ def main() -> None:
 
 def make(pool: ProcessPoolExecutor, job: Job) -> Counter:
     """Make the images: what they hold, seconds by stage, CPU and elapsed seconds."""
-    chunks = [
-        Chunk(range(k, k + CHUNK_SIZE), job.folder / ANNOTATIONS / f"{k:05d}.jsonl")
-        for k in range(0, CHUNKS * CHUNK_SIZE, CHUNK_SIZE)
-    ]
+    chunks = cut_chunks(job.folder, range(CHUNKS * CHUNK_SIZE), CHUNK_SIZE)
     started, total = time.perf_counter(), Counter()
     for made in pool.map(make_chunk, [job] * CHUNKS, chunks):
         total.update(made)

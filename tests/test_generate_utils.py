@@ -12,9 +12,9 @@ import json, os, sys
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-from textdet.data.annotation import ANNOTATIONS
+from textdet.data.chunked_folder import cut_chunks
 from textdet.data.triplets import make_folders
-from generate_utils import Chunk, Job, run_chunk
+from generate_utils import Job, run_chunk
 from static import constants as C
 from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.fonts import load_fonts
@@ -27,7 +27,7 @@ photos = tuple(list_backgrounds(C.BACKGROUNDS)[:4])
 job = Job(folder, GeneratorSettings(), 0, size, photos, fonts, C.WORDS)
 resident = []
 for _ in range(3):  # the same images, so that all caches are full from the second time on
-    run_chunk(job, Chunk(range(150), folder / ANNOTATIONS / "00000.jsonl"))
+    run_chunk(job, cut_chunks(folder, range(150), 150)[0])
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 print(json.dumps({"resident": resident, "torch": "torch" in sys.modules}))

@@ -31,7 +31,7 @@ LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something,
 MAX_NAMED = 10  # lines about what was left out that are shown at the end
 
 
-# --- The whole run ---------------------------------------------------------------------------
+# --- All chunks ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def cut_chunks(folder: Path, sources: Sequence, size: int) -> list[Chunk]:
     ]
 
 
-def build_folder(
+def fill_folder(
     folder: Path,
     settings: dict,
     chunks: Iterable[Chunk],
@@ -76,15 +76,11 @@ def build_folder(
     is_done: Callable[[Chunk], bool] = lambda chunk: chunk.path.exists(),
     total: int | None = None,
     problems: Sequence[str] = (),
-    overwrite: bool = False,
-    growing: str | None = None,
-    read_only: Iterable[Path] = (),
 ) -> dict:
     """Make the chunks that a folder lacks, with a progress bar, then its dataset.json.
 
     Params:
-        folder: to begin or to go on with.
-        settings: what decides how the images look, for dataset.json.
+        folder, settings: as start_folder left and returned them.
         chunks: all of the folder's, taken one by one as they are needed.
         work: takes the chunks that are not there, yields the number of images of each one made;
             see in_workers.
@@ -92,13 +88,11 @@ def build_folder(
         is_done: whether a chunk is there; it may delete what is there wrongly.
         total: images in all chunks; None where nobody knows.
         problems: lines about what was left out before the chunks were cut.
-        overwrite, growing, read_only: see start_folder.
     Returns:
         the counts.
     Raises:
-        DataError: as start_folder and the functions given.
+        what the functions given raise.
     """
-    settings = start_folder(folder, settings, overwrite, growing, read_only)
     with progress_bar(total=total, unit="image") as bar:
 
         def missing() -> Iterator[Chunk]:
@@ -120,7 +114,7 @@ def build_folder(
 def in_workers(
     function: Callable, *arguments, workers: int, cluster: str | None = None
 ) -> Callable[[Iterable[Chunk]], Iterator]:
-    """`work` for build_folder that makes chunks in worker processes.
+    """`work` for fill_folder that makes chunks in worker processes.
 
     Params:
         function: of a module; takes a chunk and the arguments, returns its number of images.
