@@ -71,10 +71,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf and .otf files")
     add("--words", type=Path, default=C.WORDS, help="your own words: a text file, one a line")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
-    add(
-        "--settings", type=Path, metavar="FILE.toml", help="other settings than static/constants.py"
-    )
-    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="a few of them")
+    add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
+    add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="more, after the file's")
     add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
     add("--cluster", metavar="tcp://HOST:PORT", help="run the chunks on this Dask cluster")
     return parser.parse_args()
@@ -124,16 +122,13 @@ def make_settings(args: argparse.Namespace) -> GeneratorSettings:
         DataError: a file cannot be read, or a name or value is wrong.
     """
     settings = GeneratorSettings()
-    if args.settings:
+    sources = [(str(args.settings), read_settings(args.settings))] if args.settings else []
+    sources += [(f"--set {text}", parse_assignment(text)) for text in args.set or ()]
+    for name, changes in sources:
         try:
-            settings = settings.changed(**read_settings(args.settings))
+            settings = settings.changed(**changes)
         except DataError as error:
-            raise DataError(f"--settings {args.settings}: {error}") from None
-    for text in args.set:
-        try:
-            settings = settings.changed(**parse_assignment(text))
-        except DataError as error:
-            raise DataError(f"--set {text}: {error}") from None
+            raise DataError(f"{name}: {error}") from None
     return settings
 
 

@@ -161,7 +161,7 @@ def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
     [
         ("BLOKS = [1, 2]", (), ("mine.toml", "no setting BLOKS", "BLOCKS")),
         ("BLOCKS = [1, ", (), ("mine.toml is not TOML",)),
-        ("", ("--set", "JPEG_QUALITY=101"), ("--set JPEG_QUALITY=101", "between 1 and 100")),
+        ("", ("--set", "JPEG_QUALITY=101"), ("--set JPEG_QUALITY=101: ", "between 1 and 100")),
         ("", ("--set", "GAMMA=[0, 0]"), ("background or the camera",)),
         (None, (), ("mine.toml: No such file",)),
     ],

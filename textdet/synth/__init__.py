@@ -1,1 +1,1 @@
-"""The parts of one synthetic image, a module each; generate_utils.py puts them together."""
+"""The parts of one synthetic image, a module each; scene.py puts them together."""
