@@ -52,7 +52,7 @@ def main() -> None:
     from train_utils import begin_record, describe_run, make_trainer
 
     if args.process_index:  # one of several processes speaks
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     data = open_data(data_args, args.main_process_first(desc="the cache"))
     if args.should_log:
         name_left_out(data.problems)

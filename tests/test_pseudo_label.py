@@ -244,11 +244,13 @@ def test_a_word_on_a_seam_is_whole_in_one_of_the_tiles(length, side):
 
 def test_names_of_pieces_do_not_collide(tmp_path):
     files = ("1.jpg", "1.png", "1_jpg", "a/1.jpg", "a_1.jpg", "b/a/1.jpg", "b/a%2F1.jpg", "a.1.jpg")
+    files += ("a:b.jpg", "a?b.jpg", 'a"b.jpg', "a|b.jpg", "имя.jpg")
     names = {
         piece_file(Sample(tmp_path, file, 9, 9, []), number) for file in files for number in (0, 1)
     }
     assert len(names) == 2 * len(files)
-    assert all("/" not in name and name.endswith(".jpg") for name in names)
+    assert all(name.endswith(".jpg") and not set(name) & set('/\\:*?"<>|') for name in names)
+    assert "имя.jpg_00.jpg" in names
 
 
 def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):

@@ -1,0 +1,42 @@
+"""Polygons, tiles, fingerprints: what all parts share, against plain reckoning."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from textdet.common.fingerprints import file_digest, fingerprint, spread
+from textdet.common.geometry import side_lengths, signed_area, tile_starts
+
+
+def test_signed_area_is_positive_clockwise():
+    quad = np.array([[1000, 2000], [1030, 2000], [1030, 2010], [1000, 2010]])
+    assert signed_area(quad) == 300 and signed_area(quad[::-1]) == -300
+    flat = np.array([[1000.1, 2000.3], [1000.2, 2000.6], [1000.3, 2000.9]])
+    assert abs(signed_area(flat)) < 1e-6  # far from the origin, too
+
+
+def test_sides_run_from_each_corner_to_the_next():
+    quad = np.array([[0, 0], [4, 0], [4, 3], [0, 3]], np.float32)
+    np.testing.assert_array_equal(side_lengths(quad), [4, 3, 4, 3])
+    np.testing.assert_array_equal(side_lengths(np.stack([quad, 2 * quad]))[1], [8, 6, 8, 6])
+
+
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 190, 191, 1000])
+@pytest.mark.parametrize("overlap", [0, 10, 50, 99])
+def test_tiles_cover_everything_and_overlap(length, overlap):
+    starts = tile_starts(length, 100, overlap)
+    assert starts[0] == 0 and starts[-1] == max(0, length - 100)
+    steps = np.diff(starts)
+    assert (steps > 0).all() and (steps <= 100 - overlap).all()
+    assert not len(steps) or np.ptp(steps) <= 1
+
+
+def test_fingerprints(tmp_path):
+    parts = ["имя", b"\x00\xff", "\udce4"]  # also of a name that is not UTF-8
+    whole = b"".join(p if isinstance(p, bytes) else p.encode(errors="surrogatepass") for p in parts)
+    assert fingerprint(parts) == hashlib.sha256(whole).hexdigest()[:16]
+    (tmp_path / "file").write_bytes(whole)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(whole).digest()
+    places = [spread(f"0/{number}") for number in range(1000)]
+    assert min(places) >= 0 and max(places) < 1 and abs(np.mean(places) - 0.5) < 0.05
