@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,11 @@ GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
 def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Lay the character map (warm) and the affinity map (blue) over a darkened image.
 
-    image: (H, W, 3) uint8 RGB; maps: (2, H, W) uint8. Returns a new image.
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity.
+    Returns:
+        (H, W, 3) uint8 RGB.
     """
     character, affinity = (m[..., None].astype(np.float32) / 255 for m in maps)
     shade = image.astype(np.float32) * 0.5
@@ -27,8 +31,22 @@ def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return shade.astype(np.uint8)
 
 
-def draw_polygons(image: np.ndarray, polygons, colour=GREEN, thickness: int = 1) -> np.ndarray:
-    """Outline polygons ((k, 2) continuous pixel coordinates) on a copy of the image."""
+def draw_polygons(
+    image: np.ndarray,
+    polygons: Iterable[np.ndarray],
+    colour: tuple[int, int, int] = GREEN,
+    thickness: int = 1,
+) -> np.ndarray:
+    """Outline polygons on a copy of an image.
+
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        polygons: (k, 2) each, continuous pixel coordinates.
+        colour: RGB.
+        thickness: px.
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     image = image.copy()
     for polygon in polygons:
         points = np.round((np.asarray(polygon) - 0.5) * 16).astype(np.int32)  # 1/16 px
@@ -52,8 +70,16 @@ def draw_found(image: np.ndarray, result) -> np.ndarray:
 def contact_sheet(
     tiles: list[np.ndarray], columns: int, side: int, titles: Sequence[str] = ()
 ) -> np.ndarray:
-    """Arrange RGB images in rows, each fitted into a square of `side` px, under its title if it has
-    one."""
+    """Arrange pictures in rows, each fitted into a square, under its title if it has one.
+
+    Params:
+        tiles: (h, w, 3) uint8 RGB each.
+        columns: pictures in a row.
+        side: px, of the squares.
+        titles: of the first pictures.
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     fitted = []
     for tile, title in itertools.zip_longest(tiles, titles):
         factor = side / max(tile.shape[:2])
@@ -79,7 +105,10 @@ def draw_title(text: str, width: int) -> np.ndarray:
 
 
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
-    """Write an RGB picture, whole or not at all; the format is the path's suffix."""
+    """Write an RGB picture, whole or not at all; the format is the path's suffix.
+
+    quality: 1..100, of JPEG.
+    """
     write_atomically(path, encode_picture(image, path.suffix, quality))
 
 
