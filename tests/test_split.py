@@ -4,17 +4,20 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from easy_images import write_images
 
-import train
 from evaluate import choose_samples
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.held_out import find_held_out, list_held_out, still_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
+from textdet.training.data import find_samples
+from textdet.training.options import DataArguments, ModelArguments
+from train_utils import describe_run
 from tune import find_test_samples, split_rows
 
 
@@ -33,14 +36,14 @@ def fonts(tmp_path_factory):
 @pytest.fixture
 def model(fonts, tmp_path):
     """A model's folder as train.py --unseen fonts leaves it, and the files that it tested on."""
-    data_args = train.DataArguments(input_dir=[str(fonts)], unseen=["fonts"], max_eval_samples=2)
-    _, test, _, held_back = train.find_samples(data_args)
-    assert len(test) == 2  # more than these are held back
+    data_args = DataArguments(input_dir=[str(fonts)], unseen=["fonts"], max_eval_samples=2)
+    split = find_samples(data_args)
+    assert len(split.validation) == 2  # more than these are held out
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    (folder / "training.json").write_text(json.dumps({"held_back": held_back}))
-    return folder, held_back[fonts.name]
+    (folder / "training.json").write_text(json.dumps({"held_back": split.held_out}))
+    return folder, split.held_out[fonts.name]
 
 
 def tuned_on(folders, model, **flags):
@@ -113,12 +116,18 @@ def test_a_folder_trained_on_as_a_whole_is_not_judged_as_unseen(fonts, tmp_path)
 
 def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
     (tmp_path / "training.json").write_text(json.dumps({"held_back": {"fonts": ["1"]}}))
-    now, start = {"fonts": ["1", "2"]}, train.ModelArguments(str(tmp_path))
-    assert train.not_yet_seen(now, None, start) == {"fonts": ["1"]}
-    assert train.not_yet_seen(now, None, train.ModelArguments("some/hub_name")) == now
-    scratch = train.ModelArguments(str(tmp_path), from_scratch=True)
-    assert train.not_yet_seen(now, None, scratch) == now
-    assert train.not_yet_seen(now, tmp_path, scratch) == {"fonts": ["1"]}
+    now = {"fonts": ["1", "2"]}
+    data = SimpleNamespace(train=[], validation=[], fingerprint="", held_out=now)
+    args = SimpleNamespace(output_dir=str(tmp_path), to_dict=dict)
+
+    def held_back(start, checkpoint=None):
+        return describe_run(start, DataArguments(), args, data, checkpoint)["held_back"]
+
+    assert held_back(ModelArguments(str(tmp_path))) == {"fonts": ["1"]}
+    assert held_back(ModelArguments("some/hub_name")) == now
+    scratch = ModelArguments(str(tmp_path), from_scratch=True)
+    assert held_back(scratch) == now
+    assert held_back(scratch, checkpoint=str(tmp_path / "checkpoint-1")) == {"fonts": ["1"]}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"held_back": 3}', '{"held_back": {"fonts": 3}}'])
