@@ -15,16 +15,20 @@ import io
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detect import add_detection_flags, open_detector
 from textdet.common.cli import ArgumentParser, integer, name_left_out, progress_bar, run_main
+from textdet.common.errors import DataError
+from textdet.common.files import write_atomically, write_json
+from textdet.common.pictures import GREEN, GREY, RED, draw_polygons, outline_width, save_picture
+from textdet.data.annotation import Sample
 from textdet.data.formats.registry import FORMATS, read_dataset
-
-if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
-    from textdet.network.detector import TextDetector
+from textdet.data.held_out import find_held_out
+from textdet.data.triplets import read_sample_image
+from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep
+from textdet.network.detector import TextDetector
+from textdet.network.flags import add_detection_flags, open_detector
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,10 +51,17 @@ def parse_arguments() -> argparse.Namespace:
 
 @dataclass
 class Judged:
-    """One image's result. found: outlines in px of the image; seconds: without reading it."""
+    """One image's result.
 
-    sample: object
-    match: object
+    Params:
+        sample: the image and its words.
+        match: what was found of them.
+        found: outlines (k, 2), px of the image.
+        seconds: that it took, without reading the image.
+    """
+
+    sample: Sample
+    match: ImageMatch
     found: list[np.ndarray]
     seconds: float
 
@@ -62,9 +73,6 @@ class Judged:
 
 def main() -> None:
     args = parse_arguments()
-    from textdet.common.errors import DataError
-    from textdet.decoding.metrics import summarise, sweep
-
     if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
         raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
     samples, problems = read_dataset(args.input_dir, args.format)
@@ -88,26 +96,22 @@ def main() -> None:
     print_totals(args, totals, detector)
 
 
-def choose_samples(args: argparse.Namespace, model_dir: Path, samples: list) -> list:
+def choose_samples(
+    args: argparse.Namespace, model_dir: Path, samples: list[Sample]
+) -> list[Sample]:
     """The images that the model was not trained on, or all with --split all."""
-    from textdet.data.held_out import find_held_out
-
-    held_back = find_held_out(model_dir, samples) if args.split == "test" else None
-    if held_back is None:
+    held_out = find_held_out(model_dir, samples) if args.split == "test" else None
+    if held_out is None:
         return samples
     print(
-        f"{args.input_dir}: the model was trained on it; judged by the {len(held_back)} of its "
+        f"{args.input_dir}: the model was trained on it; judged by the {len(held_out)} of its "
         f"{len(samples)} images that were held back (--split all for all)"
     )
-    return held_back
+    return held_out
 
 
-def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[str]]:
+def judge(detector: TextDetector, samples: list[Sample]) -> tuple[list[Judged], list[str]]:
     """Find each image's words and match them with the truth; a line for each damaged image."""
-    from textdet.common.errors import DataError
-    from textdet.data.triplets import read_sample_image
-    from textdet.decoding.metrics import match_image
-
     judged, problems = [], []
     for sample in progress_bar(samples, unit="image"):
         try:
@@ -126,12 +130,9 @@ def judge(detector: "TextDetector", samples: list) -> tuple[list[Judged], list[s
 
 
 def write_tables(
-    args: argparse.Namespace, judged: list[Judged], totals: dict, detector: "TextDetector"
+    args: argparse.Namespace, judged: list[Judged], totals: dict, detector: TextDetector
 ) -> None:
     """The table of the images, and the totals with what is needed to get them again."""
-    from textdet.common.files import write_atomically, write_json
-    from textdet.decoding.metrics import summarise
-
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     scores = ("precision", "recall", "f1", "iou")
@@ -160,10 +161,6 @@ def write_tables(
 def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     """Pictures of the images with the lowest F1 (then the most errors): the truth red, don't-care
     grey, what was found green."""
-    from textdet.common.pictures import GREEN, RED, draw_polygons, outline_width, save_picture
-    from textdet.data.triplets import read_sample_image
-    from textdet.decoding.metrics import summarise
-
     if not args.worst:
         return
     folder = args.output.with_name(f"{args.output.stem}_worst")
@@ -174,7 +171,7 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     for rank, entry in enumerate(order[: args.worst], 1):
         picture = read_sample_image(entry.sample)
         width = outline_width(picture)
-        for ignore, colour in ((True, (150, 150, 150)), (False, RED)):
+        for ignore, colour in ((True, GREY), (False, RED)):
             outlines = [word.polygon for word in entry.sample.words if word.ignore == ignore]
             picture = draw_polygons(picture, outlines, colour, width)
         picture = draw_polygons(picture, entry.found, GREEN, width)
@@ -182,7 +179,7 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     print(f"{folder}: the {min(args.worst, len(order))} worst images, truth red, found green")
 
 
-def print_totals(args: argparse.Namespace, totals: dict, detector: "TextDetector") -> None:
+def print_totals(args: argparse.Namespace, totals: dict, detector: TextDetector) -> None:
     settings = ", ".join(f"{name} {value}" for name, value in asdict(detector.settings).items())
     print(f"{detector.model_dir} on {totals['images']} images of {args.input_dir}")
     print(f"  settings: {settings}")

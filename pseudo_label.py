@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -46,11 +45,11 @@ from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.preview import write_preview
 from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.network.bundled import choose_model
+from textdet.network.detector import TextDetector
+from textdet.network.flags import add_model_flags
 from textdet.network.pseudo_labels import label_images
-from textdet.network.runtimes import DEVICES, weights_fingerprint
-
-if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
-    from textdet.network.detector import TextDetector
+from textdet.network.runtimes import weights_fingerprint
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,7 +57,6 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--input_dir", type=existing_folder, required=True, help="images with their words")
     add("--format", choices=("auto", *FORMATS), default="auto", help="of --input_dir")
-    add("--model_dir", type=Path, help="folder with a model; default: checkpoits or the bundled")
     add("--save_folder", type=Path, required=True, help="folder to write or go on with")
     add(
         "--piece_size",
@@ -70,15 +68,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--chunk_size", type=integer(1), default=20, help="images that are labelled in one go")
     add("--batch_size", type=integer(1), default=32, help="words that the network sees at once")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
-    add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    add_model_flags(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    from textdet.decoding.decode import choose_model
-
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
@@ -113,7 +109,7 @@ def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) ->
             reading = [pool.submit(read_sound, s) for s in following.sources] if following else []
             if waiting:
                 chunk, images = waiting
-                detector = detector or open_detector(model_dir, args.device)
+                detector = detector or TextDetector(model_dir, args.device, args.runtime)
                 label_chunk(args, chunk, [image.result() for image in images], detector, pool)
                 yield chunk.images
             waiting = following, reading
@@ -127,17 +123,11 @@ def read_sound(sample: Sample) -> np.ndarray | str:
         return str(error)
 
 
-def open_detector(model_dir: Path, device: str) -> "TextDetector":
-    from textdet.network.detector import TextDetector
-
-    return TextDetector(model_dir, device)
-
-
 def label_chunk(
     args: argparse.Namespace,
     chunk: Chunk,
     found: list[np.ndarray | str],
-    detector: "TextDetector",
+    detector: TextDetector,
     pool: ThreadPoolExecutor,
 ) -> None:
     """Label a chunk's images and write their pieces, then its annotation file.

@@ -20,6 +20,7 @@ from textdet.data.cache import Source
 from textdet.data.held_out import KEY, TRAINING_FILE, still_held_out
 from textdet.decoding.metrics import ImageMatch, Truth, match_maps, summarise
 from textdet.decoding.settings import DetectionSettings, load_settings
+from textdet.network.bundled import bundled_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,
@@ -216,7 +217,7 @@ def make_trainer(
     keep_memory(all_of_it=True)
     set_seed(args.seed)
     name, validation_set = model_args.model_name_or_path, ValidationDataset(validation)
-    stand_in = C.MODEL if name == C.PRETRAINED else None
+    stand_in = bundled_model() if name == C.PRETRAINED else None
     model = load_model(name, model_args.from_scratch, stand_in)
     if model_args.fixed_statistics:
         fix_statistics(model)

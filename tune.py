@@ -14,25 +14,48 @@ data/formats/registry.py: thresholds for photographs are best tuned on photograp
 
 import argparse
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from static import constants as C
+import numpy as np
+
 from textdet.common.cli import (
     ArgumentParser,
     existing_folder,
     integer,
     name_left_out,
-    number,
     progress_bar,
     run_main,
     unit_interval,
 )
-from textdet.decoding.craft import DECODERS
+from textdet.common.errors import DataError
+from textdet.data.annotation import Sample
+from textdet.data.formats.registry import read_dataset
+from textdet.data.held_out import find_held_out
+from textdet.data.splits import split_samples
+from textdet.data.triplets import has_heatmaps
+from textdet.decoding.decode import LARGE_WORD
+from textdet.decoding.settings import (
+    LISTED,
+    SETTINGS,
+    DetectionSettings,
+    load_settings,
+    save_settings,
+)
+from textdet.network.bundled import choose_model
+from textdet.network.detector import TextDetector
+from textdet.network.flags import add_setting_flag
 from textdet.network.runtimes import DEVICES
+from textdet.tuning import maps as map_files
+from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, choose, score_of
+
+if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+    import optuna
 
 WORK = "tune"  # folder within the model's, for maps, trials and plots
 MIN_HALVED = 4  # test images; fewer are not worth halving
-OBJECTIVES = ("both", "f1", "iou")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -74,36 +97,12 @@ def parse_arguments() -> argparse.Namespace:
         "1 for data that the model has not seen",
     )
     add("--max_samples", type=integer(1), default=500, help="use at most so many test images")
-    add(
-        "--long_side",
-        type=integer(C.STRIDE, 8192),
-        nargs="+",
-        help="px, longer side the network sees; the best of several is chosen, with one run of "
-        "the network each; default: the model's own",
-    )
-    text = "times; large words are taken from a view so much smaller; default: the model's own"
-    add("--second_scale", type=unit_interval, help=text)
-    add(
-        "--decoder",
-        choices=DECODERS,
-        nargs="+",
-        help="how boxes grow, see craft_utils.py; the best of several is chosen; default: the "
-        "model's own",
-    )
-    add(
-        "--box_margin",
-        type=number(0, C.MOST_MARGIN),
-        nargs="+",
-        help="px of what the network sees that are added on every side; the best of several is "
-        "chosen, for boxes that people drew, looser than generated ones; default: the model's own",
-    )
-    add(
-        "--relative_link",
-        type=unit_interval,
-        nargs="+",
-        help="share of a word's own strong affinities that its links must exceed, which parts "
-        "words that merge; the best of several is chosen; default: the model's own",
-    )
+    for name, declared in SETTINGS.items():
+        if declared.listed:
+            more = "the best of several is chosen; default: the model's own"
+            add_setting_flag(parser, name, more, several=True)
+        elif not declared.searched:
+            add_setting_flag(parser, name, "default: the model's own")
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
     add("--seed", type=integer(0), default=0, help="of the search; the split does not depend on it")
     return parser.parse_args()
@@ -112,78 +111,34 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     samples = find_test_samples(args)
-
-    from textdet.decoding.settings import save_settings
-    from textdet.tuning import study as tuning
-    from textdet.tuning.plots import Result, draw_before_after, plot_study
-
     default = default_settings(args)
-    choices = {
-        name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in tuning.CHOSEN
-    }
+    choices = choices_of(args, default)
     work = args.model_dir / WORK
     work.mkdir(exist_ok=True)
-    study, name, key = open_study(args, work, samples, default, choices)
+    study, key = open_study(args, work, samples, default, choices)
     maps, rows = predict_maps(args, work, samples, choices["long_side"], default)
-    searched, held_back = (tuning.Scorer(maps, half, samples) for half in split_rows(rows, samples))
-    print(
-        f"study {name}: {len(tuning.finished_trials(study))} of {args.n_trials} trials are there; "
-        f"searching on {len(searched.rows)} images, {len(held_back.rows)} held back"
-    )
-    tuning.search(
-        *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
-        *(args.objective, choices, args.seed),
-    )
-
-    # The defaults take part even when their trial was lost, so that tuning never ends below them.
-    points = [tuning.Point(default, searched(default)), *tuning.points_of(study, default)]
-    chosen = tuning.choose(points, args.objective)
-    tuned = chosen.settings
-    pairs = [(searched, tuned), (held_back, default), (held_back, tuned)]
-    bar = progress_bar(pairs, unit="scoring", desc="judging the choice")
-    found, before, after = (scorer(settings) for scorer, settings in bar)
-    scores = {
-        "searched": score_both(searched, points[0].scores, found),
-        "held_back": score_both(held_back, before, after),
-    }
+    searched, held_back = (Scorer(maps, half, samples) for half in split_rows(rows, samples))
+    search(args, study, searched, held_back, default, choices)
+    points, chosen = choose_point(args, study, searched, default)
+    scores = judge(searched, held_back, points[0], chosen)
     gain = gain_of(scores["held_back"], args.objective)
-    path = save_settings(
-        args.model_dir,
-        tuned if gain >= 0 else default,
-        objective=args.objective,
-        chosen_by="highest F1, IoU or mean of both (the objective) on the searched images, ties "
-        "by F1; the defaults when these are better on the images held back",
-        scores=scores,
-        n_trials=len(tuning.finished_trials(study)),
-        study_name=name,
-        data_fingerprint=key,
-    )
-    plot_study(Result(study, points, chosen, args.objective), work)
-    draw_before_after(held_back, samples, default, tuned, work)
+    path = save(args, chosen.settings if gain >= 0 else default, scores, study, key)
+    draw(args, study, points, chosen, held_back, samples)
     unseen = not set(searched.rows) & set(held_back.rows)
-    report(default, tuned, scores["held_back"], gain, unseen)
+    report(default, chosen.settings, scores["held_back"], gain, unseen)
     print(f"  {path}: read by detect.py and evaluate.py; plots and pictures in {work}")
 
 
 # --- Before the search -----------------------------------------------------------------------
 
 
-def find_test_samples(args: argparse.Namespace) -> list:
+def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     """The images to tune on, at most --max_samples, spread evenly over all of them.
 
     Of folders that the model was trained on, those that it was tested on; of others that can be
     trained on, those that train.py would test on; of the rest all. Raises DataError for flags that
     cannot be, and for a folder without a model or without data.
     """
-    import numpy as np
-
-    from textdet.common.errors import DataError
-    from textdet.data.formats.registry import read_dataset
-    from textdet.data.held_out import find_held_out
-    from textdet.data.splits import split_samples
-    from textdet.data.triplets import has_heatmaps
-    from textdet.decoding.decode import choose_model
-
     choose_model(args.model_dir)
     if args.test_size == 0:
         raise DataError("--test_size must be above 0")
@@ -202,60 +157,64 @@ def find_test_samples(args: argparse.Namespace) -> list:
     return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
 
 
-def default_settings(args: argparse.Namespace):
+def default_settings(args: argparse.Namespace) -> DetectionSettings:
     """Where the search starts: default thresholds; the model's sizes unless others are given."""
-    from textdet.common.errors import DataError
-    from textdet.decoding.settings import DetectionSettings, load_settings
-    from textdet.tuning.study import CHOSEN
-
     try:
         settings = load_settings(args.model_dir)
     except DataError:  # a damaged detection.json is about to be replaced
         settings = DetectionSettings()
-    second = settings.second_scale if args.second_scale is None else args.second_scale
-    chosen = {name: (getattr(args, name) or [getattr(settings, name)])[0] for name in CHOSEN}
-    return DetectionSettings(
-        **chosen, max_enlargement=settings.max_enlargement, second_scale=second
-    )
+    given = {name: getattr(args, name) for name, each in SETTINGS.items() if not each.searched}
+    values = {name: getattr(settings, name) if v is None else v for name, v in given.items()}
+    first = {name: v[0] if isinstance(v, list) else v for name, v in values.items()}
+    return DetectionSettings(**first)
 
 
-def open_study(args: argparse.Namespace, work: Path, samples: list, default, choices: dict):
-    """The study, its name and its fingerprint; before the network runs, which takes minutes."""
-    from textdet.decoding.decode import LARGE_WORD
-    from textdet.tuning import study as tuning
-    from textdet.tuning.maps import fingerprint
+def choices_of(args: argparse.Namespace, default: DetectionSettings) -> dict[str, list]:
+    """The values to choose from, by the setting's name."""
+    return {name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in LISTED}
+
+
+def open_study(
+    args: argparse.Namespace,
+    work: Path,
+    samples: list[Sample],
+    default: DetectionSettings,
+    choices: dict[str, list],
+) -> tuple["optuna.Study", str]:
+    """The study and its fingerprint; before the network runs, which takes minutes."""
+    from textdet.tuning import study as studies
 
     fixed = default.max_enlargement, default.second_scale, LARGE_WORD
-    key = fingerprint(args.model_dir, samples, choices, fixed, args.objective)
+    key = map_files.fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
-    study = tuning.open_study(args.storage, journal, name, key, default, args.objective)
-    return study, name, key
+    return studies.open_study(args.storage, journal, name, key, default, args.objective), key
 
 
-def predict_maps(args: argparse.Namespace, work: Path, samples: list, sides: list, default):
+def predict_maps(
+    args: argparse.Namespace,
+    work: Path,
+    samples: list[Sample],
+    sides: list[int],
+    default: DetectionSettings,
+) -> tuple[dict[int, map_files.MapFolder], list[int]]:
     """The maps at each long_side, and the numbers of the samples that have them."""
-    from textdet.decoding.decode import LARGE_WORD
-    from textdet.tuning import maps as tune_maps
-
     maps, damaged = {}, set()
     sizes = {"max_enlargement": default.max_enlargement, "second_scale": default.second_scale}
+
+    def opener(side: int) -> Callable[[], TextDetector]:
+        return lambda: TextDetector(args.model_dir, args.device, long_side=side, **sizes)
+
     for side in sides:
-
-        def open_detector(side=side):
-            from textdet.network.detector import TextDetector
-
-            return TextDetector(args.model_dir, args.device, long_side=side, **sizes)
-
-        key = tune_maps.fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
-        maps[side], problems = tune_maps.predict_maps(work, key, samples, open_detector)
+        key = map_files.fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
+        maps[side], problems = map_files.predict_maps(work, key, samples, opener(side))
         damaged.update(problems)
     name_left_out(sorted(damaged))
     rows = [i for i in range(len(samples)) if all(m.file(i).exists() for m in maps.values())]
     return maps, rows
 
 
-def split_rows(rows: list[int], samples: list) -> tuple[list[int], list[int]]:
+def split_rows(rows: list[int], samples: list[Sample]) -> tuple[list[int], list[int]]:
     """Every second image to search on, the others held back; all for both when there are few.
 
     Pieces of one image count as one: they show the same words.
@@ -269,28 +228,117 @@ def split_rows(rows: list[int], samples: list) -> tuple[list[int], list[int]]:
     return searched, [row for row in rows if samples[row].origin not in chosen]
 
 
-# --- Afterwards ------------------------------------------------------------------------------
+# --- The search, and what it came to ----------------------------------------------------------
 
 
-def score_both(scorer, default: dict, tuned: dict) -> dict:
-    return {"images": len(scorer.rows), "default": default, "tuned": tuned}
+def search(
+    args: argparse.Namespace,
+    study: "optuna.Study",
+    searched: Scorer,
+    held_back: Scorer,
+    default: DetectionSettings,
+    choices: dict[str, list],
+) -> None:
+    """Say where the study stands, and bring it to --n_trials."""
+    from textdet.tuning import study as studies
+
+    print(
+        f"study {study.study_name}: {len(studies.finished_trials(study))} of {args.n_trials} "
+        f"trials are there; searching on {len(searched.rows)} images, "
+        f"{len(held_back.rows)} held back"
+    )
+    studies.search(
+        *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
+        *(args.objective, choices, args.seed),
+    )
+
+
+def score(scorer: Scorer, settings: DetectionSettings) -> dict[str, float]:
+    """precision, recall, f1 and iou, each 0..1, of settings on a scorer's images."""
+    from train_utils import compute_metrics  # which loads PyTorch
+
+    return compute_metrics(*scorer.maps_and_truth(settings), settings)
+
+
+def choose_point(
+    args: argparse.Namespace, study: "optuna.Study", searched: Scorer, default: DetectionSettings
+) -> tuple[list[Point], Point]:
+    """All that was scored, the defaults first, and the best of it."""
+    from textdet.tuning.study import points_of
+
+    # The defaults take part even when their trial was lost, so that tuning never ends below them.
+    points = [Point(default, score(searched, default)), *points_of(study, default)]
+    return points, choose(points, args.objective)
+
+
+def judge(searched: Scorer, held_back: Scorer, default: Point, chosen: Point) -> dict:
+    """The scores before and after, on either half of the images."""
+    tuned = chosen.settings
+    pairs = [(searched, tuned), (held_back, default.settings), (held_back, tuned)]
+    bar = progress_bar(pairs, unit="scoring", desc="judging the choice")
+    found, before, after = (score(scorer, settings) for scorer, settings in bar)
+    return {
+        "searched": {"images": len(searched.rows), "default": default.scores, "tuned": found},
+        "held_back": {"images": len(held_back.rows), "default": before, "tuned": after},
+    }
 
 
 def gain_of(held_back: dict, objective: str) -> float:
     """How much the tuned settings raise the score on the images held back."""
-    from textdet.tuning.study import score_of
-
     before, after = (score_of(held_back[name], objective) for name in ("default", "tuned"))
     return after - before
 
 
-def report(default, tuned, held_back: dict, gain: float, unseen: bool) -> None:
+def save(
+    args: argparse.Namespace,
+    settings: DetectionSettings,
+    scores: dict,
+    study: "optuna.Study",
+    key: str,
+) -> Path:
+    """Write detection.json, with what it comes from."""
+    from textdet.tuning.study import finished_trials
+
+    return save_settings(
+        args.model_dir,
+        settings,
+        objective=args.objective,
+        chosen_by="highest F1, IoU or mean of both (the objective) on the searched images, ties "
+        "by F1; the defaults when these are better on the images held back",
+        scores=scores,
+        n_trials=len(finished_trials(study)),
+        study_name=study.study_name,
+        data_fingerprint=key,
+    )
+
+
+def draw(
+    args: argparse.Namespace,
+    study: "optuna.Study",
+    points: list[Point],
+    chosen: Point,
+    held_back: Scorer,
+    samples: list[Sample],
+) -> None:
+    """Plots of the search, and pictures of images held back, before and after."""
+    from textdet.tuning.plots import Result, draw_before_after, plot_study
+
+    work = args.model_dir / WORK
+    plot_study(Result(study, points, chosen, args.objective), work)
+    draw_before_after(held_back, samples, points[0].settings, chosen.settings, work)
+
+
+def report(
+    default: DetectionSettings,
+    tuned: DetectionSettings,
+    held_back: dict,
+    gain: float,
+    unseen: bool,
+) -> None:
     """Say which settings were chosen and what they are worth.
 
     unseen: whether the images held back are others than those searched on.
     """
-    from dataclasses import asdict
-
     print("best of the search: " + ", ".join(f"{k} {v}" for k, v in asdict(tuned).items()))
     before, after = held_back["default"], held_back["tuned"]
     where = "images held back" if unseen else "images searched on"

@@ -27,10 +27,9 @@ from craft_utils import getDetBoxes  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.heatmaps import draw_heatmaps  # noqa: E402
 from textdet.decoding.characters import split_characters  # noqa: E402
-from textdet.decoding.craft import DECODERS  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.metrics import match_image, polygon_ious, summarise  # noqa: E402
-from textdet.decoding.settings import DetectionSettings  # noqa: E402
+from textdet.decoding.settings import DECODERS, DetectionSettings  # noqa: E402
 from textdet.synth.settings import GeneratorSettings  # noqa: E402
 
 IMAGES, SIZE, ROUNDS = 40, 512, 15

@@ -27,6 +27,7 @@ from static import constants as C  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.settings import load_settings  # noqa: E402
+from textdet.network.bundled import bundled_model  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
 from textdet.network.onnx_export import export_onnx  # noqa: E402
 from textdet.network.runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
@@ -37,7 +38,7 @@ ROUNDS = 7
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model_dir", type=Path, default=C.MODEL)
+    parser.add_argument("--model_dir", type=Path, default=bundled_model())
     model_dir = parser.parse_args().model_dir
     settings = load_settings(model_dir)
     photo = read_image(sorted((C.STATIC / "photos").glob("scenetext*.jpg"))[1])

@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from static import constants as C  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.common.pictures import save_picture  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.metrics import polygon_ious  # noqa: E402
+from textdet.network.bundled import bundled_model  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
 from textdet.network.pseudo_labels import cut_evenly, label_images  # noqa: E402
 
@@ -61,7 +61,7 @@ class Judged:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--input_dir", type=Path, required=True, help="triplet folder")
-    parser.add_argument("--model_dir", type=Path, default=C.MODEL)
+    parser.add_argument("--model_dir", type=Path, default=bundled_model())
     parser.add_argument("--max_samples", type=int, help="only the first so many images")
     parser.add_argument("--picture", type=Path, help="PNG of the words, the worst ones first")
     args = parser.parse_args()

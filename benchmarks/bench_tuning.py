@@ -27,8 +27,10 @@ from static import constants as C  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
-from textdet.tuning import study as tune_utils  # noqa: E402
 from textdet.tuning.maps import predict_maps  # noqa: E402
+from textdet.tuning.scoring import Scorer  # noqa: E402
+from textdet.tuning.study import open_study, search  # noqa: E402
+from train_utils import compute_metrics  # noqa: E402
 
 
 def main() -> None:
@@ -56,20 +58,20 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
     )
     samples = read_samples(folder / "data")[0]
     started = time.process_time()
-    maps, _ = predict_maps(folder, "maps", samples, lambda: TextDetector(C.MODEL, long_side=512))
+    maps, _ = predict_maps(folder, "maps", samples, lambda: TextDetector(long_side=512))
     network = time.process_time() - started
 
     base = DetectionSettings(long_side=512)
-    scorer = tune_utils.Scorer({512: maps}, [*range(len(samples))] * args.repeat, samples)
-    study = tune_utils.open_study(None, folder / "trials.log", "study", "key", base)
+    scorer = Scorer({512: maps}, [*range(len(samples))] * args.repeat, samples)
+    study = open_study(None, folder / "trials.log", "study", "key", base)
     started, before = time.perf_counter(), processor_seconds()
-    tune_utils.search(study, scorer, base, args.n_trials, args.n_jobs)
+    search(study, scorer, base, args.n_trials, args.n_jobs)
     wall, trials = time.perf_counter() - started, processor_seconds() - before
     stopped = [trial.state.name for trial in study.trials].count("PRUNED")
     settings = sum(len(trial.user_attrs["sweep"]) for trial in study.trials)
 
     started = time.process_time()
-    scorer(base)
+    compute_metrics(*scorer.maps_and_truth(base), base)
     single = time.process_time() - started
     words = np.mean([len(sample.words) for sample in samples])
     print(f"  {len(samples)} images of {C.IMAGE_SIZE} px, {words:.0f} words an image")

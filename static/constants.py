@@ -17,7 +17,6 @@ BACKGROUNDS = STATIC / "backgrounds"  # photographs without text
 FONTS = STATIC / "fonts"  # .ttf and .otf, searched recursively
 WORDS = STATIC / "words"  # one list a language, one word a line
 PICTOGRAMS = STATIC / "pictograms" / "fa-solid-900.ttf"  # a font of things that are not text
-MODEL = STATIC / "model"  # the bundled weights, train.py's start without a network
 IMAGE_SIZE = 512  # px, side of the square images
 
 # --- Scene -----------------------------------------------------------------------------------
@@ -344,23 +343,3 @@ TEXT_SHARE = 0.85  # of the crops look for text; the others are taken as they co
 TEXT_TRIES = 3  # crops tried until one has text in it
 FOCAL_GAMMA = 2.0  # how much the focal part of the loss looks at the worst pixels
 FOCAL_WEIGHT = 1.0  # of the focal part of the loss against its Dice part
-
-# --- Decoding: CRAFT's own thresholds, overridden by a model's detection.json ------------------
-TEXT_THRESHOLD = 0.7  # 0..1, a word's highest character value must reach it
-LINK_THRESHOLD = 0.4  # 0..1, affinity above it joins characters
-LOW_TEXT = 0.4  # 0..1, character values above it belong to a word
-DECODER = (
-    "proportional"  # how boxes grow beyond low_text's contour: so, or by CRAFT's dilation, "craft"
-)
-STRIDE = 32  # px, the sides of the network's input are multiples of it
-LONG_SIDE = 1280  # px, an image's longer side as the network sees it: shrunk or enlarged to it
-MOST_ENLARGEMENT = 16  # times, the largest MAX_ENLARGEMENT
-MAX_ENLARGEMENT = 1.5  # times; a small image is enlarged no further than so (CRAFT's release: 1.5)
-SECOND_SCALE = 0.0  # times; the network sees an image so much smaller as well, and large words are
-# taken from there. 0: it sees it once
-RELATIVE_LINK = 0.0  # 0..1, share of a word's own strong affinities that its links must exceed too
-BOX_MARGIN = 0.0  # px of the network's input by which the sides of a word's box are moved out:
-# people draw boxes looser than the ink, which generated labels enclose (static/model/README.md)
-MOST_MARGIN = 50  # px, the largest BOX_MARGIN
-TILE_OVERLAP = 256  # px, about the largest text that the seam of two tiles cannot harm
-MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake

@@ -12,10 +12,9 @@ from craft_utils import getDetBoxes
 from textdet.common.errors import DataError
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.decoding.components import label, measure, score_maps
-from textdet.decoding.craft import DECODERS
 from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_image, polygon_ious, summarise
-from textdet.decoding.settings import DetectionSettings
+from textdet.decoding.settings import DECODERS, DetectionSettings
 from textdet.decoding.split_lines import part_lines
 from textdet.decoding.split_words import cut_weak_links, part_touching
 

@@ -15,12 +15,14 @@ from conftest import ROOT, assert_refused, run, run_well
 from PIL import Image
 
 import detect
-from detect import find_images, free_name
-from static.constants import STRIDE
 from textdet.common.errors import DataError
+from textdet.common.image_inputs import find_images
 from textdet.decoding.decode import add_margin, decode_maps, take_large_words
 from textdet.decoding.settings import DetectionSettings, save_settings
-from textdet.network.detector import TextDetector, tile_spans
+from textdet.network.detector import TextDetector
+from textdet.network.result_files import free_name
+from textdet.network.runtimes import STRIDE
+from textdet.network.tiles import tile_spans
 
 SUFFIXES = ("jpg", "json", "txt")
 
@@ -317,6 +319,26 @@ def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys)
     assert "nothing found in 1" in capsys.readouterr().out
     settings = json.loads((tmp_path / "none" / "one.json").read_text())["settings"]
     assert settings["text_threshold"] == 1 and settings["low_text"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("words", "images"),
+    [
+        ("--poly a.jpg --heatmaps b.jpg", ["a.jpg", "b.jpg"]),
+        ("a.jpg --link_threshold 0.4 b.jpg", ["a.jpg", "b.jpg"]),
+        ("a.jpg b.jpg --link_threshold 0.4", ["a.jpg", "b.jpg"]),
+        ("--link_threshold 0.4 --poly a.jpg", ["a.jpg"]),
+        ("--poly - --link_threshold 0.4", ["-"]),
+        ("--poly a.jpg -- -b.jpg --c.jpg", ["a.jpg", "-b.jpg", "--c.jpg"]),
+        ("-- -b.jpg", ["-b.jpg"]),
+    ],
+)
+def test_images_stand_before_between_and_after_flags(words, images, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["detect.py", *words.split()])
+    args = detect.parse_arguments()
+    assert args.inputs == images
+    assert args.poly == ("--poly" in words) and args.heatmaps == ("--heatmaps" in words)
+    assert args.link_threshold == (0.4 if "--link" in words else None)
 
 
 def test_a_name_that_is_not_utf8(random_model, tmp_path):

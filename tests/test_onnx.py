@@ -13,6 +13,7 @@ from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.decoding.metrics import polygon_ious
+from textdet.network.bundled import bundled_model
 from textdet.network.detector import TextDetector
 from textdet.network.runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
 
@@ -22,7 +23,7 @@ PHOTOS = C.STATIC / "photos"
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """A copy of the bundled model with its ONNX file. Not to be written to."""
-    folder = Path(shutil.copytree(C.MODEL, tmp_path_factory.mktemp("models") / "bundled"))
+    folder = Path(shutil.copytree(bundled_model(), tmp_path_factory.mktemp("models") / "bundled"))
     result = run_well("detect.py", "--export_onnx", "--model_dir", folder)
     assert str(folder / ONNX_FILE) in result.stdout and result.stderr == ""
     return folder

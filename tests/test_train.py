@@ -21,12 +21,12 @@ from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 from two_processes import evaluate, gradients, train_with_fixed_statistics
 
 import train
-from static import constants as C
 from textdet.common.cli import run_main
 from textdet.common.errors import DataError
 from textdet.data.cache import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
+from textdet.network.bundled import bundled_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,
@@ -431,7 +431,7 @@ def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monk
     assert "the model hub is out of reach: starting from" in result.stderr
     assert all(f"{victim.stem}." in result.stderr for victim in victims)
     assert "2 of 16 images are damaged" in result.stdout
-    bundled = (C.MODEL / "config.json").exists()
+    bundled = (bundled_model() / "config.json").exists()
     assert ("static/model" if bundled else "random weights") in result.stderr
     with pytest.raises(SystemExit, match="2"):
         here(monkeypatch, *args[1:])

@@ -12,21 +12,22 @@ import optuna
 import pytest
 from conftest import SIZE, assert_refused, run, run_well, start
 
-import tune
 from textdet.common.errors import DataError
 from textdet.data.annotation import ANNOTATIONS, CHARACTERS
 from textdet.data.triplets import read_samples, read_triplet
-from textdet.decoding.craft import DECODERS
 from textdet.decoding.decode import add_margin
 from textdet.decoding.metrics import match_maps, summarise, truth_of
-from textdet.decoding.settings import DetectionSettings, load_settings
+from textdet.decoding.settings import DECODERS, SETTINGS, DetectionSettings, load_settings
 from textdet.tuning import maps as tune_maps
 from textdet.tuning import plots as tune_plots
-from textdet.tuning import study as tune_utils
-from textdet.tuning.study import Point
+from textdet.tuning import scoring
+from textdet.tuning import study as studies
+from textdet.tuning.scoring import Point
+from tune import score
 
 SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
 HERE = DetectionSettings(long_side=SIZE)
+LOW_TEXT, LINK = SETTINGS["low_text"].searched, SETTINGS["link_threshold"].searched
 
 
 @pytest.fixture
@@ -39,12 +40,12 @@ def scorer(triplets, tmp_path):
     for number, sample in enumerate(samples):
         share = 0.3 + 0.35 * number / len(samples)
         np.save(folder.file(number), (read_triplet(sample)[1] * share).astype(np.uint8))
-    return tune_utils.Scorer({SIZE: folder}, list(range(len(samples))), samples)
+    return scoring.Scorer({SIZE: folder}, list(range(len(samples))), samples)
 
 
 @pytest.fixture
 def study(tmp_path):
-    return tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
+    return studies.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
 
 
 # --- The command -----------------------------------------------------------------------------
@@ -166,20 +167,22 @@ def test_a_sweep_scores_each_text_threshold_as_decoding_anew_does(scorer, decode
     assert [point[0] for point in result["points"]] == [
         pytest.approx(0.22 + 0.02 * i) for i in range(37)
     ]
-    scores = [dict(zip(tune_utils.SCORES, point[1:], strict=True)) for point in result["points"]]
-    assert len({score["recall"] for score in scores}) > 2  # so that something is compared
+    scores = [dict(zip(scoring.SCORES, point[1:], strict=True)) for point in result["points"]]
+    assert len({each["recall"] for each in scores}) > 2  # so that something is compared
     for point, swept in zip(result["points"][::4], scores[::4], strict=True):
-        assert scorer(replace(settings, text_threshold=point[0])) == pytest.approx(swept, abs=1e-6)
+        assert score(scorer, replace(settings, text_threshold=point[0])) == pytest.approx(
+            swept, abs=1e-6
+        )
 
 
 def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, tmp_path):
-    tune_utils.search(study, scorer, HERE, n_trials=15, n_jobs=1)
-    points = [Point(HERE, scorer(HERE)), *tune_utils.points_of(study, HERE)]
-    tuned = tune_utils.choose(points, "both").settings
+    studies.search(study, scorer, HERE, n_trials=15, n_jobs=1)
+    points = [Point(HERE, score(scorer, HERE)), *studies.points_of(study, HERE)]
+    tuned = scoring.choose(points, "both").settings
     assert len(study.trials) == 15
-    assert tune_utils.settings_of(study.trials[0].params, HERE) == HERE
+    assert studies.settings_of(study.trials[0].params, HERE) == HERE
     assert all(p.settings.text_threshold >= p.settings.low_text for p in points)
-    before, after = scorer(HERE), scorer(tuned)
+    before, after = score(scorer, HERE), score(scorer, tuned)
     assert before["f1"] == 0 and after["f1"] + after["iou"] > 0.3
     assert after["f1"] + after["iou"] == pytest.approx(
         max(p.scores["f1"] + p.scores["iou"] for p in points), abs=1e-5
@@ -202,41 +205,41 @@ def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, tripl
         looser = [replace(w, polygon=add_margin(w.polygon[None], 4)[0]) for w in words]
         truth[number] = truth_of(looser)
     choices = {"box_margin": [0.0, 4.0]}
-    tune_utils.search(study, scorer, HERE, n_trials=60, n_jobs=1, choices=choices)
-    best = tune_utils.choose(tune_utils.points_of(study, HERE), "iou").settings
+    studies.search(study, scorer, HERE, n_trials=60, n_jobs=1, choices=choices)
+    best = scoring.choose(studies.points_of(study, HERE), "iou").settings
     assert best.box_margin == 4
     tight = replace(best, box_margin=0.0)
-    assert scorer(best)["iou"] > scorer(tight)["iou"] + 0.1
+    assert score(scorer, best)["iou"] > score(scorer, tight)["iou"] + 0.1
 
 
 def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
-    monkeypatch.setattr(tune_utils, "EARLY_WORDS", 1)
+    monkeypatch.setattr(scoring, "EARLY_WORDS", 1)
     good = replace(HERE, low_text=0.2, link_threshold=0.2)
     whole = scorer.sweep(good, "both")
     assert not whole["stopped"] and whole["early"] is not None
-    monkeypatch.setattr(tune_utils, "MARGIN", 0.05)
+    monkeypatch.setattr(scoring, "MARGIN", 0.05)
     assert scorer.sweep(good, "both", leader=whole["early"])["stopped"] is False
     assert scorer.sweep(good, "both", leader=whole["early"] + 0.1)["stopped"] is True
-    assert tune_utils.leader_of(study) == 0
-    for low_text, link_threshold in ((0.2, 0.2), (tune_utils.LOW_TEXT[1], tune_utils.LINK[1])):
+    assert studies.leader_of(study) == 0
+    for low_text, link_threshold in ((0.2, 0.2), (LOW_TEXT[1], LINK[1])):
         study.enqueue_trial({"low_text": low_text, "link_threshold": link_threshold})
-    tune_utils.search(study, scorer, HERE, n_trials=6, n_jobs=1)
+    studies.search(study, scorer, HERE, n_trials=6, n_jobs=1)
     states = {trial.params["low_text"]: trial.state.name for trial in study.trials}
-    assert states[0.2] == "COMPLETE" and states[tune_utils.LOW_TEXT[1]] == "PRUNED"
+    assert states[0.2] == "COMPLETE" and states[LOW_TEXT[1]] == "PRUNED"
     best = max((trial for trial in study.trials if trial.values), key=lambda t: sum(t.values))
-    assert tune_utils.leader_of(study) == best.user_attrs["early"] > 0
+    assert studies.leader_of(study) == best.user_attrs["early"] > 0
     # Too few words to judge by: nothing is stopped.
-    monkeypatch.setattr(tune_utils, "EARLY_WORDS", 10_000)
+    monkeypatch.setattr(scoring, "EARLY_WORDS", 10_000)
     assert scorer.sweep(good, "both", leader=1.0)["stopped"] is False
 
 
 @pytest.mark.parametrize("objective", ["f1", "iou"])
 def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
-    study = tune_utils.open_study(None, tmp_path / "trials.log", "one", "key", HERE, objective)
-    tune_utils.search(study, scorer, HERE, n_trials=8, n_jobs=1, objective=objective)
+    study = studies.open_study(None, tmp_path / "trials.log", "one", "key", HERE, objective)
+    studies.search(study, scorer, HERE, n_trials=8, n_jobs=1, objective=objective)
     assert len(study.directions) == 1
-    points = tune_utils.points_of(study, HERE)
-    chosen = scorer(tune_utils.choose(points, objective).settings)
+    points = studies.points_of(study, HERE)
+    chosen = score(scorer, scoring.choose(points, objective).settings)
     best = max(point.scores[objective] for point in points)
     assert chosen[objective] == pytest.approx(best, abs=1e-6)
 
@@ -244,8 +247,8 @@ def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
 def test_draws_follow_from_the_seed_and_the_number_of_the_trial(scorer, tmp_path):
     def params(name, seed, n_trials):
         for number in n_trials:  # as after a stop each
-            study = tune_utils.open_study(None, tmp_path / "trials.log", name, "key", HERE)
-            tune_utils.search(study, scorer, HERE, number, n_jobs=1, seed=seed)
+            study = studies.open_study(None, tmp_path / "trials.log", name, "key", HERE)
+            studies.search(study, scorer, HERE, number, n_jobs=1, seed=seed)
         return [trial.params for trial in study.trials]
 
     whole = params("whole", 0, [6])
@@ -259,21 +262,20 @@ def test_choice_and_front():
         return Point(replace(HERE, low_text=round(f1 / 2, 3)), {"f1": f1, "iou": iou})
 
     points = [point(0.5, 0.9), point(0.6, 0.8), point(0.8, 0.5), point(0.7, 0.5), point(0.55, 0.6)]
-    assert tune_utils.pareto_front(points) == [points[2], points[1], points[0]]
-    assert tune_utils.choose(points, "both") == points[1]  # ties go to the higher F1
-    assert tune_utils.choose(points, "f1") == points[2]
-    assert tune_utils.choose(points, "iou") == points[0]
-    assert tuple(tune_utils.OBJECTIVES) == tune.OBJECTIVES
+    assert scoring.pareto_front(points) == [points[2], points[1], points[0]]
+    assert scoring.choose(points, "both") == points[1]  # ties go to the higher F1
+    assert scoring.choose(points, "f1") == points[2]
+    assert scoring.choose(points, "iou") == points[0]
 
 
 def test_a_timeout_ends_the_search(scorer, study):
-    tune_utils.search(study, scorer, HERE, n_trials=100_000, n_jobs=1, timeout=0.5)
-    assert 0 < len(tune_utils.finished_trials(study)) < 1000
+    studies.search(study, scorer, HERE, n_trials=100_000, n_jobs=1, timeout=0.5)
+    assert 0 < len(studies.finished_trials(study)) < 1000
 
 
 def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
     def open_study(storage, key):
-        return tune_utils.open_study(storage, tmp_path / "trials.log", "study", key, HERE)
+        return studies.open_study(storage, tmp_path / "trials.log", "study", key, HERE)
 
     open_study(None, "one model")
     with pytest.raises(DataError, match="--study_name"):
@@ -287,13 +289,13 @@ def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
 
 
 def test_a_torn_line_of_the_journal_is_dropped(scorer, study, tmp_path):
-    tune_utils.search(study, scorer, HERE, n_trials=2, n_jobs=1)
+    studies.search(study, scorer, HERE, n_trials=2, n_jobs=1)
     with (tmp_path / "trials.log").open("ab") as file:
         file.write(b'{"op_code": 5, "torn')
     for n_trials in (3, 4):
-        again = tune_utils.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
-        tune_utils.search(again, scorer, HERE, n_trials=n_trials, n_jobs=1)
-        assert len(tune_utils.finished_trials(again)) == n_trials
+        again = studies.open_study(None, tmp_path / "trials.log", "study", "key", HERE)
+        studies.search(again, scorer, HERE, n_trials=n_trials, n_jobs=1)
+        assert len(studies.finished_trials(again)) == n_trials
 
 
 # --- The maps --------------------------------------------------------------------------------
@@ -378,5 +380,6 @@ def test_impossible_settings_are_refused(model_dir):
 def test_matches_add_up_to_the_scores(scorer):
     settings = replace(HERE, text_threshold=0.3, low_text=0.2, link_threshold=0.2)
     maps = [scorer.maps[SIZE].read(row) for row in scorer.rows]
-    assert scorer.matches(settings) == match_maps(maps, scorer.truth[SIZE], settings)
-    assert summarise(scorer.matches(settings)) == scorer(settings)
+    matches = match_maps(*scorer.maps_and_truth(settings), settings)
+    assert matches == match_maps(maps, scorer.truth[SIZE], settings)
+    assert summarise(matches) == score(scorer, settings)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from textdet.common.errors import DataError
+
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows a flag's default where it has one."""
@@ -20,6 +22,13 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         super().__init__(formatter_class=_HelpFormatter, **options)
+
+    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+        """argparse's, but what has no flag may stand before, between and after the flags."""
+        args = sys.argv[1:] if args is None else list(args)
+        if "--" in args:  # names that look like flags follow, which intermixed parsing refuses
+            return super().parse_args(args, namespace)
+        return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str):
         fail(message)
@@ -88,8 +97,6 @@ def name_left_out(problems: list[str]) -> None:
 
 def run_main(main: Callable[[], None]) -> None:
     """Run a script's main: errors that a user can mend are one line and exit code 2."""
-    from textdet.common.errors import DataError
-
     if sys.stdout:  # None when it is closed
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:

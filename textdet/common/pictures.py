@@ -12,7 +12,7 @@ from textdet.common.files import write_atomically
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
 TITLE_HEIGHT = 26  # px, of the strip above a titled picture
-GREEN, RED, BLUE = (0, 220, 0), (255, 40, 40), (60, 110, 255)
+GREEN, RED, BLUE, GREY = (0, 220, 0), (255, 40, 40), (60, 110, 255), (150, 150, 150)  # RGB
 
 
 def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 
 from textdet.common.errors import DataError
@@ -24,15 +25,23 @@ AHEAD = 2  # calls a worker that are handed out early, so that a long list is ne
 
 
 def run_calls(
-    function: Callable, calls: Iterable[tuple], workers: int, cluster: str | None = None
+    function: Callable,
+    calls: Iterable[tuple],
+    workers: int,
+    cluster: str | None = None,
+    shared: tuple = (),
+    ahead: int | None = None,
 ) -> Iterator:
-    """Call function(*call) for every call.
+    """Call function(*shared, *call) for every call.
 
     Params:
         function: of a module, so that every process finds it.
         calls: taken one by one as workers get free.
         workers: processes of this machine; 1 for this process itself.
         cluster: address of a Dask scheduler whose workers to use instead.
+        shared: large values that each process of this machine is sent once.
+        ahead: calls a process that are handed out early, by default AHEAD; with 1 the next call is
+            asked for when a process is free and its result has been taken.
     Returns:
         the results, in the order in which they are done.
     Raises:
@@ -40,14 +49,19 @@ def run_calls(
     """
     if workers == 1 and not cluster:
         for call in calls:
-            yield function(*call)
+            yield function(*shared, *call)
         return
-    pool = _dask_executor(cluster) if cluster else local_executor(workers)
-    running, most = set(), float("inf") if cluster else AHEAD * workers
+    if cluster:
+        pool, most = _dask_executor(cluster), float("inf")
+        submit = partial(pool.submit, function, *shared)
+    else:
+        pool, most = local_executor(workers, shared), (ahead or AHEAD) * workers
+        submit = partial(pool.submit, _call_with_shared, function)
+    running = set()
     try:
         with _lost_workers():
             for call in calls:
-                running.add(pool.submit(function, *call))
+                running.add(submit(*call))
                 while len(running) >= most:
                     finished, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
@@ -77,16 +91,24 @@ def stop_workers() -> None:
         process.kill()
 
 
-def local_executor(workers: int) -> ProcessPoolExecutor:
-    """Worker processes of this machine, one at least, that end with this one."""
+def local_executor(workers: int, shared: tuple = ()) -> ProcessPoolExecutor:
+    """Worker processes of this machine, one at least, that end with this one.
+
+    shared: what run_calls shares among them.
+    """
     if sys.platform == "win32":
         workers = min(workers, MOST_ON_WINDOWS)
     # A fresh interpreter a worker: forking a process that holds threads can deadlock.
-    return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker)
+    return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker, (shared,))
 
 
-def start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it however it ends."""
+_shared: tuple = ()  # of a worker process: a pool offers no other way to send a value only once
+
+
+def start_worker(shared: tuple) -> None:
+    """Keep what is shared, leave Ctrl-C to the parent, and end with it however it ends."""
+    global _shared
+    _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow_parent() -> None:
@@ -94,6 +116,10 @@ def start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def _call_with_shared(function: Callable, *call):
+    return function(*_shared, *call)
 
 
 def _dask_executor(address: str):

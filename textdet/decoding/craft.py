@@ -11,7 +11,6 @@ import numpy as np
 from textdet.common.geometry import side_lengths, start_at_top_left
 from textdet.decoding.components import Detections, ScoreMaps, Words, label, measure, scores_of
 
-DECODERS = ("craft", "proportional")
 SQUARE_TOLERANCE = 0.1  # sides this much alike (relative) make an upright box
 
 MIN_CURVED_SIDE = 10  # pixels; nothing to follow in a smaller box

@@ -1,11 +1,8 @@
 """From a network's maps to words, by the settings of a model's detection.json."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
-from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.geometry import side_lengths
 from textdet.decoding.components import Detections, score_maps
@@ -14,17 +11,6 @@ from textdet.decoding.proportional import decode_proportional
 from textdet.decoding.settings import DetectionSettings
 
 LARGE_WORD = 72  # px, height in the network's input from which a word is large
-
-
-def choose_model(folder: Path | None) -> Path:
-    """The folder that the user named, or the default one. Raises DataError when there is none."""
-    candidates = [folder] if folder else [Path("checkpoits"), C.MODEL]
-    for candidate in candidates:
-        if (candidate / "config.json").is_file():
-            return candidate
-    raise DataError(
-        f"no model (config.json) in {' or '.join(map(str, candidates))}; train.py writes one"
-    )
 
 
 def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:

@@ -1,36 +1,32 @@
-"""A trained model that finds words in images.
-
-from detector import TextDetector
-
-detector = TextDetector("checkpoits")
-for word in detector("photo.jpg").words:
-    print(word.quad, word.score)
-"""
+"""A trained model that finds words in images."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from static import constants as C
-from textdet.common.images import read_image
+from textdet.common.images import read_image, resize
 from textdet.decoding.characters import split_characters
 from textdet.decoding.decode import decode_maps, take_large_words
 from textdet.decoding.reading_order import group_lines
 from textdet.decoding.settings import load_settings
+from textdet.network.bundled import bundled_model
 from textdet.network.runtimes import open_runtime
+from textdet.network.tiles import cut_tiles
+
+MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake
 
 
 @dataclass
 class FoundWord:
     """One word in an image, in the image's continuous pixel coordinates.
 
-    quad: (4, 2) float32, clockwise from the corner with the smallest x + y.
-    polygon: (k, 2) float32 around a curved word, clockwise; None where the quad serves.
-    score: 0..1, the word's highest character value.
-    characters: (n, 4, 2) float32, in reading direction; None when not asked for.
+    Params:
+        quad: (4, 2) float32, clockwise from the corner with the smallest x + y.
+        polygon: (k, 2) float32 around a curved word, clockwise; None where the quad serves.
+        score: 0..1, the word's highest character value.
+        characters: (n, 4, 2) float32, in reading direction; None when not asked for.
     """
 
     quad: np.ndarray
@@ -40,6 +36,7 @@ class FoundWord:
 
     @property
     def outline(self) -> np.ndarray:
+        """The polygon where there is one, else the quad."""
         return self.quad if self.polygon is None else self.polygon
 
 
@@ -47,11 +44,12 @@ class FoundWord:
 class Result:
     """What was found in one image.
 
-    width, height: px of the image.
-    words: in reading order.
-    lines: the words' positions in `words`, one list a line of text.
-    maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, of the image as the network
-        saw it; h and w differ from height and width by the resizing.
+    Params:
+        width, height: px of the image.
+        words: in reading order.
+        lines: the words' positions in `words`, one list a line of text.
+        maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, of the image as the
+            network saw it; h and w differ from height and width by the resizing.
     """
 
     width: int
@@ -74,7 +72,8 @@ class TextDetector:
     smaller, unless it is small already, and large words are taken from there.
 
     Params:
-        model_dir: folder that train.py left; its detection.json is used where there is one.
+        model_dir: folder that train.py left, None for the bundled model; its detection.json is
+            used where there is one.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         runtime: what runs the network, see network/runtimes.py.
         poly: also follow curved words with polygons.
@@ -83,31 +82,39 @@ class TextDetector:
         batch_size: images or tiles of one size that go through the network together.
         overrides: fields of DetectionSettings; None for the model's own.
 
-    Raises DataError for a folder without a sound model and for a device that is not there.
+    Raises:
+        DataError: a folder without a sound model, or a device that is not there.
+        ValueError: a setting out of its range.
+        TypeError: an override that is no setting.
     """
 
     def __init__(
         self,
-        model_dir: str | Path,
+        model_dir: str | Path | None = None,
         device: str = "auto",
         runtime: str = "auto",
         poly: bool = False,
         characters: bool = False,
         tiles: bool = False,
         batch_size: int = 1,
-        **overrides: float | None,
+        **overrides: float | str | None,
     ):
-        self.model_dir, self.batch_size = Path(model_dir), batch_size
+        self.model_dir = bundled_model() if model_dir is None else Path(model_dir)
         self.poly, self.characters, self.tiles = poly, characters, tiles
+        self.batch_size = batch_size
         given = {name: value for name, value in overrides.items() if value is not None}
-        self.settings = replace(load_settings(model_dir), **given)
-        self.runtime = open_runtime(model_dir, device, runtime)
+        self.settings = replace(load_settings(self.model_dir), **given)
+        self.runtime = open_runtime(self.model_dir, device, runtime)
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
-        """Find the words of one image: (H, W, 3) uint8 RGB, or a file.
+        """Find the words of one image.
 
-        Raises DataError for a file that is not a sound image or an image too large for the
-        memory, ValueError for an array of another kind.
+        Params:
+            image: (H, W, 3) uint8 RGB, or a file.
+
+        Raises:
+            DataError: a file that is not a sound image, or an image too large for the memory.
+            ValueError: an array of another kind.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(Path(image))
@@ -135,16 +142,38 @@ class TextDetector:
                 take_large_words(maps[i], pair)
         return maps
 
+    def scale(self, width: int, height: int) -> float:
+        """Size of the network's input / size of an image of width x height px."""
+        scale = min(self.settings.long_side / max(width, height), self.settings.max_enlargement)
+        if self.tiles and scale < 1:
+            scale = min(1.0, (MAX_TILED_PIXELS / (width * height)) ** 0.5)
+        return scale
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """The network alone.
+
+        Params:
+            batch: (B, H, W, 3) uint8 RGB, H and W multiples of STRIDE.
+
+        Returns:
+            Maps (B, 2, H, W) uint8.
+
+        Raises:
+            DataError: the memory is too small.
+        """
+        return self.runtime(batch)
+
     def _predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Maps (2, h, w) uint8 of each image (h, w, 3) uint8, at its own size."""
         maps = [np.empty((2, *image.shape[:2]), np.uint8) for image in images]
-        jobs = defaultdict(list)  # by the network's input size
+        by_size = defaultdict(list)  # of the network's input
         for index, image in enumerate(images):
-            for tile in self._tiles(image):
-                jobs[tile.padded_size].append((index, tile))
-        for size, same_size in jobs.items():
-            for start in range(0, len(same_size), self.batch_size):
-                part = same_size[start : start + self.batch_size]
+            side = self.settings.long_side if self.tiles else max(image.shape)
+            for tile in cut_tiles(*image.shape[:2], side):
+                by_size[tile.padded_size].append((index, tile))
+        for size, tiles in by_size.items():
+            for start in range(0, len(tiles), self.batch_size):
+                part = tiles[start : start + self.batch_size]
                 batch = np.zeros((len(part), *size, 3), np.uint8)  # padded with black
                 for padded, (index, tile) in zip(batch, part, strict=True):
                     pixels = images[index][tile.rows, tile.columns]
@@ -153,106 +182,24 @@ class TextDetector:
                     maps[index][:, tile.kept_rows, tile.kept_columns] = tile.kept(found)
         return maps
 
-    def scale(self, width: int, height: int) -> float:
-        """Size of the network's input / size of the image."""
-        scale = min(self.settings.long_side / max(width, height), self.settings.max_enlargement)
-        if self.tiles and scale < 1:
-            scale = min(1.0, (C.MAX_TILED_PIXELS / (width * height)) ** 0.5)
-        return scale
-
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """The network alone: (B, H, W, 3) uint8 RGB to maps (B, 2, H, W) uint8.
-
-        H and W must be multiples of C.STRIDE. Raises DataError when the memory is too small.
-        """
-        return self.runtime(batch)
-
-    def _tiles(self, image: np.ndarray) -> list["Tile"]:
-        side = self.settings.long_side if self.tiles else max(image.shape)
-        return [
-            Tile(rows, columns, kept_rows, kept_columns)
-            for rows, kept_rows in tile_spans(image.shape[0], side)
-            for columns, kept_columns in tile_spans(image.shape[1], side)
-        ]
-
     def _words(self, maps: np.ndarray, image: np.ndarray) -> Result:
         """The words of one image's maps, in reading order, in the image's coordinates."""
         height, width = image.shape[:2]
         to_image = np.float32([width / maps.shape[2], height / maps.shape[1]])
         limits = np.float32([width, height])
 
-        def scale_back(points: np.ndarray | None) -> np.ndarray | None:
+        def on_image(points: np.ndarray | None) -> np.ndarray | None:
             return None if points is None else (points * to_image).clip(0, limits)
 
         found = decode_maps(maps, self.settings, self.poly)
-        lines = group_lines(found.boxes)
-        words = []
-        for i in (index for line in lines for index in line):
-            box, polygon = found.boxes[i], found.polys[i]
-            characters = None
-            if self.characters:
-                characters = split_characters(maps[0], box if polygon is None else polygon)
-            words.append(
-                FoundWord(
-                    scale_back(box),
-                    scale_back(polygon),
-                    float(found.scores[i]),
-                    scale_back(characters),
-                )
-            )
-        places = iter(range(len(words)))
-        return Result(width, height, words, [[next(places) for _ in line] for line in lines], maps)
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of an image that goes through the network, and the part of its maps that is kept."""
-
-    rows: slice
-    columns: slice
-    kept_rows: slice
-    kept_columns: slice
-
-    @property
-    def padded_size(self) -> tuple[int, int]:
-        """Height and width, rounded up to what the network takes."""
-        sides = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-        height, width = (side + -side % C.STRIDE for side in sides)
-        return height, width
-
-    def kept(self, maps: np.ndarray) -> np.ndarray:
-        """The kept part of the tile's maps (2, h, w)."""
-        rows = _within(self.kept_rows, self.rows)
-        return maps[:, rows, _within(self.kept_columns, self.columns)]
-
-
-def resize(image: np.ndarray, scale: float) -> np.ndarray:
-    """The image (H, W, 3), smaller or larger; its sides are rounded to whole pixels."""
-    height, width = image.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    if size == (width, height):
-        return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-
-
-def tile_spans(length: int, side: int) -> list[tuple[slice, slice]]:
-    """Cut `length` px into overlapping spans of `side` px.
-
-    Returns (span, kept) pairs: the kept parts lie in their spans, meet in the middle of the
-    overlaps and cover everything once. One pair when the length fits.
-    """
-    if length <= side:
-        return [(slice(0, length), slice(0, length))]
-    overlap = min(C.TILE_OVERLAP, side // 2)
-    number = -(-(length - overlap) // (side - overlap))
-    starts = [round(i * (length - side) / (number - 1)) for i in range(number)]
-    seams = [(a + side + b) // 2 for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    return [
-        (slice(start, start + side), slice(first, last))
-        for start, first, last in zip(starts, [0, *seams], [*seams, length], strict=True)
-    ]
-
-
-def _within(part: slice, span: slice) -> slice:
-    """`part` counted from the start of `span`."""
-    return slice(part.start - span.start, part.stop - span.start)
+        words, lines = [], []
+        for line in group_lines(found.boxes):
+            lines.append(list(range(len(words), len(words) + len(line))))
+            for i in line:
+                box, polygon = found.boxes[i], found.polys[i]
+                characters = None
+                if self.characters:
+                    characters = split_characters(maps[0], box if polygon is None else polygon)
+                quad, polygon, characters = map(on_image, (box, polygon, characters))
+                words.append(FoundWord(quad, polygon, float(found.scores[i]), characters))
+        return Result(width, height, words, lines, maps)

@@ -26,6 +26,7 @@ from textdet.data.annotation import Sample
 from textdet.data.cache import SPARE
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import Truth, truth_of
+from textdet.network.detector import TextDetector
 from textdet.network.runtimes import weights_fingerprint
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
@@ -63,14 +64,21 @@ def fingerprint(model_dir: Path, samples: list[Sample], *settings) -> str:
 
 
 def predict_maps(
-    work: Path, key: str, samples: list[Sample], open_detector: Callable
+    work: Path, key: str, samples: list[Sample], open_detector: Callable[[], TextDetector]
 ) -> tuple[MapFolder, list[str]]:
     """Run the network over the samples whose maps are not there yet.
 
-    work: the folder to make the maps' own folder in, named by `key`. open_detector: gives the
-    TextDetector, called only when it is needed.
-    Returns the folder, and a line for each sample without maps because its image is damaged.
-    Raises DataError when no image can be read, or when the disk has no room.
+    Params:
+        work: the folder to make the maps' own folder in.
+        key: its name.
+        samples: their positions number the maps.
+        open_detector: gives the TextDetector, called only when it is needed.
+
+    Returns:
+        The folder, and a line for each sample without maps because its image is damaged.
+
+    Raises:
+        DataError: no image can be read, or the disk has no room.
     """
     _delete_unused(work, key)
     folder = MapFolder(work / (PREFIX + key))
@@ -116,7 +124,7 @@ def _delete_unused(work: Path, key: str) -> None:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector) -> None:
+def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector: TextDetector) -> None:
     """Write the maps of a batch of equally large images. Raises DataError for a full disk."""
     detector.batch_size = len(batch)
     found = detector.predict([image for _, image in batch])

@@ -13,24 +13,15 @@ from textdet.common.pictures import draw_polygons, outline_width, save_figure
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.decode import decode_maps
-from textdet.decoding.metrics import overlap_table, summarise
-from textdet.decoding.settings import DetectionSettings
-from textdet.tuning.study import (
-    HIGHEST,
-    LINK,
-    LOW_TEXT,
-    OBJECTIVES,
-    Point,
-    Scorer,
-    finished_trials,
-    pareto_front,
-    score_of,
-)
+from textdet.decoding.metrics import match_maps, overlap_table, summarise
+from textdet.decoding.settings import SETTINGS, DetectionSettings
+from textdet.tuning.scoring import OBJECTIVES, SCORES, Point, Scorer, pareto_front, score_of
+from textdet.tuning.study import finished_trials
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-RANGES = {"text_threshold": (LOW_TEXT[0], HIGHEST), "link_threshold": LINK, "low_text": LOW_TEXT}
+RANGES = {name: declared.searched for name, declared in SETTINGS.items() if declared.searched}
 PLOTS = ("history", "pareto_front", "importance", "contour")
 LABELS = {"f1": "F1", "iou": "mean IoU"}
 DEFAULT = {"marker": "s", "color": "white", "markeredgecolor": "black", "markersize": 9}
@@ -109,8 +100,8 @@ def _plot_history(result: Result, folder: Path) -> None:
 
 
 def _best_score(sweep: list[list[float]], objective: str) -> float:
-    _, _, _, f1, iou = np.transpose(sweep)
-    return float(np.mean([{"f1": f1, "iou": iou}[key] for key in OBJECTIVES[objective]], 0).max())
+    scores = dict(zip(SCORES, np.transpose(sweep)[1:], strict=True))
+    return float(np.mean([scores[name] for name in OBJECTIVES[objective]], 0).max())
 
 
 def _plot_pareto_front(result: Result, folder: Path) -> None:
@@ -181,13 +172,15 @@ def _plot_contours(result: Result, folder: Path) -> None:
         for point, style, label in result.marks():
             at = point.settings.low_text, getattr(point.settings, other)
             axes.plot(*at, linestyle="", label=f"{label} ({at[0]:.2f}, {at[1]:.2f})", **style)
-        axes.set(xlabel="low_text", xlim=LOW_TEXT, ylabel=other, ylim=RANGES[other])
+        axes.set(xlabel="low_text", xlim=RANGES["low_text"], ylabel=other, ylim=RANGES[other])
         figure.colorbar(filled, ax=axes, format="%.3f", label=f"best {result.name} found there")
     stopped = [t.params for t in finished_trials(result.study) if t.state == TrialState.PRUNED]
     if stopped:
         x, y = ([params[key] for params in stopped] for key in ("low_text", "link_threshold"))
         row[0].plot(x, y, "x", color="grey", markersize=4, label="stopped early: far worse")
-    row[1].plot(LOW_TEXT, LOW_TEXT, color="grey", linestyle="--", label="text_threshold = low_text")
+    row[1].plot(
+        *[RANGES["low_text"]] * 2, color="grey", linestyle="--", label="text_threshold = low_text"
+    )
     figure.suptitle("Where the score is high: a wide band of one colour forgives, a narrow one not")
     for axes in row:
         axes.grid(alpha=0.3)
@@ -221,7 +214,7 @@ def draw_before_after(
         old.unlink(missing_ok=True)  # another process may share the folder
     if default == tuned:
         return
-    before, after = scorer.matches(default), scorer.matches(tuned)
+    before, after = (match_maps(*scorer.maps_and_truth(s), s) for s in (default, tuned))
     f1 = np.array([[summarise([match])["f1"] for match in half] for half in (before, after)])
     order = np.argsort(f1[0] - f1[1], kind="stable")
     ranks = np.unique(np.linspace(0, len(order) - 1, PICTURES).round().astype(int))
