@@ -27,6 +27,30 @@ def test_every_call_is_made_once(workers):
     assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_shared_comes_first_in_every_call(workers):
+    calls = ((number,) for number in range(9))
+    found = run_calls(math.pow, calls, workers, shared=(2.0,))
+    assert sorted(found) == [2.0**number for number in range(9)]
+    assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_are_asked_for_when_a_process_is_free(workers):
+    """With ahead=1 a call can follow from the results of those before it."""
+    under_way, most = set(), 0
+
+    def calls():
+        for number in range(12):
+            under_way.add(number)
+            yield (number, 0)
+
+    for number in run_calls(max, calls(), workers, ahead=1):
+        most = max(most, len(under_way))
+        under_way.remove(number)
+    assert most == workers and not under_way
+
+
 def test_a_killed_worker_is_said_in_one_line():
     with pytest.raises(DataError, match="a worker process was killed"):
         list(run_calls(os._exit, [(1,)] * 3, 2))
