@@ -80,7 +80,7 @@ def prepare_truth(polygons: Polygons, ignore: Polygons | None = None) -> Truth:
     Raises:
         ValueError: a polygon that is not a finite (K >= 3, 2) array.
     """
-    return Truth(_shapes(polygons), _shapes([] if ignore is None else ignore))
+    return Truth(prepare_shapes(polygons), prepare_shapes([] if ignore is None else ignore))
 
 
 def polygon_ious(predicted: Polygons, true: Polygons) -> np.ndarray:
@@ -96,7 +96,7 @@ def polygon_ious(predicted: Polygons, true: Polygons) -> np.ndarray:
     Raises:
         ValueError: a polygon that is not a finite (K >= 3, 2) array.
     """
-    return _ious(_shapes(predicted), _shapes(true))
+    return _ious(prepare_shapes(predicted), prepare_shapes(true))
 
 
 def match_image(
@@ -147,15 +147,15 @@ def overlap_table(predicted: Polygons, truth: Truth) -> tuple[np.ndarray, np.nda
         counted: bool (P,), False for a detection that a don't-care region takes out.
         ious: float64 (P, T), 0..1, 0 in the rows of these.
     """
-    predicted = _shapes(predicted)
+    predicted = prepare_shapes(predicted)
     half = predicted.areas[:, None] / 2
-    counted = ~(_intersections(predicted, truth.ignored) > half).any(axis=1)
+    counted = ~(shared_areas(predicted, truth.ignored) > half).any(axis=1)
     return counted, np.where(counted[:, None], _ious(predicted, truth.cared), 0)
 
 
 def match_table(counted: np.ndarray, ious: np.ndarray, iou_threshold: float = 0.5) -> ImageMatch:
     """ImageMatch of an overlap_table, or of some of its rows; see match_image."""
-    pair_ious = _greedy_pair_ious(ious)
+    pair_ious = [float(ious[pair]) for pair in greedy_pairs(ious)]
     return ImageMatch(
         matched=sum(iou >= iou_threshold for iou in pair_ious),
         predicted=int(counted.sum()),
@@ -244,7 +244,7 @@ def match_maps(
     ]
 
 
-def _shapes(polygons: Polygons) -> Shapes:
+def prepare_shapes(polygons: Polygons) -> Shapes:
     """Shapes of a list of (K, 2) polygons or an array (N, K, 2)."""
     rings = [np.asarray(polygon, np.float64) for polygon in polygons]
     for i, ring in enumerate(rings):
@@ -264,7 +264,7 @@ def _shapes(polygons: Polygons) -> Shapes:
     return Shapes(geometries, shapely.area(geometries), shapely.bounds(geometries))
 
 
-def _intersections(a: Shapes, b: Shapes) -> np.ndarray:
+def shared_areas(a: Shapes, b: Shapes) -> np.ndarray:
     """float (N, M): areas shared by each of a's N and b's M shapes."""
     shared = np.zeros((len(a.areas), len(b.areas)))
     # A comparison with the NaN bounds of an empty shape is False.
@@ -276,23 +276,21 @@ def _intersections(a: Shapes, b: Shapes) -> np.ndarray:
 
 def _ious(a: Shapes, b: Shapes) -> np.ndarray:
     """float (N, M): intersection over union of a's N and b's M shapes."""
-    shared = _intersections(a, b)
+    shared = shared_areas(a, b)
     union = a.areas[:, None] + b.areas - shared
     # Rounding can put the IoU of equal shapes just above 1.
     return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0).clip(max=1)
 
 
-def _greedy_pair_ious(ious: np.ndarray) -> list[float]:
-    """IoUs above 0 of the one-to-one pairs taken from a (P, T) table, the highest first."""
+def greedy_pairs(ious: np.ndarray) -> list[tuple[int, int]]:
+    """The one-to-one pairs (row, column) taken from a (P, T) table of IoUs, the highest first,
+    those of 0 left out."""
     rows, columns = np.nonzero(ious)
-    values = ious[rows, columns]
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-ious[rows, columns], kind="stable")
     used_rows, used_columns, taken = set(), set(), []
-    for row, column, value in zip(
-        rows[order].tolist(), columns[order].tolist(), values[order].tolist(), strict=True
-    ):
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
         if row not in used_rows and column not in used_columns:
             used_rows.add(row)
             used_columns.add(column)
-            taken.append(value)
+            taken.append((row, column))
     return taken

@@ -1,0 +1,74 @@
+"""What became of each true word: found, missed, merged with others, split, or a little off.
+
+F1 says how many words are wrong; this says how, and so what to change.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from textdet.decoding.metrics import (
+    Polygons,
+    Truth,
+    greedy_pairs,
+    overlap_table,
+    prepare_shapes,
+    shared_areas,
+)
+
+FATES = ("found", "missed", "merged", "split", "off")
+FALSE_BOXES = ("boxes on no text", "boxes on text")
+FOUND_IOU = 0.5  # from which a box has found a word, as in the protocol of ICDAR 2015
+HELD = 0.5  # share of a word's area from which a box holds it, or of a box's from which a word does
+TOUCHED = 0.1  # share of an area below which an overlap does not count
+TOO_LARGE = 2.0  # box / word in area, from which a box around one word is not its own
+
+
+def word_fates(boxes: Polygons, truth: Truth) -> Counter:
+    """Count what became of the words of one image, and the boxes that found none.
+
+    Params:
+        boxes: N polygons (K, 2), in the truth's coordinates. Those of which more than half lies in
+            a don't-care region do not count, as in match_image.
+        truth: the words that count and the don't-care regions.
+
+    Returns:
+        Counter of FATES, one for each word that counts:
+            found: paired with a box at IoU FOUND_IOU or more;
+            missed: all boxes together cover less than TOUCHED of it;
+            merged: a box holds it that holds other words as well or is TOO_LARGE for it;
+            split: a box lies in it, on a part of it;
+            off: a box is near that does none of this;
+        and of FALSE_BOXES, those that found no word: boxes on text overlap some, don't-care
+        regions included, with TOUCHED of their own area or more.
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array.
+    """
+    counted, ious = overlap_table(boxes, truth)
+    shapes = prepare_shapes(boxes)
+    shared = np.where(counted[:, None], shared_areas(shapes, truth.cared), 0)
+    word_areas, box_areas = truth.cared.areas, shapes.areas[:, None]
+    pairs = [pair for pair in greedy_pairs(ious) if ious[pair] >= FOUND_IOU]
+    found = np.zeros(len(word_areas), bool)
+    found[[word for _, word in pairs]] = True
+
+    holds = (shared > 0) & (shared >= HELD * word_areas)
+    is_common = (holds.sum(axis=1, keepdims=True) > 1) | (box_areas >= TOO_LARGE * word_areas)
+    conditions = {  # the first that holds decides
+        "found": found,
+        "missed": shared.sum(axis=0) < TOUCHED * word_areas,
+        "merged": (holds & is_common).any(axis=0),
+        "split": ((shared > 0) & (shared >= HELD * box_areas)).any(axis=0),
+        "off": np.ones_like(found),
+    }
+    fates = np.select(list(conditions.values()), np.arange(len(FATES))[:, None])
+    counts = Counter({name: int((fates == i).sum()) for i, name in enumerate(conditions)})
+
+    is_false = counted.copy()
+    is_false[[box for box, _ in pairs]] = False
+    on_text = shared.sum(axis=1) + shared_areas(shapes, truth.ignored).sum(axis=1)
+    on_text = (on_text > 0) & (on_text >= TOUCHED * shapes.areas)
+    counts["boxes on no text"] = int((is_false & ~on_text).sum())
+    counts["boxes on text"] = int((is_false & on_text).sum())
+    return counts
