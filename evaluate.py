@@ -13,6 +13,8 @@ import argparse
 import csv
 import io
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +28,8 @@ from textdet.data.annotation import Sample
 from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.held_out import find_held_out
 from textdet.data.triplets import read_sample_image
-from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep
+from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep, truth_of
+from textdet.decoding.word_fates import FALSE_BOXES, FATES, word_fates
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, open_detector
 
@@ -56,12 +59,14 @@ class Judged:
     Params:
         sample: the image and its words.
         match: what was found of them.
+        fates: what became of each word, see word_fates.
         found: outlines (k, 2), px of the image.
         seconds: that it took, without reading the image.
     """
 
     sample: Sample
     match: ImageMatch
+    fates: Counter
     found: list[np.ndarray]
     seconds: float
 
@@ -89,11 +94,20 @@ def main() -> None:
         "left_out": len(problems) + len(damaged),
         **summarise([entry.match for entry in judged]),
         "sweep": {str(t): v for t, v in sweep([entry.match for entry in judged]).items()},
+        "fates": add_up(entry.fates for entry in judged),
         "seconds_an_image": float(np.mean([entry.seconds for entry in judged])),
     }
     write_tables(args, judged, totals, detector)
     draw_worst(args, judged)
     print_totals(args, totals, detector)
+
+
+def add_up(fates: Iterable[Counter]) -> dict[str, int]:
+    """What became of the words of all images."""
+    totals = dict.fromkeys((*FATES, *FALSE_BOXES), 0)
+    for counts in fates:
+        totals = {name: total + counts[name] for name, total in totals.items()}
+    return totals
 
 
 def choose_samples(
@@ -122,10 +136,9 @@ def judge(detector: TextDetector, samples: list[Sample]) -> tuple[list[Judged], 
         except DataError as error:
             problems.append(str(error))
             continue
-        true = [word.polygon for word in sample.words if not word.ignore]
-        ignored = [word.polygon for word in sample.words if word.ignore]
-        match = match_image(found, true, ignored)
-        judged.append(Judged(sample, match, found, seconds))
+        truth = truth_of(sample.words)
+        fates = word_fates(found, truth)
+        judged.append(Judged(sample, match_image(found, truth), fates, found, seconds))
     return judged, problems
 
 
@@ -189,6 +202,9 @@ def print_totals(args: argparse.Namespace, totals: dict, detector: TextDetector)
         scores = "".join(f"{values[name]:8.3f}" for name in ("precision", "recall", "f1"))
         print(f"     {threshold} {scores}")
     print(f"  mean IoU of the words with what was found: {totals['iou']:.3f}")
+    fates = totals["fates"]
+    print("  true words: " + ", ".join(f"{fates[name]} {name}" for name in FATES))
+    print("  false boxes: " + ", ".join(f"{fates[name]} {name[6:]}" for name in FALSE_BOXES))
     print(f"  seconds an image: {totals['seconds_an_image']:.2f}, {detector.runtime}")
     print(f"  each image: {args.output}, these figures: {args.output.with_suffix('.json')}")
 

@@ -150,6 +150,10 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     assert [row[0] for row in rows] == ["0.5", "0.6", "0.7", "0.8", "0.9"]
     assert all(row[1:] == ["0.667", "1.000", "0.800"] for row in rows)
     assert totals["sweep"]["0.9"]["f1"] == pytest.approx(0.8)
+    assert totals["fates"]["found"] == 2 and totals["fates"]["boxes on no text"] == 1
+    assert sum(totals["fates"].values()) == 3
+    assert "  true words: 2 found, 0 missed, 0 merged, 0 split, 0 off" in lines
+    assert "  false boxes: 1 on no text, 0 on text" in lines
     assert [path.name for path in (tmp_path / "out_worst").iterdir()] == ["001_img_2.jpg"]
 
 
