@@ -81,6 +81,7 @@ def main() -> None:
         print(f"going on from {checkpoint}; a new --output_dir starts anew")
     print(f"training on {len(data.train)} images, validating with {len(data.validation)}")
     result = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.keep_better()
     trainer.save_model()
     trainer.save_state()
     trainer.save_metrics("train", result.metrics)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from textdet.network.segformer import (
     fix_statistics,
     image_processor,
     load_model,
+    pool_keys,
     to_maps,
     upsample,
 )
@@ -41,6 +43,7 @@ from textdet.training.callbacks import (
 from textdet.training.checkpoints import writing
 from textdet.training.data import TrainingData
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset, collate
+from textdet.training.ema import WeightAverage
 from textdet.training.loss import HeatmapLoss, gather_batch
 from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
@@ -119,6 +122,10 @@ class HeatmapTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         for callback in (SetEpoch(sampler), KeepSchedule(), StopWhenNotFinite()):
             self.add_callback(callback)
+        self.average: WeightAverage | None = None
+        if self.args.ema is not None:
+            self.average = WeightAverage(self.model, self.args.ema)
+            self.add_callback(self.average)
 
     def get_train_dataloader(self) -> DataLoader:
         """In the sampler's order."""
@@ -154,6 +161,8 @@ class HeatmapTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | None = None, **more) -> TrainOutput:
         """Raises DataError for a checkpoint of another optimizer, and for a full disk."""
+        if self.average:
+            self.average.checkpoint = resume_from_checkpoint
         try:
             with writing(self.args.output_dir):
                 return super().train(resume_from_checkpoint, **more)
@@ -163,17 +172,50 @@ class HeatmapTrainer(Trainer):
                 f"new --output_dir, and go on with --model_name_or_path {resume_from_checkpoint}"
             ) from None
 
-    def save_model(self, *args, **kwargs) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The weights, and their running average where there is one."""
         with writing(self.args.output_dir):
-            super().save_model(*args, **kwargs)
+            super().save_model(output_dir, _internal_call)
+            if self.average and self.args.should_save:
+                self.average.save(output_dir or self.args.output_dir)
 
     def evaluate(self, *args, **kwargs) -> dict[str, float]:
-        """On several processes with the first one's batch norm statistics, which are those saved:
-        each has its own, of its own crops."""
-        if self.args.world_size > 1:
-            for buffer in self.model.buffers():
-                torch.distributed.broadcast(buffer, 0)
-        return super().evaluate(*args, **kwargs)
+        """Of the weights' running average where there is one.
+
+        On several processes with the first one's batch norm statistics, which are those saved: each
+        has its own, of its own crops.
+        """
+        with self.average.applied(self.model) if self.average else nullcontext():
+            if self.args.world_size > 1:
+                for buffer in self.model.buffers():
+                    torch.distributed.broadcast(buffer, 0)
+            return super().evaluate(*args, **kwargs)
+
+    def keep_better(self) -> None:
+        """Once trained: put the running average in the place of the weights where validation finds
+        it better. From then on there is none."""
+        if self.average is None:
+            return
+        average, self.average = self.average, None
+        name = self.args.metric_for_best_model.removeprefix("eval_")
+        weights_score = self._validate(name)
+        with average.applied(self.model):
+            average_score = self._validate(name)
+        sign = 1 if self.args.greater_is_better else -1
+        is_better = sign * average_score > sign * weights_score
+        if is_better:
+            average.exchange(self.model)
+        print(
+            f"{name}: {average_score:.3f} with the running average of the weights, "
+            f"{weights_score:.3f} with the weights themselves; keeping the "
+            f"{'average' if is_better else 'weights'}"
+        )
+
+    def _validate(self, metric: str) -> float:
+        """A metric of the model as it is, without a word to callbacks and logs."""
+        loader = self.get_eval_dataloader()
+        found = self.evaluation_loop(loader, "Evaluation", metric_key_prefix="eval").metrics
+        return found[f"eval_{metric}"]
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         logits = model(pixel_values=self.normalise(inputs["pixel_values"])).logits
@@ -219,6 +261,8 @@ def make_trainer(
     name, validation_set = model_args.model_name_or_path, ValidationDataset(validation)
     stand_in = bundled_model() if name == C.PRETRAINED else None
     model = load_model(name, model_args.from_scratch, stand_in)
+    if model_args.key_pooling:
+        pool_keys(model, model_args.key_pooling)
     if model_args.fixed_statistics:
         fix_statistics(model)
     callbacks: list[TrainerCallback] = [AtStart(at_start)]

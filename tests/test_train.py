@@ -336,6 +336,24 @@ def test_flags_given_anew_count_when_a_run_goes_on(data, tmp_path):
     assert decays == {0.0, 0.5}
 
 
+def test_stretches_at_a_constant_rate_and_a_decay_at_the_end(data, tmp_path):
+    """Each command goes on where the one before stopped, with the optimizer's state."""
+    settings = {"lr_scheduler_type": "warmup_stable_decay", "warmup_steps": 2}
+    settings |= {"save_strategy": "steps", "save_steps": 1, "learning_rate": 1e-3}
+    for steps, decay in ((3, 0), (5, 0), (8, 3)):
+        kwargs = f'{{"num_decay_steps": {decay}, "decay_type": "linear"}}'  # as a flag gives them
+        trainer = make_trainer(
+            data, tmp_path, max_steps=steps, lr_scheduler_kwargs=kwargs, **settings
+        )
+        checkpoint = last_checkpoint(tmp_path)
+        trainer.train(resume_from_checkpoint=checkpoint)
+    rates = [entry["learning_rate"] for entry in trainer.state.log_history if "loss" in entry]
+    expected = [0.0, 0.5, 1, 1, 1, 1, 2 / 3, 1 / 3]
+    assert rates == pytest.approx([1e-3 * share for share in expected]), rates
+    state = torch.load(tmp_path / "checkpoint-8" / "optimizer.pt", weights_only=True)["state"]
+    assert {int(values["step"]) for values in state.values()} == {8}
+
+
 def test_a_run_does_not_go_on_with_another_optimizer(data, tmp_path):
     settings = {"save_strategy": "steps", "save_steps": 1}
     make_trainer(data, tmp_path, max_steps=1, **settings).train()

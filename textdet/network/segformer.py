@@ -13,7 +13,10 @@ from transformers import logging as transformers_logging
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
 from transformers.models.segformer import SegformerImageProcessorPil
-from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
+from transformers.models.segformer.modeling_segformer import (
+    SegformerDecodeHead,
+    SegformerSequenceReduction,
+)
 
 from textdet.common.errors import DataError
 
@@ -235,10 +238,66 @@ class FusedDecodeHead(SegformerDecodeHead):
 
 
 def _adapt(model: SegformerForSemanticSegmentation) -> SegformerForSemanticSegmentation:
-    """Give a model the fast decode head, and let it read the files that it writes."""
+    """Give a model the fast decode head and the pooled keys of its config, and let it read the
+    files that it writes; its parameters stay as they are. Raises DataError."""
     model.decode_head = FusedDecodeHead(model.decode_head)
     model.register_load_state_dict_pre_hook(_translate_names)
+    sides = getattr(model.config, "key_pooling", None)
+    if sides is not None:
+        pool_keys(model, sides)
     return model
+
+
+def pool_keys(model: SegformerForSemanticSegmentation, sides: list[int]) -> None:
+    """Let queries attend to the means of squares of keys instead of to each key.
+
+    The keys are pooled after the strided convolution, so that the parameters stay the same. The
+    config, and with it config.json, keeps the sides as `key_pooling`.
+
+    Params:
+        model: is changed; what it pooled before counts no more.
+        sides: of the squares, a whole number a stage: [2, 2, 1, 1] leaves the first two stages,
+            whose attention costs most in large images, a quarter of the keys. 1: as published.
+
+    Raises:
+        DataError: anything else, or more than 1 in a stage that does not reduce its keys.
+    """
+    reductions = model.config.sr_ratios
+    if not (
+        isinstance(sides, list)
+        and len(sides) == len(reductions)
+        and all(isinstance(side, int) and side > 0 for side in sides)
+        and all(side == 1 or ratio > 1 for side, ratio in zip(sides, reductions, strict=True))
+    ):
+        raise DataError(
+            f"key_pooling must be {len(reductions)} whole numbers from 1, and 1 where the stage's "
+            f"sr_ratios is 1, not {sides}"
+        )
+    model.config.key_pooling = sides
+    for stage, side in zip(model.segformer.stages, sides, strict=True):
+        for block in stage.blocks:
+            if block.attention.sequence_reduction_ratio > 1:
+                block.attention.sequence_reduction = _PooledKeys(
+                    block.attention.sequence_reduction, side
+                )
+
+
+class _PooledKeys(SegformerSequenceReduction):
+    """A stage's strided convolution and normalisation, with the means of its keys in between."""
+
+    def __init__(self, reduction: SegformerSequenceReduction, side: int):
+        """reduction: whose layers are taken over."""
+        nn.Module.__init__(self)  # makes no layers of its own
+        for name, layer in reduction.named_children():
+            self.add_module(name, layer)
+        self.side = side
+
+    def forward(self, hidden_states: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Tokens (B, height * width, C) to keys (B, n, C); at the far edges a mean is of what is
+        there."""
+        tokens = hidden_states.transpose(1, 2).unflatten(2, (height, width))
+        keys = F.avg_pool2d(self.sequence_reduction(tokens), self.side, ceil_mode=True)
+        return self.layer_norm(keys.flatten(2).transpose(1, 2))
 
 
 def _translate_names(model: nn.Module, state: dict[str, torch.Tensor], *_) -> None:

@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 
 from static import constants as C
+from textdet.common.errors import DataError
 from textdet.network.segformer import has_fast_bf16
 
 
@@ -26,8 +27,21 @@ class DetectorTrainingArguments(TrainingArguments):
         metadata={"help": f"Default: {C.LEARNING_RATE}, from random weights {C.SCRATCH_RATE}."},
     )
     weight_decay: float = _default(0.01)
-    lr_scheduler_type: str = _default("cosine")
-    warmup_steps: float = _default(0.05)
+    lr_scheduler_type: str = field(
+        default="cosine",
+        metadata={
+            "help": "Default here: cosine. For a training in stretches: warmup_stable_decay, with "
+            "--lr_scheduler_kwargs '{\"num_decay_steps\": 0}' and a larger --max_steps each time, "
+            "and in the last one as many num_decay_steps as the rate is to fall in."
+        },
+    )
+    warmup_steps: float = field(
+        default=0.05,
+        metadata={
+            "help": "Default here: 0.05. Below 1 a share of all steps; in a training in stretches "
+            "name a whole number, which stays the same."
+        },
+    )
     num_train_epochs: float = _default(10)
     logging_steps: float = _default(20)
     eval_strategy: str = _default("epoch")
@@ -41,6 +55,13 @@ class DetectorTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Train matrices with Muon, the rest with AdamW."},
     )
+    ema: float | None = field(
+        default=None,
+        metadata={
+            "help": "Keep a running average of the weights, over about 1 / (1 - EMA) steps: 0.999. "
+            "Validation judges it, and it is saved where it is better than the weights."
+        },
+    )
     bf16: bool | None = field(
         default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}
     )
@@ -48,6 +69,8 @@ class DetectorTrainingArguments(TrainingArguments):
     def __post_init__(self):
         if self.muon and self.optim not in ("adamw_torch", "adamw_torch_fused"):
             raise ValueError(f"--muon True goes with AdamW, not with --optim {self.optim}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise DataError(f"--ema must lie between 0 and 1, not {self.ema}")
         self.has_default_rate = self.learning_rate is None
         if self.has_default_rate:
             self.learning_rate = C.LEARNING_RATE
@@ -61,7 +84,7 @@ class DetectorTrainingArguments(TrainingArguments):
         if self.greater_is_better is None and "error" in (self.metric_for_best_model or ""):
             self.greater_is_better = False  # the library knows it of losses alone
         super().__post_init__()
-        if self.n_gpu > 1:  # DataParallel copies modules, but not their fast head; see torchrun
+        if self.n_gpu > 1:  # one process a GPU instead, see torchrun
             self._n_gpu = 1
         # Not for the user to choose: HeatmapTrainer depends on them.
         self.remove_unused_columns = False

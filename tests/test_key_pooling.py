@@ -1,0 +1,90 @@
+"""Attention to means of keys: `key_pooling` in a model's config.json."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import assert_refused, run, run_well
+from safetensors.torch import load_file, save_file
+
+from static import constants as C
+from textdet.network.runtimes import WEIGHTS_FILE, OnnxRuntime, TorchRuntime
+from textdet.network.segformer import load_trained
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+@pytest.fixture
+def pooled(tmp_path):
+    """The bundled weights with a quarter of the keys in the first two stages."""
+    folder = Path(shutil.copytree(C.MODEL, tmp_path / "pooled"))
+    return change_config(folder, key_pooling=[2, 2, 1, 1])
+
+
+def test_is_the_network_with_keys_twice_as_large(pooled, tmp_path):
+    # A convolution with the same kernel four times side by side, divided by 4, gives the mean of
+    # four keys: a SegFormer of doubled sr_ratios with it is an independent reference.
+    large_keys = Path(shutil.copytree(pooled, tmp_path / "large_keys"))
+    change_config(large_keys, key_pooling=[1, 1, 1, 1], sr_ratios=[16, 8, 2, 1])
+    weights = load_file(large_keys / WEIGHTS_FILE)
+    for name, value in weights.items():
+        if ".sr.weight" in name and value.shape[2] > 2:
+            weights[name] = value.float().repeat(1, 1, 2, 2) / 4
+    save_file(weights, large_keys / WEIGHTS_FILE, {"format": "pt"})
+    plain_keys = Path(shutil.copytree(pooled, tmp_path / "plain_keys"))
+    change_config(plain_keys, key_pooling=None)
+    pixels = torch.randn(2, 3, 192, 256, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        found, expected, plain = (
+            load_trained(folder)(pixel_values=pixels).logits
+            for folder in (pooled, large_keys, plain_keys)
+        )
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert (found - plain).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (2, 96, 224, 3)])
+def test_the_export_pools_alike_where_keys_are_odd(pooled, shape):
+    run_well("detect.py", "--export_onnx", "--model_dir", pooled)
+    network = TorchRuntime(pooled, "cpu")
+    network.bf16 = False
+    batch = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    difference = np.abs(network(batch).astype(int) - OnnxRuntime(pooled)(batch))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.001
+
+
+def test_training_keeps_it(pooled, triplets, tmp_path):
+    run_well(
+        *("train.py", "--input_dir", triplets, "--model_name_or_path", pooled),
+        *("--output_dir", tmp_path / "out", "--crop_size", 64, "--max_steps", 1),
+        *("--image_size", 128, "--test_size", 0.25),
+    )
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["key_pooling"] == [2, 2, 1, 1]
+
+
+def test_a_flag_halves_the_keys_of_any_start(triplets, tmp_path):
+    run_well(
+        *("train.py", "--input_dir", triplets, "--output_dir", tmp_path, "--crop_size", 64),
+        *("--model_name_or_path", C.MODEL, "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
+        *("--image_size", 128, "--test_size", 0.25, "--learning_rate", 0),
+    )
+    assert json.loads((tmp_path / "config.json").read_text())["key_pooling"] == [2, 2, 1, 1]
+    known, saved = (load_file(folder / WEIGHTS_FILE) for folder in (C.MODEL, tmp_path))
+    assert known.keys() == saved.keys()
+    name = "segformer.encoder.block.0.0.attention.self.sr.weight"
+    torch.testing.assert_close(saved[name], known[name].float())
+
+
+@pytest.mark.parametrize("value", [2, [2, 2], [2, 0, 1, 1], [2, 2, 1, 2], [1.5, 1, 1, 1]])
+def test_nonsense_is_refused(pooled, value):
+    change_config(pooled, key_pooling=value)
+    result = run("detect.py", C.STATIC / "photos", "--model_dir", pooled, "--runtime", "torch")
+    assert_refused(result, "key_pooling must be 4 whole numbers", value)
