@@ -12,6 +12,7 @@ with the same parameters in fewer passes over the memory:
 """
 
 import logging
+import math
 import warnings
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from transformers.models.segformer.modeling_segformer import SegformerMixMLP
 
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
-from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, STRIDE, weights_fingerprint
+from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, weights_fingerprint
 from textdet.network.segformer import FusedDecodeHead, Normalise, load_trained
 
 OPSET = 20  # of ONNX; the first with Gelu
@@ -32,18 +33,20 @@ OPSET = 20  # of ONNX; the first with Gelu
 def export_onnx(model_dir: str | Path) -> Path:
     """Write model.onnx beside the weights of a model that train.py saved, and return its path.
 
-    Its input "image" is (B, H, W, 3) uint8 RGB, H and W multiples of STRIDE; its output "maps"
-    is (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity. Raises DataError for a folder
-    without a sound model.
+    Its input "image" is (B, H, W, 3) uint8 RGB, H and W multiples of the encoder's stride; its
+    output "maps" is (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity. Raises DataError
+    for a folder without a sound model.
     """
     try:
         import onnx
         import onnxscript  # noqa: F401  PyTorch's exporter is written in it
     except ImportError:
         raise DataError("the export needs two packages: pip install onnx onnxscript") from None
-    network = _ImageToMaps(load_trained(model_dir)).eval()
-    sides = {1: STRIDE * torch.export.Dim("rows"), 2: STRIDE * torch.export.Dim("columns")}
-    example = torch.zeros(2, 2 * STRIDE, 3 * STRIDE, 3, dtype=torch.uint8)
+    trained = load_trained(model_dir)
+    stride = math.prod(trained.config.strides)  # px, of the last stage: pooled keys need no more
+    network = _ImageToMaps(trained).eval()
+    sides = {1: stride * torch.export.Dim("rows"), 2: stride * torch.export.Dim("columns")}
+    example = torch.zeros(2, 2 * stride, 3 * stride, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's deprecations concern itself
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
