@@ -11,6 +11,7 @@ from conftest import assert_refused, run, run_well
 from safetensors.torch import load_file, save_file
 
 from static import constants as C
+from textdet.network.bundled import bundled_model
 from textdet.network.runtimes import WEIGHTS_FILE, OnnxRuntime, TorchRuntime
 from textdet.network.segformer import load_trained
 
@@ -24,7 +25,7 @@ def change_config(folder, **changes):
 @pytest.fixture
 def pooled(tmp_path):
     """The bundled weights with a quarter of the keys in the first two stages."""
-    folder = Path(shutil.copytree(C.MODEL, tmp_path / "pooled"))
+    folder = Path(shutil.copytree(bundled_model(), tmp_path / "pooled"))
     return change_config(folder, key_pooling=[2, 2, 1, 1])
 
 
@@ -73,11 +74,11 @@ def test_training_keeps_it(pooled, triplets, tmp_path):
 def test_a_flag_halves_the_keys_of_any_start(triplets, tmp_path):
     run_well(
         *("train.py", "--input_dir", triplets, "--output_dir", tmp_path, "--crop_size", 64),
-        *("--model_name_or_path", C.MODEL, "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
+        *("--model_name_or_path", bundled_model(), "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
         *("--image_size", 128, "--test_size", 0.25, "--learning_rate", 0),
     )
     assert json.loads((tmp_path / "config.json").read_text())["key_pooling"] == [2, 2, 1, 1]
-    known, saved = (load_file(folder / WEIGHTS_FILE) for folder in (C.MODEL, tmp_path))
+    known, saved = (load_file(folder / WEIGHTS_FILE) for folder in (bundled_model(), tmp_path))
     assert known.keys() == saved.keys()
     name = "segformer.encoder.block.0.0.attention.self.sr.weight"
     torch.testing.assert_close(saved[name], known[name].float())
