@@ -35,8 +35,8 @@ from pathlib import Path
 from textdet.common.cli import ArgumentParser, integer, progress_bar, run_main
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import find_images, read_chunks
-from textdet.network.bundled import choose_model
 from textdet.network.flags import add_detection_flags, open_detector
+from textdet.network.model_files import choose_model
 from textdet.network.result_files import free_name, write_result
 
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost

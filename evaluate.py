@@ -32,6 +32,7 @@ from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep, 
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, word_fates
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, open_detector
+from textdet.network.model_files import find_model
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -114,7 +115,9 @@ def choose_samples(
     args: argparse.Namespace, model_dir: Path, samples: list[Sample]
 ) -> list[Sample]:
     """The images that the model was not trained on, or all with --split all."""
-    held_out = find_held_out(model_dir, samples) if args.split == "test" else None
+    if args.split == "all":
+        return samples
+    held_out = find_held_out(find_model(model_dir).folder, samples)
     if held_out is None:
         return samples
     print(

@@ -45,11 +45,10 @@ from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.preview import write_preview
 from textdet.data.triplets import read_sample_image, write_triplet
-from textdet.network.bundled import choose_model
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_model_flags
+from textdet.network.model_files import choose_model, find_model
 from textdet.network.pseudo_labels import label_images
-from textdet.network.runtimes import weights_fingerprint
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,7 +82,7 @@ def main() -> None:
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
         "images": words_fingerprint(samples),
-        "model": weights_fingerprint(model_dir),
+        "model": find_model(model_dir).fingerprint(),
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,

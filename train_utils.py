@@ -21,7 +21,7 @@ from textdet.data.cache import Source
 from textdet.data.held_out import KEY, TRAINING_FILE, still_held_out
 from textdet.decoding.metrics import ImageMatch, Truth, match_maps, summarise
 from textdet.decoding.settings import DetectionSettings, load_settings
-from textdet.network.bundled import bundled_model
+from textdet.network.model_files import bundled_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,

@@ -41,12 +41,11 @@ from textdet.decoding.settings import (
     LISTED,
     SETTINGS,
     DetectionSettings,
-    load_settings,
     save_settings,
 )
-from textdet.network.bundled import choose_model
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_setting_flag
+from textdet.network.model_files import find_model
 from textdet.network.runtimes import DEVICES
 from textdet.tuning import maps as map_files
 from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, choose, score_of
@@ -113,8 +112,8 @@ def main() -> None:
     samples = find_test_samples(args)
     default = default_settings(args)
     choices = choices_of(args, default)
-    work = args.model_dir / WORK
-    work.mkdir(exist_ok=True)
+    work = find_model(args.model_dir).folder / WORK
+    work.mkdir(parents=True, exist_ok=True)
     study, key = open_study(args, work, samples, default, choices)
     maps, rows = predict_maps(args, work, samples, choices["long_side"], default)
     searched, held_back = (Scorer(maps, half, samples) for half in split_rows(rows, samples))
@@ -139,14 +138,14 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     trained on, those that train.py would test on; of the rest all. Raises DataError for flags that
     cannot be, and for a folder without a model or without data.
     """
-    choose_model(args.model_dir)
+    folder = find_model(args.model_dir).folder
     if args.test_size == 0:
         raise DataError("--test_size must be above 0")
     trained, unseen = [], []
     for folder in args.input_dir:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
-        held_back = find_held_out(args.model_dir, samples) if args.test_size < 1 else samples
+        held_back = find_held_out(folder, samples) if args.test_size < 1 else samples
         characters = any(len(word.quads) for sample in samples for word in sample.words)
         if held_back is None and characters and has_heatmaps(Path(folder)):
             trained += samples
@@ -159,10 +158,11 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
 
 def default_settings(args: argparse.Namespace) -> DetectionSettings:
     """Where the search starts: default thresholds; the model's sizes unless others are given."""
+    files = find_model(args.model_dir)
     try:
-        settings = load_settings(args.model_dir)
+        settings = files.settings()
     except DataError:  # a damaged detection.json is about to be replaced
-        settings = DetectionSettings()
+        settings = files.default_settings
     given = {name: getattr(args, name) for name, each in SETTINGS.items() if not each.searched}
     values = {name: getattr(settings, name) if v is None else v for name, v in given.items()}
     first = {name: v[0] if isinstance(v, list) else v for name, v in values.items()}
@@ -170,8 +170,20 @@ def default_settings(args: argparse.Namespace) -> DetectionSettings:
 
 
 def choices_of(args: argparse.Namespace, default: DetectionSettings) -> dict[str, list]:
-    """The values to choose from, by the setting's name."""
-    return {name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in LISTED}
+    """The values to choose from, by the setting's name.
+
+    Raises:
+        DataError: the maps of CRAFT's network are kept for one decoder.
+    """
+    choices = {
+        name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in LISTED
+    }
+    if find_model(args.model_dir).is_craft:
+        if len(choices["decoder"]) > 1:
+            raise DataError("--decoder: with CRAFT's weights tune one decoder at a time")
+        if choices["decoder"] == ["craft"] and choices["box_margin"] != [0]:
+            raise DataError("--box_margin: CRAFT's decoder with CRAFT's weights is tuned without")
+    return choices
 
 
 def open_study(
@@ -200,7 +212,8 @@ def predict_maps(
 ) -> tuple[dict[int, map_files.MapFolder], list[int]]:
     """The maps at each long_side, and the numbers of the samples that have them."""
     maps, damaged = {}, set()
-    sizes = {"max_enlargement": default.max_enlargement, "second_scale": default.second_scale}
+    names = "max_enlargement", "second_scale", "decoder"
+    sizes = {name: getattr(default, name) for name in names}
 
     def opener(side: int) -> Callable[[], TextDetector]:
         return lambda: TextDetector(args.model_dir, args.device, long_side=side, **sizes)
@@ -300,7 +313,7 @@ def save(
     from textdet.tuning.study import finished_trials
 
     return save_settings(
-        args.model_dir,
+        find_model(args.model_dir).folder,
         settings,
         objective=args.objective,
         chosen_by="highest F1, IoU or mean of both (the objective) on the searched images, ties "
@@ -323,7 +336,7 @@ def draw(
     """Plots of the search, and pictures of images held back, before and after."""
     from textdet.tuning.plots import Result, draw_before_after, plot_study
 
-    work = args.model_dir / WORK
+    work = find_model(args.model_dir).folder / WORK
     plot_study(Result(study, points, chosen, args.objective), work)
     draw_before_after(held_back, samples, points[0].settings, chosen.settings, work)
 

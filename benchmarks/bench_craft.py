@@ -21,7 +21,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from benchmarks.bench_detection import SIZES  # noqa: E402
-from textdet.network.segformer import has_fast_bf16  # noqa: E402
+from textdet.network.runtimes import has_fast_bf16  # noqa: E402
 
 ROUNDS = 3
 # Channels of VGG16's convolutions; CRAFT takes features behind each of these groups.

@@ -27,8 +27,8 @@ from static import constants as C  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.settings import load_settings  # noqa: E402
-from textdet.network.bundled import bundled_model  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
+from textdet.network.model_files import bundled_model  # noqa: E402
 from textdet.network.onnx_export import export_onnx  # noqa: E402
 from textdet.network.runtimes import OnnxRuntime, TorchRuntime  # noqa: E402
 

@@ -25,8 +25,8 @@ from textdet.common.pictures import save_picture  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.metrics import polygon_ious  # noqa: E402
-from textdet.network.bundled import bundled_model  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
+from textdet.network.model_files import bundled_model  # noqa: E402
 from textdet.network.pseudo_labels import cut_evenly, label_images  # noqa: E402
 
 BATCH_SIZE, CHUNK = 32, 20  # words that the network sees at once; images labelled in one go

@@ -25,7 +25,8 @@ from static import constants as C  # noqa: E402
 from textdet.common.memory import keep_memory  # noqa: E402
 from textdet.data.cache import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
-from textdet.network.segformer import Normalise, has_fast_bf16, new_model  # noqa: E402
+from textdet.network.runtimes import has_fast_bf16  # noqa: E402
+from textdet.network.segformer import Normalise, new_model  # noqa: E402
 from textdet.training.augmentation import make_preset  # noqa: E402
 from textdet.training.datasets import MixSampler, TrainDataset, collate  # noqa: E402
 from textdet.training.loss import HeatmapLoss  # noqa: E402

@@ -13,8 +13,8 @@ from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.decoding.metrics import polygon_ious
-from textdet.network.bundled import bundled_model
 from textdet.network.detector import TextDetector
+from textdet.network.model_files import bundled_model
 from textdet.network.runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
 
 PHOTOS = C.STATIC / "photos"

@@ -16,8 +16,8 @@ from textdet.decoding.settings import (
     save_settings,
 )
 from textdet.decoding.settings_table import insert_table
-from textdet.network.bundled import bundled_model, choose_model
 from textdet.network.flags import add_detection_flags, add_setting_flag
+from textdet.network.model_files import bundled_model, choose_model
 from textdet.network.runtimes import STRIDE
 
 NUMBERS = [name for name, declared in SETTINGS.items() if not declared.choices]
@@ -105,7 +105,7 @@ def test_which_model_is_used(tmp_path, monkeypatch):
     assert bundled_model() == ROOT / "static/model"
     for folder in ("checkpoits", "named"):
         (tmp_path / folder).mkdir()
-    with pytest.raises(DataError, match=r"no model \(config.json\) in named; train.py"):
+    with pytest.raises(DataError, match="named: no model, neither"):
         choose_model(tmp_path.__class__("named"))
     if bundled_model().is_dir():
         assert choose_model(None) == bundled_model()

@@ -26,7 +26,7 @@ from textdet.common.errors import DataError
 from textdet.data.cache import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
-from textdet.network.bundled import bundled_model
+from textdet.network.model_files import bundled_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,

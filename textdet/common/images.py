@@ -110,12 +110,13 @@ def _to_rgb(image):
 # --- Resizing --------------------------------------------------------------------------------
 
 
-def resize(image: np.ndarray, scale: float) -> np.ndarray:
+def resize(image: np.ndarray, scale: float, shrinking: int = cv2.INTER_AREA) -> np.ndarray:
     """Shrink or enlarge an image.
 
     Params:
         image: (H, W) or (H, W, C) uint8.
         scale: times; the sides are rounded to whole pixels, one at least.
+        shrinking: OpenCV's interpolation where the scale is below 1; above, it is bilinear.
     Returns:
         the resized image; the same one where its size stays.
     """
@@ -123,4 +124,4 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size == (width, height):
         return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(image, size, interpolation=shrinking if scale < 1 else cv2.INTER_LINEAR)

@@ -5,7 +5,7 @@ The flags of the scripts (network/flags.py), what tune.py searches and the table
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +163,14 @@ DEFAULTS = DetectionSettings()
 LISTED = tuple(name for name, declared in SETTINGS.items() if declared.listed)
 
 
-def load_settings(model_dir: str | Path) -> DetectionSettings:
+def load_settings(
+    model_dir: str | Path, default: DetectionSettings = DEFAULTS
+) -> DetectionSettings:
     """Read a model's detection.json.
 
     Params:
         model_dir: the model's folder.
+        default: for what the file does not name.
 
     Returns:
         The tuned settings, or the defaults where the model has none. Unknown names are ignored.
@@ -177,11 +180,11 @@ def load_settings(model_dir: str | Path) -> DetectionSettings:
     """
     path = Path(model_dir) / SETTINGS_FILE
     if not path.exists():
-        return DEFAULTS
+        return default
     try:
         record = json.loads(path.read_text(encoding="utf-8"))["settings"]
         types = {name: type(value) for name, value in asdict(DEFAULTS).items()}
-        return DetectionSettings(**{k: types[k](v) for k, v in record.items() if k in types})
+        return replace(default, **{k: types[k](v) for k, v in record.items() if k in types})
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); tune.py writes it anew") from None
 

@@ -4,14 +4,14 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from textdet.common.images import read_image, resize
 from textdet.decoding.characters import split_characters
 from textdet.decoding.decode import decode_maps, take_large_words
 from textdet.decoding.reading_order import group_lines
-from textdet.decoding.settings import load_settings
-from textdet.network.bundled import bundled_model
+from textdet.network.model_files import bundled_model, find_model
 from textdet.network.runtimes import open_runtime
 from textdet.network.tiles import cut_tiles
 
@@ -48,8 +48,8 @@ class Result:
         width, height: px of the image.
         words: in reading order.
         lines: the words' positions in `words`, one list a line of text.
-        maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, of the image as the
-            network saw it; h and w differ from height and width by the resizing.
+        maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, as words were looked for
+            in them (see TextDetector.predict).
     """
 
     width: int
@@ -72,8 +72,8 @@ class TextDetector:
     smaller, unless it is small already, and large words are taken from there.
 
     Params:
-        model_dir: folder that train.py left, None for the bundled model; its detection.json is
-            used where there is one.
+        model_dir: folder that train.py left, or CRAFT's weights, see find_model; None for the
+            bundled model. Its detection.json is used where there is one.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
         runtime: what runs the network, see network/runtimes.py.
         poly: also follow curved words with polygons.
@@ -103,8 +103,12 @@ class TextDetector:
         self.poly, self.characters, self.tiles = poly, characters, tiles
         self.batch_size = batch_size
         given = {name: value for name, value in overrides.items() if value is not None}
-        self.settings = replace(load_settings(self.model_dir), **given)
+        files = find_model(self.model_dir)
+        self.settings = replace(files.settings(), **given)
         self.runtime = open_runtime(self.model_dir, device, runtime)
+        # CRAFT's decoder expects the maps of CRAFT's network as it gives them.
+        self.map_step = 2 if files.is_craft and self.settings.decoder == "craft" else 1
+        self.shrinking = cv2.INTER_LINEAR if files.is_craft else cv2.INTER_AREA
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Find the words of one image.
@@ -131,13 +135,25 @@ class TextDetector:
         return [self._words(pair, image) for pair, image in zip(maps, images, strict=True)]
 
     def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """Maps (2, h, w) uint8 of each image (H, W, 3) uint8, at the size the network saw."""
-        images = [resize(image, self.scale(image.shape[1], image.shape[0])) for image in images]
+        """The maps that words are looked for in.
+
+        Params:
+            images: (H, W, 3) uint8 RGB each.
+
+        Returns:
+            (2, h, w) uint8 each, 0..255 for 0..1, at the size the network saw; where CRAFT's
+            decoder reads the maps of CRAFT's network, float32, 0..1, at half of it.
+
+        Raises:
+            DataError: the memory is too small.
+        """
+        scales = [self.scale(image.shape[1], image.shape[0]) for image in images]
+        images = [resize(*pair, self.shrinking) for pair in zip(images, scales, strict=True)]
         maps = self._predict(images)
-        second = self.settings.second_scale
-        large = [i for i, m in enumerate(maps) if max(m.shape) > self.settings.long_side * second]
+        second, side = self.settings.second_scale, self.settings.long_side
+        large = [i for i, image in enumerate(images) if max(image.shape) > side * second]
         if second and large:
-            smaller = self._predict([resize(images[i], second) for i in large])
+            smaller = self._predict([resize(images[i], second, self.shrinking) for i in large])
             for i, pair in zip(large, smaller, strict=True):
                 take_large_words(maps[i], pair)
         return maps
@@ -161,15 +177,23 @@ class TextDetector:
         Raises:
             DataError: the memory is too small.
         """
-        return self.runtime(batch)
+        maps = self.runtime(batch)
+        if maps.shape[2:] == batch.shape[1:3]:
+            return maps
+        size = batch.shape[2], batch.shape[1]
+        large = [[cv2.resize(values, size) for values in pair] for pair in maps]
+        return np.rint(255 * np.array(large)).astype(np.uint8)
 
     def _predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """Maps (2, h, w) uint8 of each image (h, w, 3) uint8, at its own size."""
-        maps = [np.empty((2, *image.shape[:2]), np.uint8) for image in images]
+        """Maps of each image (h, w, 3) uint8, at its own size or, see predict, half of it."""
+        step, run = self.map_step, self.run if self.map_step == 1 else self.runtime
+        kind = np.uint8 if step == 1 else np.float32
+        shapes = [[-(-side // step) for side in image.shape[:2]] for image in images]
+        maps = [np.empty((2, *shape), kind) for shape in shapes]
         by_size = defaultdict(list)  # of the network's input
         for index, image in enumerate(images):
             side = self.settings.long_side if self.tiles else max(image.shape)
-            for tile in cut_tiles(*image.shape[:2], side):
+            for tile in cut_tiles(*image.shape[:2], side, step):
                 by_size[tile.padded_size].append((index, tile))
         for size, tiles in by_size.items():
             for start in range(0, len(tiles), self.batch_size):
@@ -178,8 +202,8 @@ class TextDetector:
                 for padded, (index, tile) in zip(batch, part, strict=True):
                     pixels = images[index][tile.rows, tile.columns]
                     padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-                for found, (index, tile) in zip(self.run(batch), part, strict=True):
-                    maps[index][:, tile.kept_rows, tile.kept_columns] = tile.kept(found)
+                for found, (index, tile) in zip(run(batch), part, strict=True):
+                    tile.keep(found, maps[index], step)
         return maps
 
     def _words(self, maps: np.ndarray, image: np.ndarray) -> Result:
@@ -191,7 +215,9 @@ class TextDetector:
         def on_image(points: np.ndarray | None) -> np.ndarray | None:
             return None if points is None else (points * to_image).clip(0, limits)
 
-        found = decode_maps(maps, self.settings, self.poly)
+        # The margin is in px of what the network sees.
+        margin = self.settings.box_margin / self.map_step
+        found = decode_maps(maps, replace(self.settings, box_margin=margin), self.poly)
         words, lines = [], []
         for line in group_lines(found.boxes):
             lines.append(list(range(len(words), len(words) + len(line))))
@@ -202,4 +228,6 @@ class TextDetector:
                     characters = split_characters(maps[0], box if polygon is None else polygon)
                 quad, polygon, characters = map(on_image, (box, polygon, characters))
                 words.append(FoundWord(quad, polygon, float(found.scores[i]), characters))
+        if maps.dtype != np.uint8:
+            maps = np.rint(255 * maps).astype(np.uint8)
         return Result(width, height, words, lines, maps)

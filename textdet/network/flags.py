@@ -6,8 +6,8 @@ from pathlib import Path
 
 from textdet.common.cli import integer, number
 from textdet.decoding.settings import DEFAULTS, SETTINGS
-from textdet.network.bundled import choose_model
 from textdet.network.detector import TextDetector
+from textdet.network.model_files import choose_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
 

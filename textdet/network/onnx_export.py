@@ -24,27 +24,39 @@ from transformers.models.segformer.modeling_segformer import SegformerMixMLP
 
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
-from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, weights_fingerprint
+from textdet.network.craft import CraftMaps, load_craft
+from textdet.network.model_files import find_model
+from textdet.network.runtimes import FINGERPRINT, ONNX_FILE, STRIDE
 from textdet.network.segformer import FusedDecodeHead, Normalise, load_trained
 
 OPSET = 20  # of ONNX; the first with Gelu
 
 
-def export_onnx(model_dir: str | Path) -> Path:
-    """Write model.onnx beside the weights of a model that train.py saved, and return its path.
+def export_onnx(model: str | Path) -> Path:
+    """Write a model as ONNX.
 
-    Its input "image" is (B, H, W, 3) uint8 RGB, H and W multiples of the encoder's stride; its
-    output "maps" is (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity. Raises DataError
-    for a folder without a sound model.
+    Params:
+        model: see find_model.
+
+    Returns:
+        The path of model.onnx, in the model's folder. Its input "image" and its output "maps" are
+        those of the runtimes, see runtimes.py.
+
+    Raises:
+        DataError: no sound model, or a package for the export is missing.
     """
+    files = find_model(model)
     try:
         import onnx
         import onnxscript  # noqa: F401  PyTorch's exporter is written in it
     except ImportError:
         raise DataError("the export needs two packages: pip install onnx onnxscript") from None
-    trained = load_trained(model_dir)
-    stride = math.prod(trained.config.strides)  # px, of the last stage: pooled keys need no more
-    network = _ImageToMaps(trained).eval()
+    if files.is_craft:
+        network, stride = CraftMaps(load_craft(files.weights)), STRIDE
+    else:
+        trained = load_trained(files.folder)
+        # px, of the last stage: pooled keys need no more.
+        network, stride = _ImageToMaps(trained).eval(), math.prod(trained.config.strides)
     sides = {1: stride * torch.export.Dim("rows"), 2: stride * torch.export.Dim("columns")}
     example = torch.zeros(2, 2 * stride, 3 * stride, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -60,11 +72,11 @@ def export_onnx(model_dir: str | Path) -> Path:
             opset_version=OPSET,
             verbose=False,
         )
-    model = program.model_proto
-    onnx.helper.set_model_props(model, {FINGERPRINT: weights_fingerprint(model_dir)})
-    path = Path(model_dir) / ONNX_FILE
-    write_atomically(path, model.SerializeToString())
-    return path
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, {FINGERPRINT: files.fingerprint()})
+    files.folder.mkdir(exist_ok=True)
+    write_atomically(files.folder / ONNX_FILE, proto.SerializeToString())
+    return files.folder / ONNX_FILE
 
 
 class _ImageToMaps(nn.Module):

@@ -1,44 +1,52 @@
 """What runs the network: PyTorch, on a GPU or a CPU, or ONNX Runtime on a CPU.
 
 Both take a batch of images, (B, H, W, 3) uint8 RGB with H and W multiples of STRIDE, and return
-its maps, (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity.
+its maps, character then affinity: of a SegFormer (B, 2, H, W) uint8, 0..255 for 0..1; of CRAFT's
+network (B, 2, H / 2, W / 2) float32, 0..1, as its authors decode them.
 """
 
-import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.network.model_files import ModelFiles, find_model
+
+if TYPE_CHECKING:  # it takes seconds, which ONNX Runtime does not need
+    import torch
 
 STRIDE = 32  # px, the sides of the network's input are multiples of it: its last stage's stride
 DEVICES = ("auto", "cpu", "cuda")
 RUNTIMES = ("auto", "torch", "onnx")
 ONNX_FILE = "model.onnx"  # beside the weights; network/onnx_export.py writes it
-WEIGHTS_FILE = "model.safetensors"
 FINGERPRINT = "weights_sha256"  # the metadata in ONNX_FILE that says which weights it holds
 
 
 class TorchRuntime:
-    """A model that train.py saved, on a device of PyTorch's.
+    """A model on a device of PyTorch's.
 
     bf16: whether the network runs in bfloat16, by default where that is fast.
     """
 
-    def __init__(self, model_dir: str | Path, device: str = "auto"):
-        """device: one of DEVICES; "auto" is the GPU where there is one. Raises DataError."""
-        import torch
+    def __init__(self, model: str | Path, device: str = "auto"):
+        """
+        Params:
+            model: see find_model.
+            device: one of DEVICES; "auto" is the GPU where there is one.
 
-        from textdet.network.segformer import Normalise, has_fast_bf16, load_trained
+        Raises:
+            DataError: no sound model.
+        """
+        import torch
 
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         self.bf16 = has_fast_bf16(self.device)
-        self.model = load_trained(model_dir).to(self.device)
-        self.normalise = Normalise().to(self.device)
+        self.network = _load(find_model(model)).to(self.device)
 
     def __str__(self) -> str:
         return f"PyTorch on {self.device}, {'bfloat16' if self.bf16 else 'float32'}"
@@ -47,14 +55,11 @@ class TorchRuntime:
         """See the top of this module. Raises DataError when the memory is too small."""
         import torch
 
-        from textdet.network.segformer import to_maps
-
         kind = self.device.type
         try:
-            pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(batch).to(self.device)
             with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
-                logits = self.model(pixel_values=self.normalise(pixels)).logits
-                return to_maps(logits, batch.shape[1:3]).cpu().numpy()
+                return self.network(pixels).cpu().numpy()
         except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no own kind
             if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
                 raise
@@ -66,9 +71,10 @@ class OnnxRuntime:
 
     device = "cpu"
 
-    def __init__(self, model_dir: str | Path):
-        """Raises DataError when there is no sound model.onnx or no ONNX Runtime."""
-        path = Path(model_dir) / ONNX_FILE
+    def __init__(self, model: str | Path):
+        """model: see find_model. Raises DataError when there is no sound model.onnx or no ONNX
+        Runtime."""
+        path = find_model(model).folder / ONNX_FILE
         if not path.is_file():
             raise DataError(f"{path}: no such file; detect.py --export_onnx writes it")
         try:
@@ -91,10 +97,10 @@ class OnnxRuntime:
     def __str__(self) -> str:
         return "ONNX Runtime on cpu"
 
-    def fits(self, model_dir: str | Path) -> bool:
-        """Whether it was exported from the weights that lie beside it now."""
+    def fits(self, model: ModelFiles) -> bool:
+        """Whether it was exported from the model's present weights."""
         metadata = self.session.get_modelmeta().custom_metadata_map
-        return metadata.get(FINGERPRINT) == weights_fingerprint(model_dir)
+        return metadata.get(FINGERPRINT) == model.fingerprint()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """See the top of this module. Raises DataError when the memory is too small."""
@@ -106,47 +112,67 @@ class OnnxRuntime:
             raise _too_large(batch) from None
 
 
-def open_runtime(model_dir: str | Path, device: str = "auto", runtime: str = "auto"):
-    """TorchRuntime or OnnxRuntime.
+def open_runtime(
+    model: str | Path, device: str = "auto", runtime: str = "auto"
+) -> TorchRuntime | OnnxRuntime:
+    """What runs a model.
 
-    device: one of DEVICES; "auto" is the GPU where there is one. runtime: one of RUNTIMES; "auto"
-    is ONNX Runtime on a CPU when the model has a model.onnx made from its present weights. Raises
-    DataError for what is not there.
+    Params:
+        model: see find_model.
+        device: one of DEVICES; "auto" is the GPU where there is one.
+        runtime: one of RUNTIMES; "auto" is ONNX Runtime on a CPU when the model has a model.onnx
+            made from its present weights.
+
+    Raises:
+        DataError: one of them is not there.
     """
+    files = find_model(model)
+    path = files.folder / ONNX_FILE
+    stale = f"{path}: was exported from other weights than {files.weights.name}"
     if runtime == "onnx":
         if device == "cuda":
             raise DataError("--runtime onnx runs on the CPU; use --runtime torch for the GPU")
-        network = OnnxRuntime(model_dir)
-        if not network.fits(model_dir):
-            raise DataError(f"{_stale(model_dir)}; detect.py --export_onnx makes it anew")
+        network = OnnxRuntime(model)
+        if not network.fits(files):
+            raise DataError(f"{stale}; detect.py --export_onnx makes it anew")
         return network
     if device != "cpu":
         import torch
 
         if torch.cuda.is_available():
-            return TorchRuntime(model_dir, "cuda")
+            return TorchRuntime(model, "cuda")
         if device == "cuda":
             raise DataError("--device cuda: PyTorch finds no usable GPU here; use --device cpu")
-    if runtime == "auto" and (Path(model_dir) / ONNX_FILE).is_file():
+    if runtime == "auto" and path.is_file():
         try:
-            network = OnnxRuntime(model_dir)
-            if network.fits(model_dir):
+            network = OnnxRuntime(model)
+            if network.fits(files):
                 return network
-            reason = _stale(model_dir)
+            reason = stale
         except DataError as error:
             reason = str(error)
         print(f"{reason}: going on with PyTorch, which is slower", file=sys.stderr)
-    return TorchRuntime(model_dir, "cpu")
+    return TorchRuntime(model, "cpu")
 
 
-def weights_fingerprint(model_dir: str | Path) -> str | None:
-    """SHA-256 of a model folder's weights; None when there are none in it."""
-    path = Path(model_dir) / WEIGHTS_FILE
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+def _load(files: ModelFiles) -> "torch.nn.Module":
+    """The network, from pixels to maps as the top of this module has them. Raises DataError."""
+    if files.is_craft:
+        from textdet.network.craft import CraftMaps, load_craft
+
+        return CraftMaps(load_craft(files.weights))
+    from textdet.network.segformer import SegformerMaps, load_trained
+
+    return SegformerMaps(load_trained(files.folder))
 
 
-def _stale(model_dir: str | Path) -> str:
-    return f"{Path(model_dir) / ONNX_FILE}: was exported from other weights than {WEIGHTS_FILE}"
+def has_fast_bf16(device: "torch.device") -> bool:
+    """Whether bfloat16 is worth using: CUDA since Ampere, CPUs with bf16 instructions."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def _too_large(batch: np.ndarray) -> DataError:

@@ -172,13 +172,6 @@ def to_maps(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return (torch.sigmoid(upsample(logits.float(), size)) * 255).round().to(torch.uint8)
 
 
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is worth using: CUDA since Ampere, CPUs with bf16 instructions."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
 class FusedDecodeHead(SegformerDecodeHead):
     """The decode head with its fusing convolution moved before the upsampling: the same layers and
     results in a third of the time.
@@ -316,3 +309,16 @@ def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
     """
     model.decode_head.has_fixed_statistics = True
     model.decode_head.train(model.training)
+
+
+class SegformerMaps(nn.Module):
+    """A SegFormer from pixels to maps."""
+
+    def __init__(self, model: SegformerForSemanticSegmentation):
+        super().__init__()
+        self.normalise, self.model = Normalise(), model
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 pixels (B, H, W, 3) to uint8 maps (B, 2, H, W)."""
+        logits = self.model(pixel_values=self.normalise(image.permute(0, 3, 1, 2))).logits
+        return to_maps(logits, image.shape[1:3])

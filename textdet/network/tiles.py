@@ -1,6 +1,7 @@
 """Large images cut into overlapping tiles, whose maps are put together without a seam."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,23 +32,35 @@ class Tile:
         height, width = (side + -side % STRIDE for side in sides)
         return height, width
 
-    def kept(self, maps: np.ndarray) -> np.ndarray:
-        """The part of the tile's maps (2, h, w) that is kept."""
-        rows = _within(self.kept_rows, self.rows)
-        return maps[:, rows, _within(self.kept_columns, self.columns)]
+    def keep(self, found: np.ndarray, maps: np.ndarray, step: int) -> None:
+        """Put what is kept of the tile's maps into those of the image.
+
+        Params:
+            found: (2, h, w), the tile's.
+            maps: (2, H, W), the image's, written to.
+            step: px of the image for each px of the maps.
+        """
+        rows, columns = _steps(self.kept_rows, 0, step), _steps(self.kept_columns, 0, step)
+        own_rows = _steps(self.kept_rows, self.rows.start, step)
+        own_columns = _steps(self.kept_columns, self.columns.start, step)
+        maps[:, rows, columns] = found[:, own_rows, own_columns]
 
 
-def cut_tiles(height: int, width: int, side: int) -> list[Tile]:
-    """Tiles of at most `side` px that cover an image of height x width px."""
+def cut_tiles(height: int, width: int, side: int, step: int = 1) -> list[Tile]:
+    """Tiles of at most `side` px that cover an image of height x width px; they and their kept
+    parts begin at multiples of `step` px."""
     return [
         Tile(rows, columns, kept_rows, kept_columns)
-        for rows, kept_rows in tile_spans(height, side)
-        for columns, kept_columns in tile_spans(width, side)
+        for rows, kept_rows in tile_spans(height, side, step)
+        for columns, kept_columns in tile_spans(width, side, step)
     ]
 
 
-def tile_spans(length: int, side: int) -> list[tuple[slice, slice]]:
-    """Cut `length` px into overlapping spans of `side` px.
+def tile_spans(length: int, side: int, step: int = 1) -> list[tuple[slice, slice]]:
+    """Cut `length` px into overlapping spans of at most `side` px.
+
+    Params:
+        step: px; spans and kept parts begin at its multiples.
 
     Returns:
         (span, kept) pairs: the kept parts lie in their spans, meet in the middle of the overlaps
@@ -56,13 +69,15 @@ def tile_spans(length: int, side: int) -> list[tuple[slice, slice]]:
     if length <= side:
         return [(slice(0, length), slice(0, length))]
     starts = tile_starts(length, side, min(TILE_OVERLAP, side // 2))
-    seams = [(a + side + b) // 2 for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    starts = [start - start % step for start in starts]
+    seams = [(a + side + b) // 2 // step * step for a, b in pairwise(starts)]
+    ends = [start + side for start in starts[:-1]] + [length]
     return [
-        (slice(start, start + side), slice(first, last))
-        for start, first, last in zip(starts, [0, *seams], [*seams, length], strict=True)
+        (slice(start, end), slice(first, last))
+        for start, end, first, last in zip(starts, ends, [0, *seams], [*seams, length], strict=True)
     ]
 
 
-def _within(part: slice, span: slice) -> slice:
-    """`part` counted from the start of `span`."""
-    return slice(part.start - span.start, part.stop - span.start)
+def _steps(part: slice, origin: int, step: int) -> slice:
+    """The px of a map that show a part of an image, counted from `origin` px."""
+    return slice((part.start - origin) // step, -(-(part.stop - origin) // step))

@@ -8,7 +8,7 @@ from transformers import TrainingArguments
 
 from static import constants as C
 from textdet.common.errors import DataError
-from textdet.network.segformer import has_fast_bf16
+from textdet.network.runtimes import has_fast_bf16
 
 
 def _default(value):

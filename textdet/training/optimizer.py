@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from static import constants as C
-from textdet.network.segformer import has_fast_bf16
+from textdet.network.runtimes import has_fast_bf16
 
 # Keller Jordan's coefficients: each step takes x to a x + b x^3 + c x^5, 1 is not far from fixed.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)

@@ -27,7 +27,7 @@ from textdet.data.cache import SPARE
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.network.detector import TextDetector
-from textdet.network.runtimes import weights_fingerprint
+from textdet.network.model_files import find_model
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
@@ -56,7 +56,7 @@ class MapFolder:
 
 def fingerprint(model_dir: Path, samples: list[Sample], *settings) -> str:
     """Changes with the model's weights, the images and words of the samples, and the settings."""
-    total = hashlib.sha256(json.dumps([settings, weights_fingerprint(model_dir)]).encode())
+    total = hashlib.sha256(json.dumps([settings, find_model(model_dir).fingerprint()]).encode())
     for sample in samples:
         length = sample.image_path.stat().st_size if sample.image_path.exists() else None
         total.update(json.dumps([sample.to_json(), length]).encode())

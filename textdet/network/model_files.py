@@ -1,0 +1,99 @@
+"""Where a model's files lie: the bundled model's, a trained one's, and CRAFT's."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from textdet.common.errors import DataError
+from textdet.decoding.settings import DEFAULTS, DetectionSettings, load_settings
+
+CONFIG_FILE = "config.json"  # is in the folder of every model that train.py left
+WEIGHTS_FILE = "model.safetensors"  # likewise
+CRAFT_SUFFIXES = (".pth", ".safetensors")
+TRAINED = Path("checkpoits")  # where train.py leaves a model by default
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's files.
+
+    Params:
+        weights: the file with the weights.
+        folder: of what belongs to them: detection.json, model.onnx, training.json. It need not be
+            there yet.
+        is_craft: whether they are weights of CRAFT's own network, not of a SegFormer.
+    """
+
+    weights: Path
+    folder: Path
+    is_craft: bool
+
+    @property
+    def default_settings(self) -> DetectionSettings:
+        """Those of a model without a detection.json: CRAFT's decoder for CRAFT's network."""
+        return replace(DEFAULTS, decoder="craft") if self.is_craft else DEFAULTS
+
+    def settings(self) -> DetectionSettings:
+        """Those of its detection.json, or the defaults.
+
+        Raises:
+            DataError: the file is damaged or holds a value out of range.
+        """
+        return load_settings(self.folder, self.default_settings)
+
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the weights; None where there are none."""
+        if not self.weights.is_file():
+            return None
+        with self.weights.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bundled_model() -> Path:
+    """The folder of the bundled model, whether it is there or not.
+
+    An installed package holds it; a checkout has it beside the package.
+    """
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "static" / "model"
+    return installed if installed.is_dir() else package.parent / "static" / "model"
+
+
+def choose_model(path: Path | None) -> Path:
+    """The model that the user named, else checkpoits, else the bundled model.
+
+    Raises:
+        DataError: there is no model in it.
+    """
+    if path is None:
+        candidates = TRAINED, bundled_model()
+        path = next((each for each in candidates if (each / CONFIG_FILE).is_file()), TRAINED)
+    find_model(path)
+    return path
+
+
+def find_model(path: str | Path) -> ModelFiles:
+    """The files of a model.
+
+    Params:
+        path: a folder that train.py left; a file with CRAFT's weights, .pth or .safetensors; or a
+            folder with one such file. What belongs to a file lies in the folder beside it that has
+            its name without the suffix.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix in CRAFT_SUFFIXES:
+        return ModelFiles(path, path.with_suffix(""), True)
+    if (path / CONFIG_FILE).is_file():
+        return ModelFiles(path / WEIGHTS_FILE, path, False)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix in CRAFT_SUFFIXES]
+        found = [file for file in found if file.name != WEIGHTS_FILE]
+        if len(found) == 1:
+            return ModelFiles(found[0], path, True)
+    raise DataError(
+        f"{path}: no model, neither a folder that train.py left ({CONFIG_FILE}) nor CRAFT's "
+        "weights (one .pth or .safetensors)"
+    )
