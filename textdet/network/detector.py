@@ -88,6 +88,9 @@ class TextDetector:
         TypeError: an override that is no setting.
     """
 
+    map_step = 1  # px of the network's input for each px of the maps that are decoded
+    shrinking = cv2.INTER_AREA  # OpenCV's interpolation
+
     def __init__(
         self,
         model_dir: str | Path | None = None,
@@ -106,9 +109,10 @@ class TextDetector:
         files = find_model(self.model_dir)
         self.settings = replace(files.settings(), **given)
         self.runtime = open_runtime(self.model_dir, device, runtime)
-        # CRAFT's decoder expects the maps of CRAFT's network as it gives them.
-        self.map_step = 2 if files.is_craft and self.settings.decoder == "craft" else 1
-        self.shrinking = cv2.INTER_LINEAR if files.is_craft else cv2.INTER_AREA
+        if files.is_craft:
+            self.shrinking = cv2.INTER_LINEAR  # as its authors do
+            if self.settings.decoder == "craft":
+                self.map_step = 2  # which expects the maps as that network gives them
 
     def __call__(self, image: np.ndarray | str | Path) -> Result:
         """Find the words of one image.
