@@ -11,8 +11,8 @@ from conftest import assert_refused, run, run_well
 from safetensors.torch import load_file, save_file
 
 from static import constants as C
-from textdet.network.bundled import bundled_model
-from textdet.network.runtimes import WEIGHTS_FILE, OnnxRuntime, TorchRuntime
+from textdet.network.model_files import WEIGHTS_FILE, bundled_model
+from textdet.network.runtimes import OnnxRuntime, TorchRuntime
 from textdet.network.segformer import load_trained
 
 
