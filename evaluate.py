@@ -32,7 +32,6 @@ from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep, 
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, word_fates
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, open_detector
-from textdet.network.model_files import find_model
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,7 +82,7 @@ def main() -> None:
         raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
     samples, problems = read_dataset(args.input_dir, args.format)
     detector = open_detector(args)
-    samples = choose_samples(args, detector.model_dir, samples)
+    samples = choose_samples(args, detector.files.folder, samples)
     judged, damaged = judge(detector, samples[: args.max_samples])
     name_left_out(problems + damaged)
     if not judged:
@@ -111,13 +110,11 @@ def add_up(fates: Iterable[Counter]) -> dict[str, int]:
     return totals
 
 
-def choose_samples(
-    args: argparse.Namespace, model_dir: Path, samples: list[Sample]
-) -> list[Sample]:
+def choose_samples(args: argparse.Namespace, folder: Path, samples: list[Sample]) -> list[Sample]:
     """The images that the model was not trained on, or all with --split all."""
     if args.split == "all":
         return samples
-    held_out = find_held_out(find_model(model_dir).folder, samples)
+    held_out = find_held_out(folder, samples)
     if held_out is None:
         return samples
     print(

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from textdet.data.formats.registry import find_format, read_dataset
 from textdet.data.triplets import read_samples
 from textdet.decoding.settings import DetectionSettings
 from textdet.network.detector import FoundWord, Result
+from textdet.network.model_files import ModelFiles
 
 
 def make_dataset(folder, truth, **images):
@@ -130,6 +132,7 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
 
     class Detector:
         settings, model_dir, runtime = DetectionSettings(), "model", "none"
+        files = ModelFiles(Path("model/model.safetensors"), Path("model"), False)
 
         def __call__(self, image):
             return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in next(found)], [], None)

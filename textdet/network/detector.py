@@ -106,10 +106,10 @@ class TextDetector:
         self.poly, self.characters, self.tiles = poly, characters, tiles
         self.batch_size = batch_size
         given = {name: value for name, value in overrides.items() if value is not None}
-        files = find_model(self.model_dir)
-        self.settings = replace(files.settings(), **given)
+        self.files = find_model(self.model_dir)
+        self.settings = replace(self.files.settings(), **given)
         self.runtime = open_runtime(self.model_dir, device, runtime)
-        if files.is_craft:
+        if self.files.is_craft:
             self.shrinking = cv2.INTER_LINEAR  # as its authors do
             if self.settings.decoder == "craft":
                 self.map_step = 2  # which expects the maps as that network gives them
