@@ -138,14 +138,14 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     trained on, those that train.py would test on; of the rest all. Raises DataError for flags that
     cannot be, and for a folder without a model or without data.
     """
-    folder = find_model(args.model_dir).folder
+    model_folder = find_model(args.model_dir).folder
     if args.test_size == 0:
         raise DataError("--test_size must be above 0")
     trained, unseen = [], []
     for folder in args.input_dir:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
-        held_back = find_held_out(folder, samples) if args.test_size < 1 else samples
+        held_back = find_held_out(model_folder, samples) if args.test_size < 1 else samples
         characters = any(len(word.quads) for sample in samples for word in sample.words)
         if held_back is None and characters and has_heatmaps(Path(folder)):
             trained += samples
@@ -197,7 +197,7 @@ def open_study(
     from textdet.tuning import study as studies
 
     fixed = default.max_enlargement, default.second_scale, LARGE_WORD
-    key = map_files.fingerprint(args.model_dir, samples, choices, fixed, args.objective)
+    key = map_files.maps_fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
     return studies.open_study(args.storage, journal, name, key, default, args.objective), key
@@ -219,7 +219,7 @@ def predict_maps(
         return lambda: TextDetector(args.model_dir, args.device, long_side=side, **sizes)
 
     for side in sides:
-        key = map_files.fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
+        key = map_files.maps_fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
         maps[side], problems = map_files.predict_maps(work, key, samples, opener(side))
         damaged.update(problems)
     name_left_out(sorted(damaged))

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -14,6 +15,7 @@ from conftest import SIZE, assert_refused, run, run_well, start
 
 from textdet.common.errors import DataError
 from textdet.data.annotation import ANNOTATIONS, CHARACTERS
+from textdet.data.held_out import list_held_out
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.decode import add_margin
 from textdet.decoding.metrics import match_maps, summarise, truth_of
@@ -23,7 +25,7 @@ from textdet.tuning import plots as tune_plots
 from textdet.tuning import scoring
 from textdet.tuning import study as studies
 from textdet.tuning.scoring import Point
-from tune import score
+from tune import find_test_samples, score
 
 SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
 HERE = DetectionSettings(long_side=SIZE)
@@ -130,6 +132,16 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
     (record,) = (json.loads(path.read_text()) for path in model_dir.glob("detection.json"))
     assert record["settings"]["box_margin"] in (0.5, 1)
     assert record["settings"]["relative_link"] == 0.6
+
+
+def test_images_that_the_model_was_trained_on_are_left_out(triplets, tmp_path):
+    samples = read_samples(triplets)[0]
+    (tmp_path / "config.json").write_text("{}")
+    record = {"held_back": list_held_out(samples[2:], samples[:2])}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    given = {"model_dir": tmp_path, "input_dir": [str(triplets)], "max_samples": 500}
+    found = find_test_samples(SimpleNamespace(**given, test_size=0.5))
+    assert [sample.file for sample in found] == [sample.file for sample in samples[:2]]
 
 
 def only(*names):
@@ -354,11 +366,11 @@ def test_only_maps_long_unused_are_deleted(triplets, tmp_path):
 
 def test_the_fingerprint_follows_model_data_and_settings(triplets, model_dir):
     samples = read_samples(triplets)[0]
-    keys = {tune_maps.fingerprint(model_dir, samples, size) for size in (128, 256)}
-    keys.add(tune_maps.fingerprint(model_dir, samples[1:], 128))
+    keys = {tune_maps.maps_fingerprint(model_dir, samples, size) for size in (128, 256)}
+    keys.add(tune_maps.maps_fingerprint(model_dir, samples[1:], 128))
     weights = model_dir / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    keys.add(tune_maps.fingerprint(model_dir, samples, 128))
+    keys.add(tune_maps.maps_fingerprint(model_dir, samples, 128))
     assert len(keys) == 4
 
 

@@ -9,7 +9,7 @@ from multiprocessing import active_children
 
 import pytest
 
-from textdet.common import workers as worker_utils
+from textdet.common import workers
 from textdet.common.errors import DataError
 from textdet.common.workers import run_calls
 
@@ -64,7 +64,7 @@ def test_what_a_call_raises_comes_through():
 
 
 def test_an_interrupt_is_quiet_when_the_pool_sees_its_workers_die_first(monkeypatch):
-    failures, stop_workers = [], worker_utils.stop_workers
+    failures, stop_workers = [], workers.stop_workers
 
     def calls():
         yield from [(60,)] * 12
@@ -76,8 +76,8 @@ def test_an_interrupt_is_quiet_when_the_pool_sees_its_workers_die_first(monkeypa
         time.sleep(0.5)  # the pool's thread notices meanwhile
 
     monkeypatch.setattr(threading, "excepthook", failures.append)
-    monkeypatch.setattr(worker_utils, "stop_workers", stop_and_wait)
-    monkeypatch.setattr(worker_utils, "AHEAD", 10)  # so that calls wait which no worker has begun
+    monkeypatch.setattr(workers, "stop_workers", stop_and_wait)
+    monkeypatch.setattr(workers, "AHEAD", 10)  # so that calls wait which no worker has begun
     with pytest.raises(KeyboardInterrupt):
         list(run_calls(time.sleep, calls(), 2))
     assert not failures

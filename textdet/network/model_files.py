@@ -1,10 +1,10 @@
 """Where a model's files lie: the bundled model's, a trained one's, and CRAFT's."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textdet.common.errors import DataError
+from textdet.common.fingerprints import file_digest
 from textdet.decoding.settings import DEFAULTS, DetectionSettings, load_settings
 
 CONFIG_FILE = "config.json"  # is in the folder of every model that train.py left
@@ -45,8 +45,7 @@ class ModelFiles:
         """SHA-256 of the weights; None where there are none."""
         if not self.weights.is_file():
             return None
-        with self.weights.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(self.weights).hex()
 
 
 def bundled_model() -> Path:

@@ -6,7 +6,6 @@ that was stopped goes on, and several processes that start together share the im
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -22,6 +21,7 @@ import numpy as np
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
+from textdet.common.fingerprints import fingerprint
 from textdet.data.annotation import Sample
 from textdet.data.cache import SPARE
 from textdet.data.triplets import read_sample_image
@@ -41,6 +41,7 @@ class MapFolder:
     path: Path
 
     def file(self, number: int) -> Path:
+        """Where the maps of the sample with this number are, or will be."""
         return self.path / f"{number:06d}.npy"
 
     def read(self, number: int) -> np.ndarray:
@@ -54,13 +55,13 @@ class MapFolder:
         return truth_of(replace(word, polygon=word.polygon * scale) for word in sample.words)
 
 
-def fingerprint(model_dir: Path, samples: list[Sample], *settings) -> str:
+def maps_fingerprint(model_dir: Path, samples: list[Sample], *settings: object) -> str:
     """Changes with the model's weights, the images and words of the samples, and the settings."""
-    total = hashlib.sha256(json.dumps([settings, find_model(model_dir).fingerprint()]).encode())
+    parts = [json.dumps([settings, find_model(model_dir).fingerprint()])]
     for sample in samples:
         length = sample.image_path.stat().st_size if sample.image_path.exists() else None
-        total.update(json.dumps([sample.to_json(), length]).encode())
-    return total.hexdigest()[:16]
+        parts.append(json.dumps([sample.to_json(), length]))
+    return fingerprint(parts)
 
 
 def predict_maps(
