@@ -12,13 +12,17 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textdet.common.cli import fail, name_left_out, run_main
 from textdet.common.pictures import save_picture
 from textdet.training.options import METRICS, DataArguments, ModelArguments, check
 
+if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+    from textdet.training.arguments import DetectorTrainingArguments
 
-def parse_arguments():
+
+def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingArguments"]:
     """The three groups of arguments, with defaults for this task instead of the Trainer's."""
     from transformers import HfArgumentParser
 

@@ -3,10 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from textdet.common.errors import DataError
+
+if TYPE_CHECKING:  # importing it takes time, which --help does not need
+    from tqdm import tqdm
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -20,17 +24,20 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's, with defaults in --help and one line instead of the usage on an error."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         super().__init__(formatter_class=_HelpFormatter, **options)
 
-    def parse_args(self, args=None, namespace=None) -> argparse.Namespace:
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """argparse's, but what has no flag may stand before, between and after the flags."""
         args = sys.argv[1:] if args is None else list(args)
         if "--" in args:  # names that look like flags follow, which intermixed parsing refuses
             return super().parse_args(args, namespace)
         return self.parse_intermixed_args(args, namespace)
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
+        """One line, and exit code 2."""
         fail(message)
 
 
@@ -75,8 +82,13 @@ def existing_folder(text: str) -> Path:
     return Path(text)
 
 
-def progress_bar(iterable=None, **options):
-    """tqdm's bar in a terminal; elsewhere a plain line every ten seconds and one at the end."""
+def progress_bar(iterable: Iterable | None = None, **options: Any) -> "tqdm":
+    """tqdm's bar in a terminal; elsewhere a plain line every ten seconds and one at the end.
+
+    Params:
+        iterable: what is gone through; None where `update` counts.
+        options: tqdm's own.
+    """
     from tqdm import tqdm
 
     if sys.stderr.isatty():
@@ -110,7 +122,7 @@ def run_main(main: Callable[[], None]) -> None:
         os._exit(130)  # worker processes are not waited for
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Print one line and exit with 2."""
     print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)

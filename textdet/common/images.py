@@ -1,12 +1,15 @@
 """Image files: find them, decode them to RGB arrays, shrink or enlarge these."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
 # What read_image takes. Pillow knows more; some of them start other programs.
@@ -76,7 +79,7 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
         raise DataError(f"{name}: not a readable image ({error})") from None
 
 
-def exif_orientation(image) -> int:
+def exif_orientation(image: "Image.Image") -> int:
     """1 to 8, how a Pillow image was held; 1 where its EXIF data are damaged or do not tell."""
     import warnings
 
@@ -89,7 +92,7 @@ def exif_orientation(image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _to_rgb(image):
+def _to_rgb(image: "Image.Image") -> "Image.Image":
     """A Pillow image of any mode as one of mode RGB."""
     from PIL import Image
 

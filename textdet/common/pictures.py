@@ -4,11 +4,15 @@ import io
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from textdet.common.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
 TITLE_HEIGHT = 26  # px, of the strip above a titled picture
@@ -118,7 +122,7 @@ def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -
     return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
-def save_figure(figure, path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
     """Write a matplotlib figure, whole or not at all, and close it; the format is the suffix."""
     import matplotlib.pyplot as plt
 

@@ -45,6 +45,7 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def fit_scale(width: int, height: int, size: int) -> float:
+    """Side of the fitted square / an image's longer side, all px."""
     return size / max(width, height)
 
 
@@ -193,7 +194,10 @@ class Cache:
             None if weight_row is None else self._map("weights", weight_row, 1)[..., 0],
         )
 
-    def write(self, row: int, image: np.ndarray, maps: np.ndarray, weights) -> None:
+    def write(
+        self, row: int, image: np.ndarray, maps: np.ndarray, weights: np.ndarray | None
+    ) -> None:
+        """Fill a row with what read_fitted gives."""
         self._map("images", row, 3, "r+")[:] = image
         self._map("maps", row, 2, "r+")[:] = maps
         if weights is not None:

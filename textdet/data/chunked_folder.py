@@ -50,6 +50,7 @@ class Chunk:
 
     @property
     def folder(self) -> Path:
+        """The folder of triplets that it is a part of."""
         return self.path.parent.parent
 
     @property
@@ -112,7 +113,7 @@ def fill_folder(
 
 
 def in_workers(
-    function: Callable, *arguments, workers: int, cluster: str | None = None
+    function: Callable, *arguments: Any, workers: int, cluster: str | None = None
 ) -> Callable[[Iterable[Chunk]], Iterator]:
     """`work` for fill_folder that makes chunks in worker processes.
 

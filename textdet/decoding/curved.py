@@ -31,10 +31,12 @@ class Ribbon:
 
     @property
     def length(self) -> float:
+        """px, along its middle."""
         return float(self.places[-1])
 
     @property
     def height(self) -> float:
+        """px, the mean distance of the two lines."""
         return float(np.linalg.norm(self.lower - self.upper, axis=1).mean())
 
     def at(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -128,7 +130,9 @@ def fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon | 
     return _ribbon(line - normals, line + normals)
 
 
-def _project(points: np.ndarray, line: np.ndarray, arc: np.ndarray):
+def _project(
+    points: np.ndarray, line: np.ndarray, arc: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where along a line the points (P, 2) lie, and how far from it, in px."""
     steps = np.diff(line, axis=0)
     lengths = np.maximum((steps**2).sum(1), 1e-12)

@@ -47,7 +47,7 @@ class Setting:
         return f"{self.low}..{self.high} {self.unit}".strip()
 
 
-def setting(default: Any, help: str, advice: str, **more) -> Any:
+def setting(default: Any, help: str, advice: str, **more: Any) -> Any:
     """A field of DetectionSettings. more: the other fields of Setting."""
     return field(default=default, metadata={"setting": Setting(help, advice, **more)})
 
@@ -189,7 +189,7 @@ def load_settings(
         raise DataError(f"{path}: damaged ({error}); tune.py writes it anew") from None
 
 
-def save_settings(model_dir: str | Path, settings: DetectionSettings, **notes) -> Path:
+def save_settings(model_dir: str | Path, settings: DetectionSettings, **notes: Any) -> Path:
     """Write a model's detection.json.
 
     Params:

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from textdet.common.cli import integer, number
 from textdet.decoding.settings import DEFAULTS, SETTINGS
@@ -53,7 +54,7 @@ def add_setting_flag(
     parser.add_argument(f"--{name}", help=f"{unit}{declared.help}; {more}", **kind)
 
 
-def open_detector(args: argparse.Namespace, **options) -> TextDetector:
+def open_detector(args: argparse.Namespace, **options: Any) -> TextDetector:
     """The detector that the flags of add_detection_flags describe.
 
     Params:

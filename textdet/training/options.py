@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from static import constants as C
 from textdet.common.errors import DataError
+from textdet.decoding.settings import SETTINGS_FILE
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from textdet.training.arguments import DetectorTrainingArguments
 
 AUGMENTATIONS = ("none", "light", "default", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
-def option(default, text: str, **more):
+def option(default: Any, text: str, **more: Any) -> Any:
     """A dataclass field that documents itself in --help."""
     if isinstance(default, list):
         return field(default_factory=lambda: default, metadata={"help": text, **more})
@@ -71,10 +76,13 @@ class DataArguments:
     )
 
 
-def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
-    """Fill in the crop's size and the learning rate; raise DataError for flags that cannot be.
+def check(
+    model_args: ModelArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
+) -> None:
+    """Fill in the crop's size and the learning rate.
 
-    args: DetectorTrainingArguments.
+    Raises:
+        DataError: flags that cannot be.
     """
     _check_ranges(data_args, args)
     _check_data(data_args)
@@ -92,12 +100,12 @@ def check(model_args: ModelArguments, data_args: DataArguments, args) -> None:
     if model_args.fixed_statistics and model_args.from_scratch:
         raise DataError("--fixed_statistics: random weights of --from_scratch have none yet")
     if model_args.tuned_thresholds:
-        path = Path(model_args.model_name_or_path) / "detection.json"
+        path = Path(model_args.model_name_or_path) / SETTINGS_FILE
         if not path.is_file():
             raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
 
 
-def _check_ranges(data_args: DataArguments, args) -> None:
+def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -> None:
     """The numbers; fills in the crop's size."""
     size = data_args.image_size
     if not 64 <= size <= 4096 or size % 32:

@@ -22,8 +22,8 @@ from textdet.data.formats.common import (
     Item,
     Items,
     choose_image,
-    find_images,
     find_one,
+    images_by_name,
     make_word,
     rectangle,
 )
@@ -65,7 +65,7 @@ def read_textocr(source: Path) -> Items:
 
 def read_hiertext(source: Path) -> Items:
     """Photographs of OpenImages; the words of all paragraphs and lines."""
-    images = find_images(source)
+    images = images_by_name(source)
     for path in find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz"):
         for entry in _load(path).get("annotations", []):
             name = str(entry.get("image_id"))
@@ -89,7 +89,7 @@ def _parse_hiertext(record: dict) -> Word:
 
 
 def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]) -> Items:
-    images = find_images(source)
+    images = images_by_name(source)
     for path in find_one(source, *patterns):
         data = _load(path)
         pictures = _values(data, "imgs", "images", path)

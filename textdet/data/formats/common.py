@@ -111,7 +111,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     return [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def find_images(source: Path) -> dict[str, list[Path]]:
+def images_by_name(source: Path) -> dict[str, list[Path]]:
     """Every image below a folder by its name without the suffix."""
     found = {}
     for path in sorted(source.rglob("*")):
@@ -127,7 +127,7 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     whose path ends like `name`, then the one whose path begins most like that of `truth`.
 
     Params:
-        images: as find_images gives them.
+        images: as images_by_name gives them.
         truth: the annotation file.
     Raises:
         ValueError: when there is none, or when that does not decide.
@@ -178,7 +178,7 @@ def pair_files(
     Raises:
         DataError: when there are no images.
     """
-    images = find_images(source)
+    images = images_by_name(source)
     if not images:
         raise DataError(f"{source}: there are annotations in it, but no images")
     for path in truth:

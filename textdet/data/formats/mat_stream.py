@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -79,12 +80,13 @@ def _byte_order(header: bytes) -> str:
 class _Stream:
     """Reads elements from a part of a file, inflating it on the way where it is compressed."""
 
-    def __init__(self, file, length: int, order: str, compressed: bool):
+    def __init__(self, file: BinaryIO, length: int, order: str, compressed: bool):
         self.file, self.left, self.order = file, length, order
         self.inflate = zlib.decompressobj() if compressed else None
         self.buffer = b""
 
     def read(self, count: int) -> bytes:
+        """The next `count` bytes, inflated."""
         parts, have = [self.buffer], len(self.buffer)
         while have < count:
             piece = self._piece()
