@@ -141,10 +141,15 @@ def test_pins_are_what_the_package_asks_for():
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
     wanted = declared(*PROJECT["optional-dependencies"])
+    # The same OpenCV twice: pip knows it by two names, and other packages ask for either.
+    wanted["opencv-python"] = wanted["opencv-python-headless"]
     assert {pin.name for pin in pins} == set(wanted)
+    versions = {}
     for pin in pins:
         (version,) = pin.specifier
         assert version.operator == "==" and version.version in wanted[pin.name].specifier
+        versions[pin.name] = version.version
+    assert versions["opencv-python"] == versions["opencv-python-headless"]
 
 
 def third_party_imports(path: Path) -> set[str]:
