@@ -144,11 +144,13 @@ def label_chunk(
             file, (height, width) = piece_file(sample, number), piece.shape[:2]
             entry = Sample(chunk.folder, file, width, height, inside, extra)
             pieces.append((entry, piece))
-    list(pool.map(write_piece, *zip(*pieces, strict=True))) if pieces else None
+    for _ in pool.map(write_piece, *zip(*pieces, strict=True)):
+        pass  # what a thread raised is raised here
     finish_chunk(chunk.path, [entry.to_json() for entry, _ in pieces], problems)
 
 
 def write_piece(sample: Sample, image: np.ndarray) -> None:
+    """Write a labelled image (H, W, 3) uint8 with its heatmaps."""
     maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
     write_triplet(sample, image, maps, C.JPEG_QUALITY)
 
@@ -177,6 +179,7 @@ def summarise(folder: Path) -> dict[str, int | float]:
 
 
 def report(args: argparse.Namespace, counts: dict) -> None:
+    """Say what is there now, and what to do with it."""
     write_preview(args.save_folder)
     print(f"{args.save_folder}:")
     for name, value in counts.items():

@@ -135,7 +135,7 @@ class _ExportedHead(FusedDecodeHead):
     """The fused head in evaluation mode, with the channels last and the batch normalisation
     multiplied into the projections."""
 
-    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_) -> torch.Tensor:
+    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_: object) -> torch.Tensor:
         """See FusedDecodeHead.forward."""
         norm = self.batch_norm
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)

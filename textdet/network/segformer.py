@@ -19,6 +19,7 @@ from transformers.models.segformer.modeling_segformer import (
 )
 
 from textdet.common.errors import DataError
+from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 transformers_logging.disable_progress_bar()  # loading 15 MB needs none
 
@@ -52,7 +53,7 @@ def load_model(
             if stand_in is None:
                 raise
             problem = str(error).removeprefix(f"{name}: ")
-    has_stand_in = (stand_in / "config.json").exists()
+    has_stand_in = (stand_in / CONFIG_FILE).exists()
     print(
         f"{name} {problem}: starting from "
         + (f"the bundled {stand_in}" if has_stand_in else "random weights"),
@@ -90,17 +91,17 @@ def _find(name: str) -> str | None:
     )
 
     if Path(name).is_dir():
-        return name if (Path(name) / "config.json").exists() else None
+        return name if (Path(name) / CONFIG_FILE).exists() else None
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return None
-    if isinstance(try_to_load_from_cache(name, "config.json"), str) and isinstance(
-        try_to_load_from_cache(name, "model.safetensors"), str
+    if isinstance(try_to_load_from_cache(name, CONFIG_FILE), str) and isinstance(
+        try_to_load_from_cache(name, WEIGHTS_FILE), str
     ):
         return name
     if constants.HF_HUB_OFFLINE:
         return None
     try:  # once: from_pretrained tries again and again for half a minute
-        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_TIMEOUT)
+        get_hf_file_metadata(hf_hub_url(name, CONFIG_FILE), timeout=HUB_TIMEOUT)
     except Exception:  # whatever the transport or the hub says, the model is not to be had
         return None
     return name
@@ -128,8 +129,8 @@ def new_model() -> SegformerForSemanticSegmentation:
 def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
     """Load a model that train.py saved, in evaluation mode. Raises DataError."""
     folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise DataError(f"{folder}: no model in it (config.json); train.py writes one")
+    if not (folder / CONFIG_FILE).is_file():
+        raise DataError(f"{folder}: no model in it ({CONFIG_FILE}); train.py writes one")
     try:
         model = SegformerForSemanticSegmentation.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
@@ -164,6 +165,7 @@ class Normalise(nn.Module):
 
 
 def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bilinear interpolation of (B, C, h, w) to (B, C, *size), by the pixels' edges."""
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
@@ -190,6 +192,7 @@ class FusedDecodeHead(SegformerDecodeHead):
         nn.Module.train(self, head.training)
 
     def train(self, mode: bool = True) -> "FusedDecodeHead":
+        """As any module; fixed statistics stay fixed, see fix_statistics."""
         super().train(mode)
         if self.has_fixed_statistics:
             self.batch_norm.eval()
@@ -209,7 +212,7 @@ class FusedDecodeHead(SegformerDecodeHead):
             fuse = fuse if gain is None else gain[:, None] * fuse
             yield fuse @ mlp.proj.weight, fuse @ mlp.proj.bias
 
-    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_) -> torch.Tensor:
+    def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_: object) -> torch.Tensor:
         """
         Params:
             encoder_hidden_states: four (B, C_i, H_i, W_i), finest first.

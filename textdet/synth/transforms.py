@@ -33,7 +33,7 @@ class LensFlare(_Effect):
     """The glow of a light and the rings that a lens makes of it, by screen blending: what is under
     them loses contrast, but never all of it."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         x, y = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64))
@@ -52,7 +52,7 @@ class LensFlare(_Effect):
 class Vignette(_Effect):
     """Corners that get less light than the middle."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         centre = rng.uniform(-0.2, 0.2, 2)
@@ -66,7 +66,7 @@ class Vignette(_Effect):
 class CastShadow(_Effect):
     """The soft-edged shadow of something outside the picture: a wide band across it."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         y, x = np.mgrid[-1:1:64j, -1:1:64j]
@@ -84,7 +84,7 @@ class CastShadow(_Effect):
 class Defocus(_Effect):
     """A point becomes a disc."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         radius = self.random_generator.uniform(*self.settings.DEFOCUS_RADIUS)
         reach = int(np.ceil(radius))
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -98,7 +98,7 @@ class SensorNoise(_Effect):
     The difference of two uniform draws in uint8: a tenth of the cost of normal ones.
     """
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         channels = 1 if rng.random() < settings.GREY_NOISE_SHARE else 3
@@ -118,7 +118,7 @@ class SmallCamera(_Effect):
     """The picture of a small camera with few pixels: it smooths their noise away, and fine detail
     with it, then sharpens what is left until edges have halos."""
 
-    def apply(self, img: np.ndarray, **params) -> np.ndarray:
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         scale = rng.uniform(*settings.SMALL_CAMERA_SCALE)

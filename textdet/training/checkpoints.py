@@ -4,10 +4,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from textdet.common.errors import DataError
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from transformers import TrainingArguments
 
 STATE_FILE = "trainer_state.json"  # which the Trainer writes last
 
@@ -28,11 +32,13 @@ def last_checkpoint(folder: str | Path) -> str | None:
     return None
 
 
-def is_finished(args, checkpoint: str | Path | None, patience: int | None) -> bool:
+def is_finished(
+    args: "TrainingArguments", checkpoint: str | Path | None, patience: int | None
+) -> bool:
     """Whether a run has come to its end.
 
     Params:
-        args: TrainingArguments, which set the number of steps or epochs.
+        args: they set the number of steps or epochs.
         checkpoint: folder of its last checkpoint; None when there is none yet.
         patience: validations without a better F1 that stop it early; None: nothing does.
     """

@@ -26,7 +26,9 @@ class TrainDataset(torch.utils.data.Dataset):
         image, maps, weights, _ = self.crop(*draw)
         return to_tensors(image, maps, weights)
 
-    def crop(self, index: int, seed: int, points: np.ndarray | None = None):
+    def crop(
+        self, index: int, seed: int, points: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
         """One augmented crop, and where points of the image, (n, 2) px, lie in it.
 
         Returns image (crop, crop, 3), maps (crop, crop, 2), weights (crop, crop) or None, all

@@ -56,9 +56,11 @@ class WeightAverage(TrainerCallback):
             self.load(state.best_model_checkpoint)
 
     def save(self, folder: str | Path) -> None:
+        """Write the average into a model's folder."""
         save_file(self.averaged.state_dict(), Path(folder) / AVERAGE_FILE)
 
     def load(self, folder: str | Path) -> None:
+        """Go on with the average in a model's folder."""
         self.averaged.load_state_dict(load_file(Path(folder) / AVERAGE_FILE))
 
     @contextmanager
@@ -72,6 +74,7 @@ class WeightAverage(TrainerCallback):
 
     @torch.no_grad()
     def exchange(self, model: nn.Module) -> None:
+        """Swap the model's weights and the average."""
         averages, weights = self.averaged.module.state_dict(), model.state_dict()
         for name, average in averages.items():
             kept = average.clone()

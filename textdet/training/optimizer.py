@@ -1,6 +1,7 @@
 """The optimizer: Muon for the network's matrices, AdamW for everything else; its flags."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +27,9 @@ class MuonAdamW(torch.optim.AdamW):
     lr: the learning rate; weight_decay: of what has more than one dimension; more: AdamW's own.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float, **more):
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float, **more: Any
+    ):
         parameters = [p for p in parameters if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if is_mixing(p)], "muon": True},
@@ -37,7 +40,7 @@ class MuonAdamW(torch.optim.AdamW):
         super().__init__(groups, lr=lr, weight_decay=weight_decay, **more)
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
         """Uses up the gradients of Muon's weights: AdamW passes by what has none."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:

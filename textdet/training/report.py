@@ -83,7 +83,7 @@ def data_fingerprint(samples: list[Sample]) -> str:
     return fingerprint(parts)
 
 
-def save_record(path: Path, **sections) -> None:
+def save_record(path: Path, **sections: object) -> None:
     """training.json: the command, the package versions and what else is given."""
     record = {
         "command": sys.argv,

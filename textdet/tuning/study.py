@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -190,7 +191,7 @@ def suggest(
     return settings_of(trial.params, base)
 
 
-def settings_of(params: dict, base: DetectionSettings, **more) -> DetectionSettings:
+def settings_of(params: dict, base: DetectionSettings, **more: Any) -> DetectionSettings:
     """A trial's settings, the rest as in `base`."""
     rounded = {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in params.items()}
     return replace(base, **rounded, **more)
