@@ -123,7 +123,7 @@ def test_where_its_files_are(craft, tmp_path):
     assert find_model(tmp_path).weights == path and find_model(tmp_path).folder == tmp_path
     shutil.copy(craft, tmp_path / "another.pth")
     result = run("detect.py", PHOTO, "--model_dir", tmp_path)
-    assert result.returncode == 2 and "no model" in result.stderr
+    assert result.returncode == 2 and "another.pth, craft.pth" in result.stderr
 
 
 def test_the_scripts(craft, triplets, tmp_path):

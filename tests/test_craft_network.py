@@ -107,10 +107,10 @@ def test_what_is_no_craft(tmp_path, published, weights):
         with pytest.raises(DataError, match=message):
             load_craft(path)
     path.write_bytes(published.read_bytes()[:100_000])
-    with pytest.raises(DataError, match="not a (readable )?file of weights"):
+    with pytest.raises(DataError, match="not a file of weights"):
         load_craft(path)
     path.write_bytes(b"")
-    with pytest.raises(DataError, match="not a (readable )?file of weights"):
+    with pytest.raises(DataError, match="not a file of weights"):
         load_craft(path)
     with pytest.raises(DataError, match="no such file"):
         load_craft(tmp_path / "missing.pth")

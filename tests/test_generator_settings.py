@@ -39,7 +39,7 @@ def test_every_constant_of_the_sections_is_a_setting():
 def test_limits_stand_in_the_comments():
     settings = declared_settings()
     found = {name: (s.lowest, s.highest) for name, s in settings.items()}
-    assert found["JPEG_QUALITY"] == (1, 100) and found["PLANES"] == (1, np.inf)
+    assert found["JPEG_QUALITY"] == (1, 100) and found["PICTOGRAM_SIZE"] == (0.01, np.inf)
     assert found["TILT"] == (-85, 85) and found["BLUR_PROBABILITY"] == (0, 1)
     assert found["TRACKING"] == (-np.inf, np.inf) and found["FOLD_STRENGTH"] == (0, 1)
     assert LIMITS.search("0..1, of it")[1] == "0" and not LIMITS.search("one a line, ...")
@@ -98,8 +98,10 @@ def test_two_settings_in_one_process():
         ("BLOCKS=[1, 2, 3]", "two numbers, the lower one first"),
         ("BLOCKS=[1, 2.5]", "whole numbers"),
         ("BLOCKS=3", r"a list like \[2, 7\]"),
-        ("BLOCKS=[-1, 3]", "must be at least 0, not -1"),
-        ("PLANES=[0, 3]", "must be at least 1, not 0"),
+        ("BLOCKS=[-1, 3]", "must be between 0 and 1000, not -1"),
+        ("PLANES=[0, 3]", "must be between 1 and 100, not 0"),
+        ("FONT_SIZE=[20, 1e9]", "must be between 1 and 4096, not 1000000000"),
+        ("PICTOGRAM_SIZE=[0, 3]", "must be at least 0.01, not 0"),
         ("BLUR_PROBABILITY=1.5", "must be between 0 and 1, not 1.5"),
         ("BLUR_PROBABILITY=true", "takes numbers, not True"),
         ("BLUR_PROBABILITY=nan", "takes numbers, not nan"),

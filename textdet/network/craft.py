@@ -174,11 +174,11 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
-            f"{path}: not a file of weights; it is damaged, or holds code, which is not run"
+            f"{path}: not a file of weights that is read: it is damaged, of another kind, or holds "
+            "code, which is not run"
         ) from None
-    except Exception as error:  # torch, zipfile and safetensors raise many kinds on damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: not a readable file of weights ({reason})") from None
+    except Exception:  # torch, zipfile and safetensors raise many kinds on damaged files
+        raise DataError(f"{path}: not a file of weights, or damaged") from None
     if not isinstance(found, dict) or not found:
         raise DataError(f"{path}: not CRAFT's weights (no named tensors in it)")
     if not all(isinstance(k, str) and torch.is_tensor(v) for k, v in found.items()):

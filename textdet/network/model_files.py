@@ -92,6 +92,11 @@ def find_model(path: str | Path) -> ModelFiles:
         found = [file for file in found if file.name != WEIGHTS_FILE]
         if len(found) == 1:
             return ModelFiles(found[0], path, True)
+        if found:
+            names = ", ".join(sorted(file.name for file in found))
+            raise DataError(f"{path}: several files of weights in it ({names}); name one of them")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
     raise DataError(
         f"{path}: no model, neither a folder that train.py left ({CONFIG_FILE}) nor CRAFT's "
         "weights (one .pth or .safetensors)"
