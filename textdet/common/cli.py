@@ -22,7 +22,11 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's, with defaults in --help and one line instead of the usage on an error."""
+    """argparse's, with defaults in --help and one line instead of the usage on an error.
+
+    Params:
+        options: argparse's own, all but formatter_class.
+    """
 
     def __init__(self, **options: Any):
         super().__init__(formatter_class=_HelpFormatter, **options)
@@ -30,19 +34,32 @@ class ArgumentParser(argparse.ArgumentParser):
     def parse_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """argparse's, but what has no flag may stand before, between and after the flags."""
+        """argparse's, but what has no flag may stand before, between and after the flags.
+
+        Params:
+            args: the command line without the script's name; sys.argv's when None.
+            namespace: filled in when given.
+        Raises:
+            SystemExit: 2, for a command line that does not fit.
+        """
         args = sys.argv[1:] if args is None else list(args)
         if "--" in args:  # names that look like flags follow, which intermixed parsing refuses
             return super().parse_args(args, namespace)
         return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """One line, and exit code 2."""
+        """Print one line and exit with 2. Called by argparse."""
         fail(message)
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:
-    """argparse type: a whole number from low to high."""
+    """argparse type: a whole number within limits.
+
+    Params:
+        low, high: the smallest and the largest allowed; no upper limit when None.
+    Returns:
+        a function from a flag's text to the number; it raises ArgumentTypeError.
+    """
 
     def convert(text: str) -> int:
         try:
@@ -58,7 +75,13 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
-    """argparse type: a number from low to high."""
+    """argparse type: a number within limits; not a number (nan) is refused.
+
+    Params:
+        low, high: the smallest and the largest allowed.
+    Returns:
+        a function from a flag's text to the number; it raises ArgumentTypeError.
+    """
 
     def convert(text: str) -> float:
         try:
@@ -76,7 +99,11 @@ unit_interval = number(0, 1)
 
 
 def existing_folder(text: str) -> Path:
-    """argparse type: a folder that is there."""
+    """argparse type: a folder that is there.
+
+    Raises:
+        ArgumentTypeError: it is not.
+    """
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text}: no such folder")
     return Path(text)
@@ -102,13 +129,22 @@ def progress_bar(iterable: Iterable | None = None, **options: Any) -> "tqdm":
 
 
 def name_left_out(problems: list[str]) -> None:
-    """Name the damaged items that a script goes on without."""
+    """Name on standard error the damaged items that a script goes on without.
+
+    Params:
+        problems: a line for each, without "left out".
+    """
     for problem in problems:
         print(f"left out: {problem}", file=sys.stderr)
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's main: errors that a user can mend are one line and exit code 2."""
+    """Run a script's main: errors that a user can mend are one line.
+
+    Params:
+        main: reads the command line itself. A DataError or OSError from it ends the process with
+            exit code 2, Ctrl-C with 130 and without waiting for worker processes.
+    """
     if sys.stdout:  # None when it is closed
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
@@ -123,6 +159,10 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """Print one line and exit with 2."""
+    """Print one line on standard error, after the script's name, and exit with 2.
+
+    Params:
+        message: runs of white space in it, line ends too, become single spaces.
+    """
     print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)

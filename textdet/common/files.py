@@ -27,5 +27,9 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
 
 
 def write_json(path: Path, record: dict) -> None:
-    """Write a record as indented JSON, whole or not at all. Raises OSError."""
+    """Write a record as indented JSON, whole or not at all.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -16,17 +16,21 @@ TIED_CORNERS = 0.01  # px; two corners whose x + y differ by less are equally go
 
 
 def translation(x: float, y: float) -> np.ndarray:
-    """Moves points by (x, y) px."""
+    """Homography (3, 3) float64 that moves points by (x, y) px."""
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
 def scaling(x: float, y: float | None = None) -> np.ndarray:
-    """Multiplies points by x and y; y is the same as x when None."""
+    """Homography (3, 3) float64 that scales points about the origin.
+
+    Params:
+        x, y: times; y is the same as x when None.
+    """
     return np.diag([x, x if y is None else y, 1.0])
 
 
 def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Map points.
+    """Map points by a homography.
 
     Params:
         homography: (3, 3).
@@ -41,11 +45,11 @@ def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Warp an image by a homography of its points.
+    """Warp an image by a homography of its points, with bilinear interpolation.
 
     Params:
         homography: (3, 3), from the image to the result, of continuous coordinates.
-        pixels: (H, W) or (H, W, C).
+        pixels: (H, W) or (H, W, C), uint8 or float32.
         width, height: px of the result.
     Returns:
         (height, width) or (height, width, C); 0 where nothing of the image lies.
@@ -58,21 +62,38 @@ def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: i
 
 
 def side_lengths(quads: np.ndarray) -> np.ndarray:
-    """Lengths (..., 4) of the sides of quads (..., 4, 2): from each corner to the next."""
+    """Measure the sides of quads.
+
+    Params:
+        quads: (..., 4, 2), px.
+    Returns:
+        (..., 4) px, from each corner to the next.
+    """
     return np.linalg.norm(np.roll(quads, -1, axis=-2) - quads, axis=-1)
 
 
 def quad_size(quad: np.ndarray) -> tuple[float, float]:
-    """Mean lengths of the sides 0-1 and 2-3, and of the sides 1-2 and 3-0, of a quad (4, 2)."""
+    """Measure a quad.
+
+    Params:
+        quad: (4, 2) px, clockwise from the top left.
+    Returns:
+        its width and its height, px: the mean of the sides 0-1 and 2-3, and that of 1-2 and 3-0.
+    """
     lengths = side_lengths(quad)
     return (lengths[0] + lengths[2]) / 2, (lengths[1] + lengths[3]) / 2
 
 
 def start_at_top_left(quads: np.ndarray) -> np.ndarray:
-    """Turn the corners of each quad (N, 4, 2) to start at the smallest x + y.
+    """Turn the corners of quads, in their order, to start at the smallest x + y.
 
     OpenCV 4 and 5 start elsewhere. Two corners tie in a rectangle at 45 degrees; then the one
     whose next side is the longer, so that the first side runs along the word.
+
+    Params:
+        quads: (N, 4, 2) px.
+    Returns:
+        (N, 4, 2), a copy of the same dtype.
     """
     sums = quads.sum(axis=2)
     is_start = sums <= sums.min(axis=1, keepdims=True) + TIED_CORNERS
@@ -82,7 +103,13 @@ def start_at_top_left(quads: np.ndarray) -> np.ndarray:
 
 
 def signed_area(polygon: np.ndarray) -> float:
-    """px^2 of a polygon (k, 2), positive where it runs clockwise in the image (y points down)."""
+    """Area of a polygon.
+
+    Params:
+        polygon: (k, 2) px, y down.
+    Returns:
+        px^2, positive where the polygon runs clockwise in the image.
+    """
     polygon = np.asarray(polygon, np.float64)
     near = (polygon - polygon[0]).astype(np.float32)  # small numbers lose less by the rounding
     return cv2.contourArea(near, oriented=True)

@@ -17,9 +17,19 @@ STDIN = Path("-")
 def find_images(
     inputs: list[str], recursive: bool, output_dir: Path
 ) -> tuple[list[Path], list[str]]:
-    """The images that the inputs name, each once, and a line for each input that names none.
+    """Find the images that a command line names.
 
-    Raises DataError when no image is left, or when an image's result would replace it.
+    Params:
+        inputs: files, folders and glob patterns, and "-" for standard input. Files are taken
+            whatever their names; of folders, only what is_image knows.
+        recursive: whether folders are searched with all that is below them.
+        output_dir: where results go. Images below it are earlier results and left out, unless an
+            input names the folder itself that they lie in.
+    Returns:
+        the images, each once; and a line for each input that names none.
+    Raises:
+        DataError: no image is left, or an image lies in output_dir, where its result would replace
+            it.
     """
     output_dir = output_dir.resolve()
     paths, problems = [], []
@@ -65,7 +75,15 @@ def _images_in(folder: Path, recursive: bool, output_dir: Path) -> list[Path]:
 def read_chunks(
     paths: Iterable[Path], size: int, skipped: list[str]
 ) -> Iterator[list[tuple[Path, np.ndarray]]]:
-    """Read images, `size` at a time; a line for each damaged one goes to `skipped`."""
+    """Read images, some at a time, so that not all are in memory at once.
+
+    Params:
+        paths: STDIN among them stands for standard input.
+        size: images in a chunk; the last one may hold fewer.
+        skipped: gets a line for each damaged image, which is left out.
+    Returns:
+        yields chunks of pairs: the path, and the image (H, W, 3) uint8 RGB.
+    """
     chunk = []
     for path in paths:
         try:

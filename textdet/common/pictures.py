@@ -4,7 +4,7 @@ import io
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -45,8 +45,8 @@ def draw_polygons(
 
     Params:
         image: (H, W, 3) uint8 RGB.
-        polygons: (k, 2) each, continuous pixel coordinates.
-        colour: RGB.
+        polygons: (k, 2) each, continuous coordinates, px.
+        colour: RGB, 0..255.
         thickness: px.
     Returns:
         (H, W, 3) uint8 RGB.
@@ -59,12 +59,25 @@ def draw_polygons(
 
 
 def outline_width(image: np.ndarray) -> int:
-    """px, so that outlines can be seen on large pictures as well."""
+    """Thickness of outlines that can be seen when the whole picture is looked at.
+
+    Params:
+        image: (H, W) or (H, W, C).
+    Returns:
+        px, 1 at least.
+    """
     return 1 + min(image.shape[:2]) // LINE_WIDTH
 
 
-def draw_found(image: np.ndarray, result) -> np.ndarray:
-    """Outline the words of a detector's Result (green) and their characters (blue) on a copy."""
+def draw_found(image: np.ndarray, result: Any) -> np.ndarray:
+    """Outline the words of a detector's result (green) and their characters (blue) on a copy.
+
+    Params:
+        image: (H, W, 3) uint8 RGB, in whose coordinates the words are.
+        result: a Result of textdet.network.detector.
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     width = outline_width(image)
     cells = [c for word in result.words if word.characters is not None for c in word.characters]
     picture = draw_polygons(image, cells, BLUE, max(1, width // 2)) if cells else image
@@ -77,12 +90,12 @@ def contact_sheet(
     """Arrange pictures in rows, each fitted into a square, under its title if it has one.
 
     Params:
-        tiles: (h, w, 3) uint8 RGB each.
+        tiles: (h, w, 3) uint8 RGB each, one at least.
         columns: pictures in a row.
         side: px, of the squares.
-        titles: of the first pictures.
+        titles: none, or one for each picture.
     Returns:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB, white where no picture is.
     """
     fitted = []
     for tile, title in itertools.zip_longest(tiles, titles):
@@ -99,7 +112,14 @@ def contact_sheet(
 
 
 def draw_title(text: str, width: int) -> np.ndarray:
-    """A line of black text on a white strip (TITLE_HEIGHT, width, 3) uint8."""
+    """Write a line of black text on a white strip.
+
+    Params:
+        text: cut off at the right border where it is too long.
+        width: px.
+    Returns:
+        (TITLE_HEIGHT, width, 3) uint8 RGB.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     strip = Image.new("RGB", (width, TITLE_HEIGHT), "white")
@@ -109,21 +129,38 @@ def draw_title(text: str, width: int) -> np.ndarray:
 
 
 def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
-    """Write an RGB picture, whole or not at all; the format is the path's suffix.
+    """Write a picture, whole or not at all.
 
-    quality: 1..100, of JPEG.
+    Params:
+        path: its suffix chooses the format.
+        image: (H, W, 3) uint8 RGB.
+        quality: 1..100, of .jpg.
+    Raises:
+        OSError: when the disk refuses.
     """
     write_atomically(path, encode_picture(image, path.suffix, quality))
 
 
 def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -> bytes:
-    """An RGB picture as a file's bytes; quality: 1..100, of JPEG."""
+    """Encode a picture as a file's bytes.
+
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        suffix: of a file's name in the format wanted, with the dot.
+        quality: 1..100, of .jpg.
+    """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
     return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a matplotlib figure, whole or not at all, and close it; the format is the suffix."""
+    """Write a matplotlib figure, whole or not at all, and close it.
+
+    Params:
+        path: its suffix chooses the format, such as .png or .svg.
+    Raises:
+        OSError: when the disk refuses.
+    """
     import matplotlib.pyplot as plt
 
     figure.tight_layout()

@@ -11,9 +11,11 @@ _entered: list[str] = []
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Add the time that the block takes to SECONDS[name], less that of the stages within it.
+    """Count the time that a block takes. Also a decorator: @stage("warping").
 
-    Also a decorator: @stage("warping").
+    Params:
+        name: the key in SECONDS to which the block's seconds are added, less those of the stages
+            within it.
     """
     _entered.append(name)
     started = time.perf_counter()

@@ -32,7 +32,7 @@ def run_calls(
     shared: tuple = (),
     ahead: int | None = None,
 ) -> Iterator:
-    """Call function(*shared, *call) for every call.
+    """Call function(*shared, *call) for every call, in this process or in others.
 
     Params:
         function: of a module, so that every process finds it.
@@ -43,7 +43,7 @@ def run_calls(
         ahead: calls a process that are handed out early, by default AHEAD; with 1 the next call is
             asked for when a process is free and its result has been taken.
     Returns:
-        the results, in the order in which they are done.
+        yields the results, in the order in which they are done.
     Raises:
         DataError: when no cluster answers or a worker is lost; and what the function raises.
     """
@@ -92,9 +92,11 @@ def stop_workers() -> None:
 
 
 def local_executor(workers: int, shared: tuple = ()) -> ProcessPoolExecutor:
-    """Worker processes of this machine, one at least, that end with this one.
+    """Worker processes of this machine that end with this one.
 
-    shared: what run_calls shares among them.
+    Params:
+        workers: processes, one at least.
+        shared: large values that each process is sent once, as in run_calls.
     """
     if sys.platform == "win32":
         workers = min(workers, MOST_ON_WINDOWS)
@@ -106,7 +108,11 @@ _shared: tuple = ()  # of a worker process: a pool offers no other way to send a
 
 
 def start_worker(shared: tuple) -> None:
-    """Keep what is shared, leave Ctrl-C to the parent, and end with it however it ends."""
+    """Set up a worker process: it leaves Ctrl-C to its parent, and ends with it however it ends.
+
+    Params:
+        shared: kept for all calls of this process.
+    """
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)

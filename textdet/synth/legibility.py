@@ -19,12 +19,14 @@ GROUND, LETTERS = 1, 2
 def mark_illegible(
     settings: GeneratorSettings, image: np.ndarray, ink: np.ndarray, words: list[Word]
 ) -> list[Word]:
-    """The words, those that cannot be told from what is around them marked as don't-care.
+    """Mark the words that cannot be told from what is around them as don't-care.
 
     Params:
         image: (h, w, 3) uint8 RGB, finished.
         ink: (h, w) uint8, coverage of all letters in it.
         words: in its continuous coordinates.
+    Returns:
+        all words in their order; those marked are copies.
     """
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     near = cv2.dilate(ink, np.ones((2 * REACH + 1,) * 2, np.uint8)) >= CLEAR
@@ -46,7 +48,9 @@ def is_legible(
     Params:
         lab: (h, w, 3) uint8, the image in OpenCV's CIELAB.
         parts: (h, w) uint8: LETTERS, GROUND or neither.
-        polygon: (k, 2) px, the word.
+        polygon: (k, 2) px, the word's, in the image's continuous coordinates.
+    Returns:
+        True as well where the word has no pixels of letters or of ground to compare.
     """
     left, top = np.floor(polygon.min(0)).astype(int).clip(0)
     right, bottom = np.ceil(polygon.max(0)).astype(int)

@@ -27,6 +27,8 @@ def draw_page(
         size: px, side of the square.
         fonts: the body's font first, then the headings'; all of them support the vocabulary.
         inset: px between the square's border and the sheet.
+    Returns:
+        layers of `size`, and the words, in the square's continuous coordinates.
     """
     kind = sample_kind(rng, settings.PAGE_KIND_SHARES)
     left, right = inset, size - inset

@@ -27,8 +27,10 @@ SIDES = ("left", "left", "left", "right", "above", "below")  # of a block, as of
 
 @functools.cache
 def load_pictograms() -> tuple[Font, list[int]]:
-    """The font of pictograms, and the glyphs in it that hold no writing.
+    """Load the font of pictograms, once a process.
 
+    Returns:
+        the font, and the indices of the glyphs in it that hold no writing.
     Raises:
         DataError: the file is not a usable font.
     """
@@ -37,10 +39,10 @@ def load_pictograms() -> tuple[Font, list[int]]:
 
 
 def draw_pictogram(rng: np.random.Generator, size: float) -> np.ndarray:
-    """A random one, without a border.
+    """Draw a random pictogram, at times mirrored, without a border.
 
     Params:
-        size: px, about its height and width.
+        size: px an em of the font of pictograms, about their height and width.
     Returns:
         (h, w) uint8 coverage.
     """
@@ -53,12 +55,13 @@ def draw_pictogram(rng: np.random.Generator, size: float) -> np.ndarray:
 def add_pictogram(
     rng: np.random.Generator, settings: GeneratorSettings, layer: TextLayer, size: float
 ) -> TextLayer:
-    """The layer of a straight block with a pictogram on one side of it.
-
-    The words stay the same but for their place in the layer.
+    """Put a pictogram on one side of a straight block.
 
     Params:
+        layer: the block; it stays as it is.
         size: px of the layer an em.
+    Returns:
+        a larger layer, with the same words at their new places.
     """
     coverage = draw_pictogram(rng, size * rng.uniform(*settings.PICTOGRAM_SIZE))
     gap = round(size * rng.uniform(*settings.PICTOGRAM_GAP))

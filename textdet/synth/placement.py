@@ -23,10 +23,11 @@ class Surface:
     """A part of the image that looks like one thing, and the plane that its text lies on.
 
     Params:
-        mask: (n, n) uint8 in cells.
-        yaw, pitch: radians.
+        mask: (n, n) uint8 by cells of CELL px: 1 on the surface, else 0.
+        yaw, pitch: radians, as in plane_homography.
         shift: (2,) px, its centre seen from the image's.
         roll: radians, the direction of its lines, None when it has none.
+        inside: (n + 1, n + 1) int32, integral image of the mask.
     """
 
     mask: np.ndarray
@@ -45,7 +46,14 @@ class Surface:
         return np.flatnonzero(self.mask)
 
     def plane(self, roll: float, focal: float) -> np.ndarray:
-        """Homography of the plane about its centre, as one camera for the whole image sees it."""
+        """Homography of the plane about its centre, as one camera for the whole image sees it.
+
+        Params:
+            roll: radians, rotation of the text in the plane.
+            focal: px, the camera's focal length.
+        Returns:
+            (3, 3), px to px; the surface's centre is the origin of both.
+        """
         plane = plane_homography(roll, self.yaw, self.pitch, focal)
         plane[:2, 2] = self.shift
         move = np.array([[1, 0, -self.shift[0]], [0, 1, -self.shift[1]], [0, 0, 1]])
@@ -68,11 +76,15 @@ class Spot:
 
 
 class Placement:
-    """The surfaces of one image, how busy it is, and the blocks that it holds already."""
+    """The surfaces of one image, how busy it is, and the blocks that it holds already.
+
+    Params:
+        image: (size, size, 3) uint8 RGB, before any text.
+    """
 
     @stage("placement")
     def __init__(self, rng: np.random.Generator, settings: GeneratorSettings, image: np.ndarray):
-        """image: (size, size, 3) uint8 RGB, before any text."""
+        """Find the image's surfaces, and sample the camera and the planes that they lie in."""
         self.size = image.shape[0]
         self._settings = settings
         self.focal = rng.uniform(*settings.FOCAL_LENGTH) * self.size
@@ -104,7 +116,11 @@ class Placement:
         self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
 
     def sample_spot(self, rng: np.random.Generator, area: float) -> Spot:
-        """A surface with room for a block of `area` px, at times any place of the image."""
+        """A surface with room for a block, at times any place of the image.
+
+        Params:
+            area: px^2 that the block covers in the image, before its plane is tilted.
+        """
         surface = self.everywhere
         if self.surfaces and rng.random() >= self._settings.CLUTTER_PROBABILITY:
             areas = np.array([s.inside[-1, -1] * float(CELL**2) for s in self.surfaces])
@@ -115,17 +131,22 @@ class Placement:
 
     @staticmethod
     def spot_beside(spot: Spot, outline: np.ndarray) -> Spot:
-        """A spot near an earlier block, in its plane. outline: (k, 2) px, where that block went."""
+        """A spot near an earlier block, in its plane.
+
+        Params:
+            spot: the earlier block's.
+            outline: (k, 2) px, where that block went.
+        """
         return Spot(spot.surface, spot.roll, outline)
 
     def plane(self, spot: Spot) -> np.ndarray:
-        """Homography of the spot's plane about its centre."""
+        """Homography (3, 3) of the spot's plane, px to px about its surface's centre."""
         return spot.surface.plane(spot.roll, self.focal)
 
     def find(
         self, rng: np.random.Generator, spot: Spot, outline: np.ndarray, margin: float
     ) -> tuple[int, int] | None:
-        """A free place for a block.
+        """Find a free place for a block.
 
         The place is taken once take() is told that the block was drawn.
 
@@ -145,7 +166,11 @@ class Placement:
         return None if offset is None else (int(offset[0]), int(offset[1]))
 
     def take(self, outline: np.ndarray) -> None:
-        """Keep later blocks off a block, whose outline (k, 2) in px it is told."""
+        """Keep later blocks off a block that was drawn.
+
+        Params:
+            outline: (k, 2) px, where it went.
+        """
         self._blocks.append(_hull(outline))
 
     def _offsets_beside(
@@ -211,7 +236,13 @@ class Placement:
         return offsets[rng.choice(len(offsets), p=weights / weights.sum())]
 
     def busyness(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """(n,) mean gradient in grey levels a cell within boxes (n, 2), (n, 2) in px."""
+        """How much goes on in some boxes of the image.
+
+        Params:
+            low, high: (n, 2) px, their top left and bottom right corners.
+        Returns:
+            (n,) float64, mean gradient in grey levels a cell; strong edges count more.
+        """
         return _mean(self._busyness, low, high)
 
     def _apart(self, outline: np.ndarray, offsets: np.ndarray, margin: float) -> np.ndarray:
@@ -231,13 +262,13 @@ class Placement:
 
 
 def segment(small: np.ndarray) -> list[np.ndarray]:
-    """The calm surfaces of an image: at most MOST_SURFACES parts whose colour changes slowly, none
-    below SMALLEST_SURFACE.
+    """Find the calm surfaces of an image: at most MOST_SURFACES parts whose colour changes slowly,
+    none below SMALLEST_SURFACE.
 
     Params:
         small: (n, n, 3) uint8 RGB, a pixel a cell.
     Returns:
-        masks (n, n) uint8, the largest first.
+        masks (n, n) uint8 of 0 and 1, the largest first.
     """
     cells = small.shape[0]
     coarse = max(4, cells // COARSE)

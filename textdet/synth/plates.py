@@ -1,6 +1,7 @@
 """Plates behind a block, as of signs and stickers: their outlines and borders, in its plane."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,15 +12,16 @@ class Plate:
     """A plate, drawn.
 
     Params:
-        face, border: (h, w) uint8, coverage of all of it, and of its border.
+        face: (h, w) uint8, coverage of all of it.
+        border: (h, w) uint8, coverage of its border; None when it has none.
     """
 
     face: np.ndarray
     border: np.ndarray | None = None
 
 
-def draw_plate(outline: np.ndarray, shape: tuple[int, int], style) -> Plate | None:
-    """The plate behind a block.
+def draw_plate(outline: np.ndarray, shape: tuple[int, int], style: Any) -> Plate | None:
+    """Draw the plate behind a block.
 
     Corners are rounded or cut as far as they leave the letters alone, in the plane of the four
     corners; an outline of more points is a plate cut along the text.
@@ -27,9 +29,9 @@ def draw_plate(outline: np.ndarray, shape: tuple[int, int], style) -> Plate | No
     Params:
         outline: (k, 2) its corners in px of the region.
         shape: (width, height) of the region, px.
-        style: the block's InkStyle.
+        style: the block's InkStyle, of ink.py.
     Returns:
-        None when the style has none.
+        the plate, of the region's size; None when the style has none.
     """
     if not style.plate_opacity:
         return None

@@ -16,11 +16,12 @@ ENOUGH_SUPPORTED = 0.9  # of them must have ink in a font
 
 @dataclass(frozen=True)
 class Resources:
-    """What is drawn from.
+    """What every image of a run is made from.
 
     Params:
         backgrounds: image files.
-        fonts: by language, those that have its letters.
+        vocabularies: one a language.
+        fonts: by language, those that have its letters; the list may be empty.
     """
 
     backgrounds: list[Path]
@@ -31,6 +32,10 @@ class Resources:
 def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict[str, list[Font]]:
     """Match fonts to languages: a font has one when there is ink in it for nearly all of its words.
 
+    Params:
+        vocabularies: one a language.
+    Returns:
+        the fonts of each language, in their order; an empty list where no font has it.
     Raises:
         DataError: no font has any of the languages.
     """

@@ -15,14 +15,14 @@ CLEARANCE = 4  # px between a dark edge and the nearest word
 def age_paper(
     rng: np.random.Generator, settings: GeneratorSettings, paper: np.ndarray, text: np.ndarray
 ) -> np.ndarray:
-    """Folds, and the reverse side shining through.
+    """Add folds, and the reverse side shining through.
 
     Params:
         paper: (h, w, 3) uint8 RGB without ink.
         text: (h, w) uint8, coverage of the front's letters; their mirror image stands for the
             reverse side.
     Returns:
-        a new image.
+        (h, w, 3) uint8 RGB, a new image.
     """
     light = np.full(paper.shape[:2], 255, np.uint8)
     if rng.random() < settings.BLEED_PROBABILITY:
@@ -57,13 +57,13 @@ def _draw_crease(
 def lay_on(
     rng: np.random.Generator, page: np.ndarray, desk: np.ndarray, sheet: np.ndarray
 ) -> np.ndarray:
-    """A page on a desk.
+    """Lay a page on a desk, with a soft shadow at its edges.
 
     Params:
-        page, desk: (h, w, 3) uint8.
-        sheet: (4, 2) px, the page's corners.
+        page, desk: (h, w, 3) uint8 RGB.
+        sheet: (4, 2) px, the page's corners, in order around it.
     Returns:
-        a new image.
+        (h, w, 3) uint8 RGB, a new image.
     """
     points = np.round(sheet * 16).astype(np.int32)
     mask, shade = (np.zeros(page.shape[:2], np.uint8) for _ in range(2))
@@ -83,15 +83,15 @@ def scan(
     ink: float,
     polygons: list[np.ndarray],
 ) -> np.ndarray:
-    """A page as a scanner or a fax sees it.
+    """Show a page as a scanner or a fax sees it.
 
     Params:
         image: (h, w, 3) uint8 RGB, changed.
-        paper: the same without ink.
-        ink: grey level of the letters.
+        paper: (h, w, 3) uint8 RGB, the same without ink.
+        ink: 0..255, grey level of the letters.
         polygons: (4, 2) px each, the words' outlines, all on the image.
     Returns:
-        (h, w, 3) uint8.
+        (h, w, 3) uint8 RGB; may be `image` itself.
     """
     binary = rng.random() < settings.BINARY_PROBABILITY
     if binary:

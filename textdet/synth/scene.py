@@ -44,7 +44,8 @@ class Scene:
         image: (size, size, 3) uint8 RGB.
         ink: (size, size) uint8, the coverage of its letters.
         words: in the image's continuous coordinates.
-        notes: what the annotation says of the image.
+        notes: what the annotation says of the image: "kind" ("scene" or "page"), "background",
+            "fonts", and of a scene "dropped", the number of blocks left out by reason.
     """
 
     image: np.ndarray
@@ -56,7 +57,7 @@ class Scene:
 def draw_image(
     rng: np.random.Generator, settings: GeneratorSettings, resources: Resources, size: int
 ) -> Scene:
-    """A photo or a page as a camera sees it; words that nobody can read in it are don't-care.
+    """Draw a photo or a page as a camera sees it; words that nobody can read in it are don't-care.
 
     Params:
         rng: all of the image's randomness.
@@ -75,7 +76,13 @@ def draw_image(
 def draw_photo_scene(
     rng: np.random.Generator, settings: GeneratorSettings, resources: Resources, size: int
 ) -> Scene:
-    """Blocks of text on a background. size: px, side of the square image."""
+    """Draw blocks of text on a background.
+
+    Params:
+        size: px, side of the square image.
+    Returns:
+        the scene before the camera's effects and the check of legibility.
+    """
     image, name = draw_background(rng, settings, resources.backgrounds, size)
     image = augment(rng, make_pipelines(settings).background, image)
     canvas = Canvas(image, np.zeros((size, size), np.uint8))
@@ -161,7 +168,13 @@ def _sample_plan(
 def draw_page_scene(
     rng: np.random.Generator, settings: GeneratorSettings, resources: Resources, size: int
 ) -> Scene:
-    """A sheet of paper, slightly turned. size: px, side of the square image."""
+    """Draw a sheet of paper, slightly turned, scanned or on a desk.
+
+    Params:
+        size: px, side of the square image.
+    Returns:
+        the scene before the camera's effects and the check of legibility.
+    """
     vocabulary, fonts = _sample_page_fonts(rng, settings, resources)
     on_desk = rng.random() < settings.DESK_PROBABILITY
     inset = size * rng.uniform(*settings.DESK_INSET) * on_desk

@@ -31,7 +31,11 @@ JOINERS = "\u200c\u200d"  # steer the shapes of their neighbours, and have none 
 
 
 def base_level(text: str) -> int | None:
-    """1 for text that runs from right to left, 0 from left to right; None if it tells neither."""
+    """The direction of a text, by its first letter that has one (UAX #9, rules P2 and P3).
+
+    Returns:
+        1 for right to left, 0 for left to right; None if no letter tells.
+    """
     for character in text:
         kind = unicodedata.bidirectional(character)
         if kind in ("L", "R", "AL"):
@@ -40,8 +44,13 @@ def base_level(text: str) -> int | None:
 
 
 def visual_runs(text: str) -> list[tuple[int, int, bool]]:
-    """The parts of a word that run in one direction, as (start, end, whether right to left), from
-    the left to the right of the picture."""
+    """Part a word where its direction changes (Unicode bidirectional algorithm, UAX #9).
+
+    Params:
+        text: a word, in reading order.
+    Returns:
+        (start, end, whether right to left) of each part, from the left to the right of the picture.
+    """
     if max(text, default="") < FIRST_RIGHT_TO_LEFT:
         return [(0, len(text), False)]
     kinds = [_KINDS.get(unicodedata.bidirectional(c), unicodedata.bidirectional(c)) for c in text]
@@ -55,7 +64,13 @@ def visual_runs(text: str) -> list[tuple[int, int, bool]]:
 
 
 def visual_order(levels: list[int]) -> list[int]:
-    """Positions from left to right of items with these embedding levels (UAX #9, rule L2)."""
+    """Order items as they stand in the picture (UAX #9, rule L2).
+
+    Params:
+        levels: embedding level of each item in reading order, odd for right to left.
+    Returns:
+        indices of the items from left to right.
+    """
     order = list(range(len(levels)))
     for level in range(max(levels, default=0), 0, -1):
         start = None

@@ -31,10 +31,11 @@ class Setting:
     """One setting as static/constants.py declares it.
 
     Params:
+        section: one of SECTIONS.
         default: a number, a (low, high) range, a tuple of choices or a table of shares.
         comment: its unit and meaning.
         notes: those of a table's kinds.
-        lowest, highest: of each of its numbers.
+        lowest, highest: limits of each of its numbers.
     """
 
     name: str
@@ -50,10 +51,15 @@ class GeneratorSettings:
     """All settings of the generator, each an attribute with its name in static/constants.py.
 
     Frozen, hashable, and equal when all values are; several can live in one process.
+
+    Params:
+        changes: values by name, as in changed(); the others are the defaults.
+    Raises:
+        DataError: as changed().
     """
 
     def __init__(self, /, **changes: Any):
-        """The defaults with some changes; raises as changed() does."""
+        """The defaults with some changes."""
         defaults = {setting.name: setting.default for setting in declared_settings().values()}
         self.__dict__.update(_changed_values(defaults, changes))
 
@@ -239,7 +245,7 @@ def _checked_number(setting: Setting, value: Any, kind: float) -> float:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The names and values in a TOML file.
+    """The names and values in a TOML file; they are not checked.
 
     Raises:
         DataError: it cannot be read.
@@ -253,10 +259,14 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> dict[str, Any]:
-    """The names and values in a line NAME=VALUE or TABLE.KIND=VALUE, with the value as in TOML.
+    """The name and value in a line NAME=VALUE or TABLE.KIND=VALUE; they are not checked.
 
+    Params:
+        text: the value as in TOML.
+    Returns:
+        {name: value}, or {table: {kind: value}}.
     Raises:
-        DataError: it is none.
+        DataError: it is no such line.
     """
     try:
         return tomllib.loads(text)

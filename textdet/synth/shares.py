@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Shares(dict):
-    """A table of shares, by kind, that stays as it is: it can be hashed, and be part of a value."""
+    """A table of shares, by kind, that stays as it is: it can be hashed, and be part of a value.
+
+    Raises:
+        TypeError: on any change in place.
+    """
 
     def __hash__(self) -> int:
         return hash(tuple(self.items()))
@@ -24,7 +28,11 @@ class Shares(dict):
 
 
 def sample_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
-    """One of the kinds, with a probability in proportion to its share."""
+    """One of the kinds, with a probability in proportion to its share.
+
+    Params:
+        shares: 0 or more each, not all 0; they need not add up to 1.
+    """
     # As Generator.choice with p, which is much slower.
     edges = list(accumulate(shares.values()))
     return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]

@@ -19,7 +19,13 @@ def draw_rule(
     thick: int = 1,
     style: str = "solid",
 ) -> None:
-    """A solid, dashed or dotted line. level: 0..255, its coverage; thick: px."""
+    """Draw a line; nothing where it is shorter than 2 px.
+
+    Params:
+        level: 0..255, its coverage.
+        thick: px; the size of dots is sampled.
+        style: solid, dashed or dotted.
+    """
     start, end = np.array(start, float), np.array(end, float)
     length = np.linalg.norm(end - start)
     if length < 2:
@@ -39,7 +45,11 @@ def draw_rule(
 
 
 def draw_scribble(rng: np.random.Generator, ink: np.ndarray, centre: Point, half: Point) -> None:
-    """A stroke by hand, like a signature without letters, within `half` (x, y) px of `centre`."""
+    """Draw a stroke by hand, like a signature without letters.
+
+    Params:
+        half: (x, y) px, how far it reaches from its centre at most.
+    """
     count = int(rng.integers(6, 16))
     across = np.linspace(-0.9, 0.9, count) + rng.normal(0, 0.12, count)
     knots = np.stack([across, rng.uniform(-1, 1, count)], 1).astype(np.float32)
@@ -52,7 +62,11 @@ def draw_scribble(rng: np.random.Generator, ink: np.ndarray, centre: Point, half
 
 
 def draw_tick(rng: np.random.Generator, ink: np.ndarray, centre: Point, side: float) -> None:
-    """A tick or a cross of about `side` px."""
+    """Draw a tick or a cross.
+
+    Params:
+        side: px, about its height and width.
+    """
     centre, level = np.array(centre), int(rng.integers(150, 256))
     shape = [(-0.5, 0), (-0.1, 0.45), (0.6, -0.6)]
     if rng.random() < 0.5:
@@ -70,7 +84,13 @@ def draw_stamp_frame(
     degrees: float,
     is_round: bool,
 ) -> None:
-    """One or two rings, or a frame, of extent (width, height) px, turned clockwise."""
+    """Draw one or two rings, or a frame.
+
+    Params:
+        extent: (width, height) px.
+        degrees: its rotation, clockwise.
+        is_round: a ring, else a rectangle.
+    """
     level, thick = int(rng.integers(150, 256)), int(rng.integers(1, 4))
     for grow in (0, 6) if rng.random() < 0.5 else (0,):
         width, height = extent[0] + grow, extent[1] + grow
@@ -89,7 +109,12 @@ def draw_stamp_frame(
 def draw_hole(
     rng: np.random.Generator, ink: np.ndarray, centre: Point, radius: float, crescent: bool
 ) -> None:
-    """A punched hole as a copier shows it: a dark disc, or only its shadowed rim."""
+    """Draw a punched hole as a copier shows it.
+
+    Params:
+        radius: px.
+        crescent: only its shadowed rim, else a dark disc.
+    """
     centre, level = np.asarray(centre), int(rng.integers(150, 256))
     hole = np.zeros_like(ink)
     for middle, inked in ((centre, level), (centre + radius * rng.uniform(0.3, 0.6, 2), 0)):
@@ -101,7 +126,11 @@ def draw_hole(
 
 
 def draw_shade(rng: np.random.Generator, ink: np.ndarray, start: Point, end: Point) -> None:
-    """A field of light grey between two corners: flat, or in the dots of a printer."""
+    """Draw a field of light grey: flat, or in the dots of a printer.
+
+    Params:
+        start, end: its top left and bottom right corners.
+    """
     (x0, y0), (x1, y1) = (np.asarray(corner).astype(int) for corner in (start, end))
     field = ink[y0:y1, x0:x1]
     if rng.random() < 0.5:

@@ -18,10 +18,10 @@ SHEET = 1024  # px, side of the sheet of noise
 def draw_texture(
     rng: np.random.Generator, settings: GeneratorSettings, size: int
 ) -> tuple[np.ndarray, str]:
-    """One of TEXTURE_SHARES, unevenly lit.
+    """Draw one of TEXTURE_SHARES, unevenly lit.
 
     Params:
-        size: px.
+        size: px, side of the square.
     Returns:
         (size, size, 3) uint8 RGB, and its name.
     """
@@ -38,7 +38,14 @@ def _sheet() -> np.ndarray:
 
 
 def noise(rng: np.random.Generator, h: int, w: int, across: float, down: float) -> np.ndarray:
-    """(h, w) float32 of about unit deviation; its specks are `across` x `down` px large."""
+    """Cut noise from the fixed sheet.
+
+    Params:
+        h, w: px.
+        across, down: px, width and height of its specks.
+    Returns:
+        (h, w) float32 about 0, of about unit deviation.
+    """
     rows, columns = int(h / down) + 2, int(w / across) + 2
     y, x = rng.integers(0, SHEET, 2)
     small = _sheet().take(np.arange(y, y + rows), 0, mode="wrap")
@@ -49,7 +56,14 @@ def noise(rng: np.random.Generator, h: int, w: int, across: float, down: float) 
 
 
 def cloud(rng: np.random.Generator, h: int, w: int, grain: float) -> np.ndarray:
-    """(h, w) float32: noise of three sizes, the coarsest `grain` px."""
+    """Draw noise of three sizes of specks, each half as large and half as strong as the one before.
+
+    Params:
+        h, w: px.
+        grain: px, the coarsest size.
+    Returns:
+        (h, w) float32 about 0.
+    """
     total = noise(rng, h, w, grain, grain)
     for octave in (2, 4):
         total = total + noise(rng, h, w, grain / octave, grain / octave) / octave
@@ -57,7 +71,14 @@ def cloud(rng: np.random.Generator, h: int, w: int, grain: float) -> np.ndarray:
 
 
 def tinted(relief: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8: a colour made lighter and darker by `relief`, in grey levels."""
+    """Make a colour lighter and darker; a light one changes more.
+
+    Params:
+        relief: (h, w) float32, in grey levels.
+        colour: (3,) RGB, 0..255.
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
     planes = [
         cv2.addWeighted(relief, float(0.6 + 0.4 * c / 255), relief, 0, float(c), dtype=cv2.CV_8U)
         for c in colour
@@ -87,6 +108,7 @@ def draw_gradient(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def draw_plaster(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Rough plaster, lit from the upper left, at times cracked."""
     relief = cloud(rng, size, size, rng.uniform(5, 24))
     relief = _emboss(relief) * rng.uniform(2, 7) + cloud(rng, size, size, size / 3) * 5
     image = tinted(relief + noise(rng, size, size, 1, 1) * 2, _sample_wall_colour(rng))
@@ -104,6 +126,7 @@ def _draw_cracks(rng: np.random.Generator, image: np.ndarray) -> None:
 
 
 def draw_paper(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Light, slightly yellow paper, at times folded."""
     level = rng.uniform(170, 250)
     colour = (level + rng.normal(0, 3, 3) - (0, rng.uniform(0, 6), rng.uniform(0, 25))).clip(0, 255)
     relief = noise(rng, size, size, 2, 2) * 1.5 + cloud(rng, size, size, 24) * 1.5
@@ -174,6 +197,7 @@ def draw_wood(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def draw_asphalt(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A road's surface, at times with a line of paint or cracks."""
     colour = rng.uniform(55, 125) + rng.normal(0, 3, 3)
     relief = (
         noise(rng, size, size, 1.6, 1.6) * rng.uniform(9, 17) + noise(rng, size, size, 4, 4) * 4
@@ -204,6 +228,7 @@ def draw_tiles(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def draw_bricks(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A wall of bricks with its mortar, every second row shifted by half a brick."""
     high = max(8, int(size * rng.uniform(0.03, 0.09)))
     return _draw_laid(rng, size, int(high * 2.8), high, offset=0.5, varied=14, rough=6, brick=True)
 

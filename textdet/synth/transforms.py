@@ -34,6 +34,7 @@ class LensFlare(_Effect):
     them loses contrast, but never all of it."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Add the flare to (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         x, y = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64))
@@ -53,6 +54,7 @@ class Vignette(_Effect):
     """Corners that get less light than the middle."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Darken the corners of (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         centre = rng.uniform(-0.2, 0.2, 2)
@@ -67,6 +69,7 @@ class CastShadow(_Effect):
     """The soft-edged shadow of something outside the picture: a wide band across it."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Lay shadows over (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         y, x = np.mgrid[-1:1:64j, -1:1:64j]
@@ -82,9 +85,10 @@ class CastShadow(_Effect):
 
 
 class Defocus(_Effect):
-    """A point becomes a disc."""
+    """A lens out of focus: a point becomes a disc."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Blur (H, W, 3) uint8 RGB. Called by albumentations."""
         radius = self.random_generator.uniform(*self.settings.DEFOCUS_RADIUS)
         reach = int(np.ceil(radius))
         y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -99,6 +103,7 @@ class SensorNoise(_Effect):
     """
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Add noise to (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         channels = 1 if rng.random() < settings.GREY_NOISE_SHARE else 3
@@ -119,6 +124,7 @@ class SmallCamera(_Effect):
     with it, then sharpens what is left until edges have halos."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Shrink, smooth, enlarge and sharpen (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         scale = rng.uniform(*settings.SMALL_CAMERA_SCALE)
@@ -132,7 +138,7 @@ class SmallCamera(_Effect):
 
 
 def letters_pipeline(settings: GeneratorSettings) -> A.Compose:
-    """Wear of the letters: thickened, blurred or spotted."""
+    """Wear of the letters: thickened, blurred or spotted. For their coverage, (H, W) uint8."""
     return A.Compose(
         [
             A.OneOf(
@@ -148,7 +154,7 @@ def letters_pipeline(settings: GeneratorSettings) -> A.Compose:
 
 
 def background_pipeline(settings: GeneratorSettings) -> A.Compose:
-    """What happens to a background before the text is on it."""
+    """What happens to a background, (H, W, 3) uint8 RGB, before the text is on it."""
     return A.Compose(
         [
             A.RandomBrightnessContrast(
@@ -173,7 +179,7 @@ def background_pipeline(settings: GeneratorSettings) -> A.Compose:
 
 
 def camera_pipeline(settings: GeneratorSettings) -> A.Compose:
-    """Light, lens, sensor, file: in the order in which they meet the picture."""
+    """Light, lens, sensor, file: in the order in which they meet (H, W, 3) uint8 RGB."""
     linear = {"downscale": cv2.INTER_LINEAR, "upscale": cv2.INTER_LINEAR}
     colour, blur = settings.COLOUR_SHARES, settings.BLUR_SHARES
     return A.Compose(

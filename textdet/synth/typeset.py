@@ -88,7 +88,11 @@ class _SetWord:
 def sample_text_style(
     rng: np.random.Generator, settings: GeneratorSettings, size: float
 ) -> TextStyle:
-    """How a block of a scene is set. size: px an em."""
+    """How a block of a scene is set.
+
+    Params:
+        size: px an em.
+    """
     wide = rng.random() < settings.WIDE_TRACKING_PROBABILITY
     narrow = rng.random() < settings.NARROW_SPACE_PROBABILITY
     return TextStyle(
@@ -104,9 +108,14 @@ def sample_text_style(
 def typeset(
     settings: GeneratorSettings, lines: list[list[str]], font: Font, style: TextStyle
 ) -> TextLayer | None:
-    """Set lines of words; None when nothing has ink.
+    """Set lines of words.
 
-    Lines that begin with a word from right to left run so, and begin at the right margin.
+    Params:
+        lines: the words of each, in reading order. A line that begins with a word from right to
+            left runs so, and begins at the right margin.
+        font: left at the style's size.
+    Returns:
+        None when nothing has ink.
     """
     font.set_size(style.size)
     set_lines = [_set_line(settings, line, font, style) for line in lines]
@@ -132,11 +141,16 @@ def typeset_on_curve(
     font: Font,
     style: TextStyle,
 ) -> TextLayer | None:
-    """Set one line along a random guide curve, each letter turned by the tangent under its middle;
-    None when nothing has ink.
+    """Set one line along a random guide curve, each letter turned by the tangent under its middle.
 
     Letters are set apart so far that on the inner side of the bend, where the line is shortest, the
     cells are as far from each other as on a straight line.
+
+    Params:
+        line: words in reading order.
+        font: left at the style's size.
+    Returns:
+        None when nothing has ink.
     """
     font.set_size(style.size)
     line, width, _ = _set_line(settings, line, font, style)
@@ -177,11 +191,16 @@ def typeset_on_curve(
 def typeset_stack(
     settings: GeneratorSettings, word: str, font: Font, style: TextStyle
 ) -> TextLayer | None:
-    """Set a word's letters upright one below the other; None when it has no ink.
+    """Set a word's letters upright one below the other.
 
     A cell's and the word's corners are in the order of a line that runs downwards: clockwise from
     the top right, so that affinity quads (data/heatmaps.py) join the letters. All cells are as wide
     as the widest, as those of a straight line are all as high as the highest.
+
+    Params:
+        font: left at the style's size.
+    Returns:
+        None when the word has no ink.
     """
     font.set_size(style.size)
     line, _, _ = _set_line(settings, [word], font, style)
@@ -208,7 +227,7 @@ def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     """The polygon around a word on any line: its cells, and what lies between neighbours.
 
     Params:
-        quads: (n, 4, 2) in reading order.
+        quads: (n, 4, 2) px in reading order.
     Returns:
         (k, 2) float32, clockwise from the first corner of the first cell, or of the last one for a
         word that runs from right to left.

@@ -20,20 +20,38 @@ STEP = 4  # px; the backward map of bent text is computed this often, and linear
 
 @dataclass(frozen=True)
 class Warp:
-    """The map of a layer into the image: the bends, in their order, and then the homography."""
+    """The map of a layer into the image, of continuous coordinates.
+
+    Params:
+        homography: (3, 3), px to px; it comes after the bends.
+        bends: in their order.
+    """
 
     homography: np.ndarray
     bends: tuple[Curve | Elastic, ...] = ()
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """Map points (..., 2) of the layer into the image; float32 of the same shape."""
+        """Map points.
+
+        Params:
+            points: (..., 2) px of the layer.
+        Returns:
+            (..., 2) float32, px of the image.
+        """
         for bend in self.bends:
             points = bend.points(points)
         return map_points(self.homography, points)
 
     @stage("warping")
     def pixels(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-        """Warp the layer's pixels (H, W) into (height, width); outside is 0."""
+        """Warp the layer's pixels, with bilinear interpolation.
+
+        Params:
+            pixels: (H, W) uint8.
+            width, height: px of the result.
+        Returns:
+            (height, width) uint8; 0 where nothing of the layer lies.
+        """
         if not self.bends:
             return map_pixels(self.homography, pixels, width, height)
         # One node beyond each border, so that the interpolation needs no extrapolation.
@@ -48,7 +66,7 @@ class Warp:
         return cv2.remap(pixels, dense, None, cv2.INTER_LINEAR)
 
     def then(self, homography: np.ndarray) -> "Warp":
-        """This map followed by a homography."""
+        """This map followed by a homography (3, 3)."""
         return Warp(homography @ self.homography, self.bends)
 
 
@@ -74,7 +92,7 @@ def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.
 
 
 def sample_roll(rng: np.random.Generator, settings: GeneratorSettings) -> float:
-    """A block's rotation in radians."""
+    """A block's rotation in its plane: radians, clockwise."""
     whole, large, sideways = np.cumsum(
         [
             settings.ANY_ROTATION_PROBABILITY,

@@ -37,7 +37,14 @@ class Page:
 
 
 class Writer:
-    """Sets text onto a page, and remembers it."""
+    """Sets text onto a page, and remembers it.
+
+    Params:
+        size: px, side of the page.
+        fonts: the body's first.
+        kind: one of PAGE_KIND_SHARES.
+        sheet: px, its left, top, right and bottom edge.
+    """
 
     def __init__(
         self,
@@ -49,13 +56,7 @@ class Writer:
         kind: str,
         sheet: tuple[float, float, float, float],
     ):
-        """
-        Params:
-            size: px, side of the page.
-            fonts: the body's first.
-            kind: one of PAGE_KIND_SHARES.
-            sheet: px, its left, top, right and bottom edge.
-        """
+        """Begin an empty page, and sample what all of its text has in common."""
         layers = (np.zeros((size, size), np.uint8) for _ in range(3))
         self.page = Page(*layers, [], sheet)
         self.rng, self.settings, self.fonts, self.vocabulary = rng, settings, fonts, vocabulary
@@ -76,8 +77,17 @@ class Writer:
         end: str = "",
         text: str | None = None,
     ) -> list[str]:
-        """Up to `words` tokens that fit into `width` px, the last one ending in `end`; none where
-        the font lacks letters of `text`."""
+        """Sample words that fit into a line.
+
+        Params:
+            width: px, the room.
+            em: px, size of the letters.
+            words: how many at most.
+            end: added to the last of so many, if the font has it.
+            text: instead of a random first word.
+        Returns:
+            the words that fit; none where the font lacks letters of `text`.
+        """
         if text and not font.supports(text):
             return []
         font.set_size(em)
@@ -110,14 +120,19 @@ class Writer:
         end: str = "",
         text: str | None = None,
     ) -> float:
-        """Set up to `words` words (or `text`) within `width` px from x on, baseline at y + em.
+        """Set a line of words, unless it would reach beyond the page's border.
 
         Params:
+            x, y: px, top left corner of the room; the baseline is at y + em.
+            width: px, the room.
+            em: px, size of the letters.
+            words: how many at most.
             font: the body's when None.
             align: 0 left, 0.5 centred, 1 right.
-            end: what the last of all the words ends in.
+            end: added to the last of so many words, if the font has it.
+            text: instead of a random first word.
         Returns:
-            the x of the line's end, px.
+            the x of the line's end, px; of its start where nothing was set.
         """
         font = font or self.fonts[0]
         tokens = self.sample_tokens(width, em, words, font, end, text)
@@ -136,7 +151,13 @@ class Writer:
         return x + length
 
     def set_line(self, tokens: list[str], font: Font, em: float) -> TextLayer | None:
-        """The layer of one line in the page's spacing; None without ink. em: px."""
+        """Set one line in the page's spacing, without placing it.
+
+        Params:
+            em: px, size of the letters.
+        Returns:
+            None without ink.
+        """
         word_space, tracking = self.spacing
         style = TextStyle(em, tracking=tracking, word_space=word_space)
         return typeset(self.settings, [tokens], font, style) if tokens else None
@@ -150,8 +171,16 @@ class Writer:
         centre: np.ndarray,
         ink: np.ndarray,
     ) -> bool:
-        """Set a line turned about its centre into the layer `ink`, unless it would leave the sheet
-        or meet words. Returns whether it was set."""
+        """Set a line turned about its centre, unless it leaves the sheet or meets what is there.
+
+        Params:
+            em: px, size of the letters.
+            degrees: its rotation, clockwise.
+            centre: (2,) px.
+            ink: (size, size) uint8, one of the page's layers; drawn into in place.
+        Returns:
+            whether it was set.
+        """
         layer = self.set_line(tokens, font, em)
         if layer is None:
             return False
@@ -169,7 +198,12 @@ class Writer:
         return True
 
     def is_free(self, points: np.ndarray, margin: float) -> bool:
-        """Whether the upright box of `points` and `margin` px is on the sheet, and empty."""
+        """Whether the upright box of some points is on the sheet, and empty.
+
+        Params:
+            points: (k, 2) px.
+            margin: px, added to the box on each side.
+        """
         low, high = points.min(0) - margin, points.max(0) + margin
         left, top, right, bottom = self.page.sheet
         if low[0] < left or low[1] < top or high[0] > right or high[1] > bottom:
@@ -182,7 +216,13 @@ class Writer:
         return bool(apart.any(1).all())
 
     def find_room(self, width: float, height: float) -> np.ndarray | None:
-        """Centre of a free upright box of width x height px, or None after a few tries."""
+        """Look for a free upright box at ROOM_TRIES random places.
+
+        Params:
+            width, height: px.
+        Returns:
+            (2,) float64 px, its centre; None when none was found.
+        """
         left, top, right, bottom = self.page.sheet
         half = np.array([width, height]) / 2
         for centre in self.rng.uniform((left, top), (right, bottom), (ROOM_TRIES, 2)):
@@ -199,7 +239,12 @@ class Writer:
         thick: int = 1,
         style: str = "solid",
     ) -> None:
-        """Draw a line from (x0, y0) to (x1, y1) px. style: one of RULE_STYLE_SHARES."""
+        """Draw a line from (x0, y0) to (x1, y1).
+
+        Params:
+            x0, y0, x1, y1, thick: px.
+            style: one of RULE_STYLE_SHARES.
+        """
         level = self._sample_level()
         draw_rule(self.rng, self.page.rules, (x0, y0), (x1, y1), level, thick, style)
 
@@ -208,7 +253,11 @@ class Writer:
         return int(self.rng.integers(low, high + 1))
 
     def box(self, x0: float, y0: float, x1: float, y1: float, thick: int = 1) -> None:
-        """Draw an upright rectangle between two corners, px."""
+        """Draw an upright rectangle between two opposite corners.
+
+        Params:
+            x0, y0, x1, y1, thick: px.
+        """
         points = (int(x0), int(y0)), (int(x1), int(y1))
         level = self._sample_level()
         cv2.rectangle(self.page.rules, *points, level, thick)
@@ -221,7 +270,13 @@ def sample_supported(
     vocabulary: Vocabulary,
     case: str,
 ) -> list[str]:
-    """Words that belong together and that the font can draw; none when it can draw none of ten."""
+    """Sample words that belong together and that the font can draw.
+
+    Params:
+        case: one of CASE_SHARES.
+    Returns:
+        the words in their order; none when the font can draw none of ten samples.
+    """
     for _ in range(10):
         phrase = sample_phrase(rng, settings, vocabulary, case)
         if all(font.supports(token) for token in phrase):
@@ -231,6 +286,6 @@ def sample_supported(
 
 @functools.lru_cache(maxsize=1024)
 def is_typewriter(font: Font) -> bool:
-    """Whether a font's letters are equally wide."""
+    """Whether a font's letters are equally wide. It may leave the font at another size."""
     font.set_size(20)
     return font.shape("i")[0].advance == font.shape("M")[0].advance
