@@ -1,6 +1,7 @@
 """The documentation: its links lead somewhere, and its commands and modules exist."""
 
 import itertools
+import json
 import re
 import shlex
 import tomllib
@@ -176,3 +177,12 @@ def test_the_notebook_shows_the_results():
     assert len(results) == 2
     shown = results[1].split("## ")[0].split("![")[0]
     assert "evaluate.py" in shown and shown.count("```") == 2
+
+
+def test_the_notebook_shows_the_results_as_they_are():
+    """The output of its cell that prints the README's section is this section."""
+    cells = json.loads((ROOT / "PipelineFinalProject.ipynb").read_text(encoding="utf-8"))["cells"]
+    (cell,) = (c for c in cells if "## Results" in "".join(c["source"]) and "outputs" in c)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Results")[1].split("## ")[0].split("![")[0]
+    assert "".join(cell["outputs"][0]["data"]["text/markdown"]) == section
