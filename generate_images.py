@@ -133,9 +133,12 @@ def make_settings(args: argparse.Namespace) -> GeneratorSettings:
 
 
 def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job, list[str]]:
-    """Find and check fonts, backgrounds and words: the job, and a line for each file left out.
+    """Find and check fonts, backgrounds and words.
 
-    Raises DataError when nothing usable is left of one of them.
+    Returns:
+        the job, and a line for each file that is left out.
+    Raises:
+        DataError: a setting is refused, or no font, photograph or word is usable.
     """
     make_pipelines(settings)  # refuses what albumentations refuses
     vocabularies = load_vocabularies(args.words, settings.languages())
@@ -173,7 +176,12 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
 
 
 def can_draw(font: Font, letters: set[str]) -> bool:
-    """Whether the font can draw its glyphs for these letters: a damaged file opens as well."""
+    """Whether a font can draw its glyphs for some letters: a damaged file opens as well.
+
+    Params:
+        font: its size is set to 32 px.
+        letters: those to try; ones that the font lacks do no harm.
+    """
     try:
         font.set_size(32)
         for glyph in font.shape("".join(sorted(letters))):
@@ -184,7 +192,12 @@ def can_draw(font: Font, letters: set[str]) -> bool:
 
 
 def describe(job: Job, args: argparse.Namespace) -> dict:
-    """What decides what the images look like, as it stands in dataset.json."""
+    """What decides what the images look like, as it stands in dataset.json.
+
+    Returns:
+        numbers, the settings that differ from the defaults, and fingerprints of the job's files, of
+        the defaults and of the code; all of it JSON's types.
+    """
 
     def digest(paths: Iterable[Path]) -> str:
         return fingerprint(
@@ -210,8 +223,10 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
 
 
 def is_finished(chunk: Chunk) -> bool:
-    """Whether a chunk is there with all its images: the last one of a folder that is extended has
-    fewer than it should."""
+    """Whether a chunk is there with all its images.
+
+    When a folder is extended, its last chunk may have fewer than it should.
+    """
     return chunk.path.exists() and chunk.path.read_bytes().count(b"\n") == chunk.images
 
 
@@ -230,6 +245,7 @@ def make_images(
 
     Params:
         record: the settings as they stand in dataset.json.
+        chunks: all of the folder.
         done: those of the chunks that are there.
         problems: a line for each file that was left out.
     Returns:
@@ -265,7 +281,14 @@ def make_images(
 
 
 def name_counts(counts: Counter) -> dict:
-    """The counts as they stand in dataset.json."""
+    """The counts as they stand in dataset.json.
+
+    Params:
+        counts: of generate_utils.count_records().
+    Returns:
+        numbers by name; "words by height" and "dropped blocks" are tables of their own, the latter
+        with the most frequent reason first.
+    """
     ends = [f"-{high} px" for high in HEIGHTS[1:]] + ["+ px"]
     heights = {f"{low}{end}": counts[low] for low, end in zip(HEIGHTS, ends, strict=True)}
     dropped = {key[1]: counts[key] for key in counts if isinstance(key, tuple)}
@@ -279,6 +302,14 @@ def name_counts(counts: Counter) -> dict:
 def print_summary(
     args: argparse.Namespace, made: int, elapsed: float, counts: Counter, seconds: Counter
 ) -> None:
+    """Print what a run has made, what the folder holds and where the time went.
+
+    Params:
+        made: images made by this run.
+        elapsed: seconds that it took.
+        counts: of the whole folder, see generate_utils.count_records().
+        seconds: by stage, of all workers together.
+    """
     named = name_counts(counts)
     heights, dropped = named.pop("words by height"), named.pop("dropped blocks")
     speed = f" in {elapsed:.0f} s ({made / elapsed:.1f} a second)" if made else ""

@@ -44,12 +44,12 @@ def generate_triplet(
     """Make image number `index`; it depends on the arguments alone.
 
     Params:
-        folder: that the sample is to be in.
-        seed, index: of the run, and of the image in it.
+        folder: that the sample is to be in; nothing is written.
+        seed, index: of the run, and of the image in it, both from 0.
         size: px, side of the square image.
     Returns:
-        the sample (not yet written), the image (size, size, 3) uint8 RGB and both heatmaps
-        (2, size, size) uint8.
+        the sample (not yet written), the image (size, size, 3) uint8 RGB, and the character and
+        the affinity map (2, size, size) uint8.
     """
     scene = draw_image(np.random.default_rng([seed, index]), settings, resources, size)
     with stage("heatmaps"):
@@ -60,7 +60,13 @@ def generate_triplet(
 
 
 def bundled_resources(settings: GeneratorSettings) -> Resources:
-    """The fonts, words and photographs of static/."""
+    """Open the fonts, words and photographs of static/.
+
+    Params:
+        settings: their LANGUAGE_SHARES choose the lists of words.
+    Raises:
+        DataError: a file cannot be used.
+    """
     backgrounds, fonts = list_backgrounds(C.BACKGROUNDS), load_fonts(C.FONTS)[0]
     paths = tuple(font.path for font in fonts)
     return open_resources(tuple(backgrounds), paths, C.WORDS, settings.languages())
@@ -90,7 +96,15 @@ def open_resources(
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to make any chunk: plain values, so that it travels anywhere."""
+    """What a worker needs to make any chunk: plain values, so that it travels anywhere.
+
+    Params:
+        folder: of the whole run.
+        seed: of the whole run; a fixed seed gives the same images.
+        size: px, side of the square images.
+        backgrounds, fonts: files, checked.
+        words: a folder of lists, or one list.
+    """
 
     folder: Path
     settings: GeneratorSettings
@@ -102,9 +116,14 @@ class Job:
 
 
 def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
-    """Make the images of one chunk, then its annotation file: its counts, and seconds by stage.
+    """Make the images of one chunk, then its annotation file.
 
-    chunk: its sources are the numbers of its images.
+    Params:
+        chunk: its sources are the numbers of its images.
+    Returns:
+        its counts, see count_records(), and seconds by stage.
+    Raises:
+        DataError: a file of the job cannot be used.
     """
     with _one_at_a_time:
         before = SECONDS.copy()
@@ -129,8 +148,15 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
 
 
 def count_records(records: list[dict]) -> Counter:
-    """Images, words, characters, words by height bin (its first px), don't-care words, and dropped
-    blocks by reason, as ("dropped", reason)."""
+    """Count what is in images.
+
+    Params:
+        records: of annotation files, one an image.
+    Returns:
+        "images", "words", "characters"; the words by height, each bin by its first px in HEIGHTS;
+        the don't-care words, as "unreadable words"; the dropped blocks by reason, as
+        ("dropped", reason).
+    """
     counts = Counter(images=len(records))
     for record in records:
         for reason, number in record.get("dropped", {}).items():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pipelines:
-    """Those of one settings.
+    """The three pipelines that one value of the settings makes.
 
     Params:
         letters: wear of the letters' mask.
@@ -32,7 +32,7 @@ class Pipelines:
 
 @functools.lru_cache(maxsize=16)
 def make_pipelines(settings: GeneratorSettings) -> Pipelines:
-    """Made once for each settings.
+    """The pipelines of the settings, kept for the next call.
 
     Raises:
         DataError: albumentations refuses a value.
@@ -57,9 +57,10 @@ def augment(
     """Run a pipeline with its randomness taken from `rng`.
 
     Params:
-        image: (h, w, 3) or (h, w) uint8.
+        pipeline: one of make_pipelines(); its random state is set anew.
+        image: (h, w, 3) uint8 RGB, or a mask (h, w) uint8.
     Returns:
-        the same shape and dtype.
+        an array of the same shape and dtype.
     """
     # One state for all transforms: set_random_seed would give each of them the same draws, so that
     # rare ones came together, and takes longer.

@@ -23,7 +23,7 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
         folder: searched with all folders in it.
         apart_from: a folder in it that is left out, where a run may write its own images.
     Returns:
-        the image files, in order.
+        the image files, in order of their paths.
     Raises:
         DataError: there is none.
     """
@@ -138,7 +138,13 @@ def _crop(
 
 @stage("background")
 def draw_paper(rng: np.random.Generator, settings: GeneratorSettings, size: int) -> np.ndarray:
-    """A sheet of light paper, unevenly lit, with grain: (size, size, 3) uint8 RGB."""
+    """Draw a sheet of light paper, unevenly lit, with grain.
+
+    Params:
+        size: px, side of the square image.
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
     level = rng.uniform(*settings.PAGE_PAPER_LEVEL)
     tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
     first = np.clip(level + tint, 0, 255)

@@ -24,6 +24,7 @@ class Curve:
     Beyond its ends the curve goes on straight.
 
     Params:
+        origin: x and y of the curve's middle, px of the layer.
         s: (POINTS,) arc length from the middle, px.
         angle: (POINTS,) the tangent's direction there, radians, clockwise.
         line: (POINTS, 2) the curve, px.
@@ -35,15 +36,27 @@ class Curve:
     line: np.ndarray
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """From the flat layer to the bent plane, (..., 2) px."""
+        """Map points from the flat layer to the bent plane.
+
+        Params:
+            points: (..., 2) px of the layer.
+        Returns:
+            (..., 2) float64, px of the bent plane.
+        """
         along, down = np.moveaxis(np.asarray(points, np.float64) - self.origin, -1, 0)
         foot, tangent, normal = self.frame(along)
         return foot + normal * down[..., None]
 
     def sources(self, points: np.ndarray) -> np.ndarray:
-        """From the bent plane back to the flat layer, (..., 2) px.
+        """Map points from the bent plane back to the flat layer.
 
-        The foot of the perpendicular: the nearest sample first, then Newton's steps.
+        The foot of the perpendicular on the curve: the nearest of some of its points first,
+        then Newton's steps.
+
+        Params:
+            points: (..., 2) px of the bent plane.
+        Returns:
+            (..., 2) float64, px of the layer.
         """
         points = np.asarray(points, np.float64)
         step = (POINTS - 1) // (STARTS - 1)
@@ -61,7 +74,13 @@ class Curve:
         return np.stack([along, down], -1) + self.origin
 
     def frame(self, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The curve's point, its tangent and its normal (downwards), each (..., 2)."""
+        """The curve's points and directions at some arc lengths.
+
+        Params:
+            along: (...) px from the curve's middle; beyond its ends too.
+        Returns:
+            the points, px, their unit tangents and their unit normals (downwards), each (..., 2).
+        """
         inside = along.clip(self.s[0], self.s[-1])
         angle = np.interp(inside, self.s, self.angle)
         tangent = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -70,7 +89,13 @@ class Curve:
         return foot + tangent * (along - inside)[..., None], tangent, normal
 
     def curvature(self, along: np.ndarray) -> np.ndarray:
-        """1/px, positive where the curve turns clockwise (downwards); 0 beyond its ends."""
+        """How sharply the curve turns at some arc lengths.
+
+        Params:
+            along: (...) px from the curve's middle.
+        Returns:
+            (...) 1/px, positive where it turns clockwise (downwards); 0 beyond its ends.
+        """
         slope = np.gradient(self.angle, self.s)
         return np.interp(along, self.s, slope, left=0, right=0)
 
@@ -88,8 +113,8 @@ def sample_curve(
     upside down.
 
     Params:
-        origin: of the layer, px: the curve's middle.
-        length: px.
+        origin: x and y of the curve's middle, px of the layer.
+        length: px of arc.
         reach: px, how far the text extends from the line.
     """
     s = np.linspace(-0.5, 0.5, POINTS)
@@ -130,7 +155,13 @@ class Elastic:
     phases: np.ndarray
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """From the flat layer to the bent plane, (..., 2) px."""
+        """Map points from the flat layer to the bent plane.
+
+        Params:
+            points: (..., 2) px of the layer.
+        Returns:
+            (..., 2) float64, px of the bent plane.
+        """
         points = np.asarray(points, np.float64)
         bent = points
         for _ in range(INVERSE_STEPS):
@@ -138,7 +169,13 @@ class Elastic:
         return bent
 
     def sources(self, points: np.ndarray) -> np.ndarray:
-        """From the bent plane back to the flat layer, (..., 2) px."""
+        """Map points from the bent plane back to the flat layer.
+
+        Params:
+            points: (..., 2) px of the bent plane.
+        Returns:
+            (..., 2) float64, px of the layer.
+        """
         return points + self._shift(np.asarray(points, np.float64))
 
     def _shift(self, points: np.ndarray) -> np.ndarray:
@@ -152,7 +189,11 @@ class Elastic:
 
 
 def sample_elastic(rng: np.random.Generator, settings: GeneratorSettings, em: float) -> Elastic:
-    """Random waves in all directions. em: px of the layer."""
+    """Random waves in all directions, weakened where their slope would exceed ELASTIC_SLOPE.
+
+    Params:
+        em: px of the layer.
+    """
     count = settings.ELASTIC_WAVES
     directions = rng.uniform(0, 2 * np.pi, (2, count))
     shifts, waves = (np.stack([np.cos(a), np.sin(a)], 1) for a in directions)

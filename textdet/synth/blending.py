@@ -36,7 +36,7 @@ def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     Params:
         base, drawn: (h, w, 3) uint8.
     Returns:
-        a new (h, w, 3) uint8 array.
+        (h, w, 3) uint8; `drawn` itself where a side has less than three pixels.
     """
     from scipy.fft import dstn, idstn  # as long to import as all the rest of the generator
 
@@ -90,7 +90,14 @@ def lit_paint(base: np.ndarray, colour: np.ndarray, shading: float, grain: float
 
 
 def flat_paint(base: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8 of one RGB colour, the size of `base`."""
+    """Paint of one colour, as large as a picture.
+
+    Params:
+        base: (h, w, 3) uint8, of which only the size counts.
+        colour: (3,) RGB, 0..255.
+    Returns:
+        (h, w, 3) uint8.
+    """
     paint = np.empty_like(base)
     paint[0] = np.asarray(colour, np.uint8)
     paint[1:] = paint[0]  # whole rows are copied forty times faster than single colours
@@ -98,13 +105,27 @@ def flat_paint(base: np.ndarray, colour: np.ndarray) -> np.ndarray:
 
 
 def moved(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
-    """A mask (h, w) uint8 moved by `offset`, x, y in px; what leaves it is lost."""
+    """A mask moved within its array; what leaves it is lost.
+
+    Params:
+        alpha: (h, w) uint8, coverage.
+        offset: x (to the right) and y (down), px, between pixels too.
+    Returns:
+        (h, w) uint8.
+    """
     move = np.float32([[1, 0, offset[0]], [0, 1, offset[1]]])
     return cv2.warpAffine(alpha, move, alpha.shape[::-1])
 
 
 def extruded(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
-    """A mask (h, w) uint8 swept along `offset`, x, y in px."""
+    """A mask with all that it covers on its way along an offset; what leaves it is lost.
+
+    Params:
+        alpha: (h, w) uint8, coverage.
+        offset: x (to the right) and y (down), px.
+    Returns:
+        (h, w) uint8.
+    """
     steps = max(1, int(np.ceil(max(abs(offset[0]), abs(offset[1])))))
     swept = alpha
     for k in range(1, steps + 1):
@@ -118,7 +139,7 @@ def lay_over(base: np.ndarray, paint: np.ndarray, alpha: np.ndarray, opacity: fl
     Params:
         base, paint: (h, w, 3) uint8.
         alpha: (h, w) uint8, coverage.
-        opacity: 0..1.
+        opacity: 0..1, of the paint where it covers all.
     Returns:
         a new (h, w, 3) uint8 array.
     """

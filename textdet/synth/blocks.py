@@ -163,7 +163,13 @@ def _supersampling(em: float) -> int:
 
 
 def scene_area(layer: TextLayer, em: float) -> float:
-    """px^2 that a block covers in the scene, before its plane is tilted."""
+    """The area that a block covers in the scene, before its plane is tilted.
+
+    Params:
+        em: px in the scene.
+    Returns:
+        px^2.
+    """
     return layer.stretch * layer.alpha.size / _supersampling(em) ** 2
 
 
@@ -247,10 +253,12 @@ def place_block(
 
     Params:
         canvas: drawn into in place.
-        placement: of that picture; told by its take() that the place is taken.
-        layer: the block.
+        placement: of that picture; that the place is now taken is for the caller to tell it.
+        spot: where the block is to go.
         em: px in the scene, before it is shrunk to fit.
-        like: a style to repeat, its colours too.
+        like: a style to repeat, its colours too; None for a random one.
+    Returns:
+        the block as drawn, in the image's continuous coordinates.
     Raises:
         Dropped: there is no room for it, or it could not be read there.
     """
@@ -332,7 +340,14 @@ def _corners(polygon: shapely.Polygon) -> np.ndarray:
 
 @stage("warping")
 def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
-    """Words with all their points mapped, by a Warp or by a homography."""
+    """Words with all their points mapped.
+
+    Params:
+        warp: a Warp, or a homography (3, 3).
+        words: in the continuous coordinates that it maps from.
+    Returns:
+        new words; after a bend, the polygon is that around the mapped characters.
+    """
     warp = warp if isinstance(warp, Warp) else Warp(warp)
     if not words:
         return []
@@ -357,6 +372,8 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     Params:
         words: in the image's continuous coordinates.
         size: px, side of the square image.
+    Returns:
+        the words that are left, in their order.
     """
     kept = []
     for word in words:

@@ -12,7 +12,11 @@ MEASURED_PIXELS = 1500  # pixels that the contrast is measured on
 
 
 def sample_plate_colour(rng: np.random.Generator, settings: GeneratorSettings) -> np.ndarray:
-    """(3,) uint8 RGB, often about one of SIGN_COLOURS."""
+    """A random colour of a plate, often about one of SIGN_COLOURS.
+
+    Returns:
+        (3,) uint8 RGB.
+    """
     if rng.random() < settings.SIGN_COLOUR_PROBABILITY:
         colour = np.array(settings.SIGN_COLOURS[rng.integers(len(settings.SIGN_COLOURS))])
         return (colour + rng.normal(0, 8, 3)).clip(0, 255).astype(np.uint8)
@@ -39,7 +43,11 @@ def sample_contrasting_colour(
 def sample_ink_colours(
     rng: np.random.Generator, settings: GeneratorSettings, count: int
 ) -> np.ndarray:
-    """(count, 3) uint8 RGB, many of them grey."""
+    """Random colours of letters, many of them grey.
+
+    Returns:
+        (count, 3) uint8 RGB.
+    """
     colours = _sample_colours(rng, settings, count)
     greys = rng.choice(settings.INK_GREYS, count).astype(np.uint8)
     grey = rng.random(count) < settings.GREY_INK_PROBABILITY
@@ -48,7 +56,13 @@ def sample_ink_colours(
 
 
 def sample_similar_colour(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
-    """An RGB colour, (3,) uint8, of about the same lightness."""
+    """A random colour of about the same lightness as another.
+
+    Params:
+        colour: (3,) RGB, 0..255.
+    Returns:
+        (3,) uint8 RGB.
+    """
     return (np.asarray(colour, float) + rng.normal(0, 40, 3)).clip(0, 255).astype(np.uint8)
 
 
@@ -71,11 +85,12 @@ class Contrast:
     """Whether letters stand out from what is next to them, square by square of about an em."""
 
     def __init__(self, settings: GeneratorSettings, base: np.ndarray, alpha: np.ndarray, em: float):
-        """
+        """Measure the picture where the letters are to be and next to it.
+
         Params:
             base: (h, w, 3) uint8 RGB before the letters are drawn.
             alpha: (h, w) uint8, their coverage.
-            em: px.
+            em: px of the picture.
         """
         self._legible_share = settings.LEGIBLE_SHARE
         letters = alpha > 127
@@ -107,10 +122,10 @@ class Contrast:
 
         Params:
             inks: (n, 3) uint8 RGB.
-            blend: one of BLENDS.
-            opacity: 0..1.
+            blend: one of the functions in blending.BLENDS.
+            opacity: 0..1, of the ink.
         Returns:
-            (n,) 0..1; 0 where the letters do not stand out on average.
+            (n,) 0..1, shares of the letters; 0 where the letters do not stand out on average.
         """
         known = np.flatnonzero(self._known)
         if not len(known):

@@ -17,8 +17,13 @@ from textdet.synth.shares import sample_kind
 
 @dataclass(frozen=True)
 class Patch:
-    """Where a distractor goes, about: its corner (x, y), which may lie outside the image, its width
-    and height, in px; and its two colours, RGB."""
+    """About where a distractor goes, and its two colours.
+
+    Params:
+        x, y: px of the image, its upper left corner, which may lie outside the image.
+        w, h: px, its width and height.
+        first, second: RGB, 0..255, one dark and one light.
+    """
 
     x: int
     y: int
@@ -29,15 +34,23 @@ class Patch:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
+        """x, y, width and height, px."""
         return self.x, self.y, self.w, self.h
 
     def region(self, image: np.ndarray, times: int = 1) -> np.ndarray:
-        """The part of the image (h, w, 3) below and right of the corner, so many times as large; a
-        view."""
+        """The part of an image that starts at the corner, or at the border if that is beyond it.
+
+        Params:
+            image: (size, size, 3).
+            times: how many times the patch's width and height it is to measure.
+        Returns:
+            a view, (height, width, 3), smaller or empty where the image ends.
+        """
         x, y = max(self.x, 0), max(self.y, 0)
         return image[y : y + times * self.h, x : x + times * self.w]
 
 
+# What draws one: from a random generator, into an image (size, size, 3) uint8 RGB, at a patch.
 Distractor = Callable[[np.random.Generator, np.ndarray, Patch], None]
 DISTRACTORS: dict[str, Distractor] = {}
 
@@ -51,7 +64,11 @@ def distractor(draw: Distractor) -> Distractor:
 def draw_distractors(
     rng: np.random.Generator, settings: GeneratorSettings, image: np.ndarray, count: int
 ) -> None:
-    """Draw `count` random ones anywhere in `image`, in place."""
+    """Draw `count` random ones anywhere in an image.
+
+    Params:
+        image: (size, size, 3) uint8 RGB, drawn into in place.
+    """
     for _ in range(count):
         patch = _sample_patch(rng, image.shape[0])
         DISTRACTORS[sample_kind(rng, settings.DISTRACTOR_SHARES)](rng, image, patch)
@@ -69,6 +86,7 @@ def _sample_patch(rng: np.random.Generator, size: int) -> Patch:
 
 @distractor
 def draw_lines(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> None:
+    """One to four straight strokes within the patch."""
     x, y, w, h = patch.box
     for _ in range(rng.integers(1, 5)):
         a, b = rng.uniform((x, y), (x + w, y + h), (2, 2)).astype(int).tolist()
@@ -77,6 +95,7 @@ def draw_lines(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> Non
 
 @distractor
 def draw_box(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> None:
+    """A filled rectangle with a border of the other colour."""
     x, y, w, h = patch.box
     first, second = patch.first, patch.second
     cv2.rectangle(image, (x, y), (x + w, y + h), first, -1)
@@ -130,6 +149,7 @@ def draw_windows(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> N
 
 @distractor
 def draw_bricks(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> None:
+    """A wall: courses of bricks, each shifted by half a brick."""
     x, y, w, h = patch.box
     first, second = patch.first, patch.second
     cv2.rectangle(image, (x, y), (x + w, y + h), first, -1)
@@ -165,6 +185,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> np.n
 
 @distractor
 def draw_arrow(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> None:
+    """An arrow across the patch, from its upper left corner to its lower right one."""
     x, y, w, h = patch.box
     thick = max(2, min(w, h) // 8)
     cv2.arrowedLine(image, (x, y), (x + w, y + h), patch.first, thick, cv2.LINE_AA, 0, 0.3)

@@ -156,16 +156,17 @@ EFFECTS = {
 
 
 def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict[str, np.ndarray]:
-    """An image of each effect of a group by its title, all drawn from one seed: what the effects
-    leave alone stays as it is.
+    """Draw an image of each effect of a group.
+
+    All are drawn from one seed, so that what an effect leaves alone stays as it is.
 
     Params:
-        group: one of EFFECTS.
-        size: px, side of the images.
+        group: a key of EFFECTS.
+        size: px, side of the square images.
     Returns:
-        (size, size, 3) uint8 RGB each.
+        by the effect's title: (size, size, 3) uint8 RGB.
     Raises:
-        DataError: with one of the effects no image has words.
+        DataError: with one of the effects, none of TRIES images has words.
     """
     return {
         title: _draw_effect(CALM.changed(**changes), resources, title, seed, size)

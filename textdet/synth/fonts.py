@@ -23,7 +23,8 @@ class Glyph(NamedTuple):
     """One shaped glyph.
 
     Params:
-        cluster: index of the first character that it stands for.
+        index: of the glyph in the font; 0 is the sign for a missing character.
+        cluster: index in the text of the first character that it stands for.
         x, y: pen position in px, y down.
         advance: px.
     """
@@ -36,7 +37,7 @@ class Glyph(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """The box around a glyph's ink in em, from its pen, y down."""
+    """The box around a glyph's ink: its four sides in em, from the glyph's pen, y down."""
 
     left: float
     top: float
@@ -55,10 +56,16 @@ class _Shaped:
 
 
 class Font:
-    """One font file at any size."""
+    """One font file at any size.
+
+    set_size() comes before shape(), bitmap() and turned_bitmap().
+    """
 
     def __init__(self, path: Path):
-        """
+        """Open a file.
+
+        Params:
+            path: of a .ttf or .otf file.
         Raises:
             DataError: the file is not a scalable font.
         """
@@ -80,10 +87,11 @@ class Font:
 
     @property
     def name(self) -> str:
+        """The file's name without its ending."""
         return self.path.stem
 
     def supports(self, text: str) -> bool:
-        """True when every character gets a glyph with ink, and the rules for its script."""
+        """Whether every character gets a glyph with ink, and the rules for its script."""
         return self.lacks(text) is None
 
     def lacks(self, text: str) -> str | None:
@@ -102,7 +110,11 @@ class Font:
         return names
 
     def set_size(self, size: float) -> None:
-        """Set the em's size in px for shape() and bitmap()."""
+        """Set the size for shape(), bitmap() and turned_bitmap().
+
+        Params:
+            size: px an em; rounded to 1/64 px, one px at least.
+        """
         size64 = max(64, round(size * 64))
         if size64 == self._size:
             return
@@ -111,7 +123,13 @@ class Font:
         self._bitmaps = {}
 
     def shape(self, text: str) -> list[Glyph]:
-        """Shape `text` at the size set: glyphs from left to right with pen positions from 0."""
+        """Shape a text at the size set.
+
+        Params:
+            text: in logical order.
+        Returns:
+            its glyphs from left to right, with pen positions in px from 0.
+        """
         k = self._size / 64 / self._units
         return [
             Glyph(index, cluster, x * k, y * k, advance * k)
@@ -144,7 +162,13 @@ class Font:
         return None if inked else "is asked for nothing"
 
     def extent(self, index: int) -> Extent | None:
-        """The box around a glyph's ink; None without ink (a cmap entry is no proof of ink)."""
+        """The box around a glyph's ink, at any size.
+
+        Params:
+            index: of the glyph; that a character has one is no proof of ink.
+        Returns:
+            the box in em; None without ink or with a damaged outline.
+        """
         if index not in self._extents:
             self._extents[index] = None
             try:
@@ -159,8 +183,10 @@ class Font:
         return self._extents[index]
 
     def bitmap(self, index: int) -> tuple[np.ndarray, int, int]:
-        """Draw a glyph with its pen at an integer position.
+        """Draw a glyph at the size set, with its pen at an integer position.
 
+        Params:
+            index: of the glyph.
         Returns:
             its coverage (h, w) uint8, empty without ink; the offsets of its left column and of its
             top row from the pen, px, y down.
@@ -172,13 +198,14 @@ class Font:
     def turned_bitmap(
         self, index: int, angle: float, x: float, y: float
     ) -> tuple[np.ndarray, int, int]:
-        """Draw a glyph turned about its pen.
+        """Draw a glyph at the size set, turned about its pen.
 
         Params:
+            index: of the glyph.
             angle: radians, clockwise.
             x, y: px, the pen.
         Returns:
-            its coverage (h, w) uint8, its left column and its top row, px.
+            its coverage (h, w) uint8, empty without ink; its left column and its top row, px.
         """
         cos, sin = (round(f(angle) * 0x10000) for f in (np.cos, np.sin))
         # FreeType's y runs upwards, in 1/64 px.
@@ -202,7 +229,7 @@ class Font:
 
     @functools.cached_property
     def space(self) -> float:
-        """Width of a space in em."""
+        """Width of a space in em; 0.25 where the font has none."""
         index = self._face.get_char_index(" ")
         if not index:
             return 0.25

@@ -38,8 +38,14 @@ class InkStyle:
 
     Params:
         em: px, the size of the letters.
-        blur: standard deviation of the letters' softness.
+        blur: px of standard deviation, the letters' softness.
+        opacity, plate_opacity, shadow_opacity, glow_strength: 0..1.
+        blend, fill, plate_shape: a kind of BLEND_SHARES, FILL_SHARES, PLATE_SHAPE_SHARES.
         shading, grain: 0..1, how much of the background's light and texture shows in the ink.
+        plate_padding, plate_border: how far the plate reaches beyond the text, and its rim's width.
+        stroke: the outline's width.
+        shadow, extrusion: x (to the right) and y (down) of the shadow's offset, and of the depth.
+        shadow_blur, glow: standard deviation of their blur.
         colours: RGB by part, those of a block that was drawn, so that a block beside it can be
             drawn alike.
     """
@@ -65,8 +71,10 @@ class InkStyle:
     colours: dict = field(default_factory=dict)
 
     def reach(self) -> float:
-        """px, how far from the letters anything may be drawn, a shadow's and a glow's last traces
-        aside."""
+        """How far beyond the letters and their plate anything may be drawn, in px.
+
+        The last traces of a shadow and of a glow go further.
+        """
         shadow = max(map(abs, self.shadow)) + 2 * self.shadow_blur
         return max(shadow, 2 * self.glow, *map(abs, self.extrusion), self.stroke)
 
@@ -74,10 +82,10 @@ class InkStyle:
 def sample_ink_style(
     rng: np.random.Generator, settings: GeneratorSettings, em: float, softness: float = 0.0
 ) -> InkStyle:
-    """The style of a new block.
+    """A random style for a new block, without colours.
 
     Params:
-        em: px.
+        em: px, the size of the letters.
         softness: px of standard deviation, the background's blur.
     """
     style = InkStyle(
@@ -113,7 +121,14 @@ def sample_ink_style(
 
 
 def scaled_style(style: InkStyle, em: float) -> InkStyle:
-    """The same style, its colours too, for letters of `em` px."""
+    """The same style for letters of another size.
+
+    Params:
+        em: px, the new size of the letters.
+    Returns:
+        a new style with the same colours, and all offsets, widths and blurs but `blur` in
+        proportion.
+    """
     scale = em / style.em
     changed = {name: getattr(style, name) * scale for name in LENGTHS}
     changed |= {k: tuple(v * scale for v in getattr(style, k)) for k in OFFSETS}
@@ -140,7 +155,7 @@ def apply_ink(
     Params:
         region: (h, w, 3) uint8 RGB, a part of the image.
         alpha: (h, w) uint8, coverage of the letters.
-        plate: what is behind them.
+        plate: what is behind them, of the same size; None for no plate.
     Returns:
         the style as drawn, with its colours; None when nothing was drawn.
     """
