@@ -49,6 +49,7 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingA
 
 
 def main() -> None:
+    """Train as the flags say, validate, and save the model with its records."""
     model_args, data_args, args = parse_arguments()
     from textdet.training.checkpoints import is_finished, last_checkpoint
     from textdet.training.data import make_training_set, open_data
@@ -95,7 +96,13 @@ def main() -> None:
 
 
 def report(output: Path, metrics: dict[str, float], count: int) -> None:
-    """Say how good the model is and where to look."""
+    """Say how good the model is and where to look.
+
+    Params:
+        output: the model's folder.
+        metrics: of HeatmapTrainer.evaluate.
+        count: the number of images validated with.
+    """
     print(f"{output}: model saved, validated with {count} images:")
     for name in METRICS:
         print(f"  {name}: {metrics[f'eval_{name}']:.3f}")

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,8 +74,17 @@ def compute_metrics(
 
 
 def summarise_rows(prediction: EvalPrediction) -> dict[str, float]:
-    """compute_metrics and heatmap_error, all 0..1, of what HeatmapTrainer.prediction_step gives:
-    rows that add up over batches and processes, so that no maps have to be kept."""
+    """Sum up what HeatmapTrainer.prediction_step gives.
+
+    Its rows add up over batches and processes, so that no maps have to be kept.
+
+    Params:
+        prediction: its predictions are (N, 5), a row an image: matched, predicted, true and
+            iou_sum of ImageMatch, then the error of heatmap_errors.
+
+    Returns:
+        compute_metrics' scores and heatmap_error, all 0..1.
+    """
     rows = np.asarray(prediction.predictions, np.float64)
     matches = [ImageMatch(*(int(n) for n in row[:3]), float(row[3])) for row in rows]
     return {**summarise(matches), "heatmap_error": float(rows[:, 4].mean())}
@@ -83,7 +93,14 @@ def summarise_rows(prediction: EvalPrediction) -> dict[str, float]:
 def heatmap_errors(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
 ) -> torch.Tensor:
-    """Mean absolute error, 0..1, of each image's two maps, weighted: (B,). See HeatmapLoss."""
+    """Measure how far a network's maps are from the true ones.
+
+    Params:
+        logits, labels, weights: as HeatmapLoss takes them.
+
+    Returns:
+        (B,), the weighted mean absolute error of each image's two maps, 0..1.
+    """
     maps = torch.sigmoid(upsample(logits.float(), labels.shape[2:]))
     errors = (maps - labels.float() / 255).abs().mean(1, keepdim=True)
     if weights is None:
@@ -96,24 +113,25 @@ def heatmap_errors(
 
 
 class HeatmapTrainer(Trainer):
-    """Trainer whose batches are uint8 and whose predictions are what box metrics need."""
+    """Trainer whose batches are uint8 and whose predictions are what box metrics need.
+
+    Params:
+        args, kwargs: see transformers.Trainer; data_collator and compute_metrics are set here.
+        loss: of the whole batch, over all processes.
+        sampler: the order of the training data.
+        truth: each validation image's words.
+        settings: how words are found in the validation images' maps; None for the defaults.
+    """
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         loss: HeatmapLoss,
         sampler: MixSampler | None = None,
         truth: Sequence[Truth] = (),
         settings: DetectionSettings | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
-        """
-        Params:
-            loss: of the whole batch, over all processes.
-            sampler: the order of the training data.
-            truth: each validation image's words.
-            settings: how words are found in the validation images' maps.
-        """
         super().__init__(*args, data_collator=collate, compute_metrics=summarise_rows, **kwargs)
         self.heatmap_loss, self.sampler = loss, sampler
         self.truth, self.settings = truth, settings or DetectionSettings()
@@ -128,7 +146,7 @@ class HeatmapTrainer(Trainer):
             self.add_callback(self.average)
 
     def get_train_dataloader(self) -> DataLoader:
-        """In the sampler's order."""
+        """The training data in the sampler's order."""
         args = self.args
         loader = DataLoader(
             self.train_dataset,
@@ -144,6 +162,11 @@ class HeatmapTrainer(Trainer):
         return self.accelerator.prepare(loader)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimizer that --muon or --optim asks for, once.
+
+        Params:
+            model: whose parameters it steps; None for the Trainer's.
+        """
         if self.optimizer is not None:
             return self.optimizer
         args = self.args
@@ -159,8 +182,16 @@ class HeatmapTrainer(Trainer):
         keep_flags(optimizer)
         return optimizer
 
-    def train(self, resume_from_checkpoint: str | None = None, **more) -> TrainOutput:
-        """Raises DataError for a checkpoint of another optimizer, and for a full disk."""
+    def train(self, resume_from_checkpoint: str | None = None, **more: Any) -> TrainOutput:
+        """Train as far as the arguments say.
+
+        Params:
+            resume_from_checkpoint: folder of the checkpoint to go on from; None to begin.
+            more: see transformers.Trainer.train.
+
+        Raises:
+            DataError: a checkpoint of another optimizer, a full disk, or a loss that is not finite.
+        """
         if self.average:
             self.average.checkpoint = resume_from_checkpoint
         try:
@@ -173,17 +204,30 @@ class HeatmapTrainer(Trainer):
             ) from None
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """The weights, and their running average where there is one."""
+        """Save the weights, and their running average where there is one.
+
+        Params:
+            output_dir: folder to write to; None for that of the run.
+
+        Raises:
+            DataError: the disk is full.
+        """
         with writing(self.args.output_dir):
             super().save_model(output_dir, _internal_call)
             if self.average and self.args.should_save:
                 self.average.save(output_dir or self.args.output_dir)
 
-    def evaluate(self, *args, **kwargs) -> dict[str, float]:
-        """Of the weights' running average where there is one.
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Validate the weights' running average where there is one, else the weights.
 
         On several processes with the first one's batch norm statistics, which are those saved: each
         has its own, of its own crops.
+
+        Params:
+            args, kwargs: see transformers.Trainer.evaluate.
+
+        Returns:
+            METRICS, their names with "eval_" before them, and the library's times.
         """
         with self.average.applied(self.model) if self.average else nullcontext():
             if self.args.world_size > 1:
@@ -192,8 +236,10 @@ class HeatmapTrainer(Trainer):
             return super().evaluate(*args, **kwargs)
 
     def keep_better(self) -> None:
-        """Once trained: put the running average in the place of the weights where validation finds
-        it better. From then on there is none."""
+        """Put the running average in the place of the weights where validation finds it better.
+
+        For the end of training: from then on there is no average.
+        """
         if self.average is None:
             return
         average, self.average = self.average, None
@@ -217,15 +263,50 @@ class HeatmapTrainer(Trainer):
         found = self.evaluation_loop(loader, "Evaluation", metric_key_prefix="eval").metrics
         return found[f"eval_{metric}"]
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Run the network and compute the loss; in training over the batches of all processes.
+
+        Params:
+            model: gives logits (B, 2, h, w).
+            inputs: a batch of datasets.collate.
+            return_outputs: whether to give the logits as well.
+            num_items_in_batch: is not used.
+
+        Returns:
+            A scalar, or the scalar and the logits.
+
+        Raises:
+            DataError: the loss is not finite.
+        """
         logits = model(pixel_values=self.normalise(inputs["pixel_values"])).logits
         batch = logits, inputs["labels"], inputs.get("weights")
         loss = self.heatmap_loss(*(gather_batch(*batch) if model.training else batch))
         check_finite(loss, "loss", self.args.output_dir, self.state.global_step)
         return (loss, logits) if return_outputs else loss
 
-    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Loss, what summarise_rows needs of each image (B, 5), the images' numbers (B,)."""
+    def prediction_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Validate one batch.
+
+        Params:
+            inputs: a batch of datasets.collate, with image_index.
+            prediction_loss_only, ignore_keys: are not used.
+
+        Returns:
+            The loss, a scalar; a row an image, (B, 5), see summarise_rows; the images' numbers,
+            (B,).
+        """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, logits = self.compute_loss(model, inputs, return_outputs=True)
@@ -250,10 +331,15 @@ def make_trainer(
     validation: Source,
     at_start: Callable[[], None],
 ) -> HeatmapTrainer:
-    """The network to start from, with all that its training needs.
+    """Make a Trainer of the network to start from, with all that its training needs.
 
-    at_start: called when training starts, once the checkpoint to go on from has been loaded.
-    Raises DataError for a model that cannot be had, and for settings that the Trainer refuses.
+    Params:
+        train_set, sampler: crops to train on, and their order.
+        validation: fitted images with maps and words.
+        at_start: called when training starts, once the checkpoint to go on from has been loaded.
+
+    Raises:
+        DataError: a model that cannot be had, or settings that the Trainer refuses.
     """
     cv2.setNumThreads(1)  # the loader's processes and the network share the cores
     keep_memory(all_of_it=True)
@@ -294,10 +380,17 @@ def describe_run(
     data: TrainingData,
     checkpoint: str | None,
 ) -> dict:
-    """What training.json says: all that is needed to train this model again, and to judge it on
-    images that it has not seen.
+    """Collect what training.json says.
 
-    checkpoint: folder of the one that the run goes on from; None when it begins.
+    It is all that is needed to train this model again, and to judge it on images that it has not
+    seen.
+
+    Params:
+        data: the images of the run.
+        checkpoint: folder of the one that the run goes on from; None when it begins.
+
+    Returns:
+        Sections of the file by their names, as JSON can hold them.
     """
     if checkpoint:
         before = Path(args.output_dir)
@@ -314,7 +407,13 @@ def describe_run(
 
 
 def begin_record(args: TrainingArguments, record: dict, results: Path) -> None:
-    """Write training.json, and delete the results of a shorter run; by one of several processes."""
+    """Write training.json, and delete the results of a shorter run; on one of several processes.
+
+    Params:
+        args: name the run's folder.
+        record: see describe_run.
+        results: the file with the results.
+    """
     if args.should_save:
         results.unlink(missing_ok=True)
         save_record(Path(args.output_dir) / TRAINING_FILE, **record)

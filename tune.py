@@ -58,6 +58,7 @@ MIN_HALVED = 4  # test images; fewer are not worth halving
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked; settings that are not given are None."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add(
@@ -108,6 +109,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Search as the flags say, judge what was found, and save it."""
     args = parse_arguments()
     samples = find_test_samples(args)
     default = default_settings(args)
@@ -132,11 +134,13 @@ def main() -> None:
 
 
 def find_test_samples(args: argparse.Namespace) -> list[Sample]:
-    """The images to tune on, at most --max_samples, spread evenly over all of them.
+    """Find the images to tune on, at most --max_samples, spread evenly over all of them.
 
     Of folders that the model was trained on, those that it was tested on; of others that can be
-    trained on, those that train.py would test on; of the rest all. Raises DataError for flags that
-    cannot be, and for a folder without a model or without data.
+    trained on, those that train.py would test on; of the rest all.
+
+    Raises:
+        DataError: flags that cannot be, or a folder without a model or without data.
     """
     model_folder = find_model(args.model_dir).folder
     if args.test_size == 0:
@@ -170,7 +174,13 @@ def default_settings(args: argparse.Namespace) -> DetectionSettings:
 
 
 def choices_of(args: argparse.Namespace, default: DetectionSettings) -> dict[str, list]:
-    """The values to choose from, by the setting's name.
+    """Find the values to choose from.
+
+    Params:
+        default: gives the value of a setting for which no flag names any.
+
+    Returns:
+        By the setting's name, of LISTED, its values, ascending.
 
     Raises:
         DataError: the maps of CRAFT's network are kept for one decoder.
@@ -193,7 +203,20 @@ def open_study(
     default: DetectionSettings,
     choices: dict[str, list],
 ) -> tuple["optuna.Study", str]:
-    """The study and its fingerprint; before the network runs, which takes minutes."""
+    """Open the study; before the network runs, which takes minutes.
+
+    Params:
+        work: folder of the journal.
+        samples: the images to tune on.
+        default: the settings to begin with.
+        choices: see choices_of.
+
+    Returns:
+        The study and its fingerprint.
+
+    Raises:
+        DataError: it is another one's, or the storage cannot be used.
+    """
     from textdet.tuning import study as studies
 
     fixed = default.max_enlargement, default.second_scale, LARGE_WORD
@@ -210,7 +233,20 @@ def predict_maps(
     sides: list[int],
     default: DetectionSettings,
 ) -> tuple[dict[int, map_files.MapFolder], list[int]]:
-    """The maps at each long_side, and the numbers of the samples that have them."""
+    """Run the network over the images at each size.
+
+    Params:
+        work: the folder to keep the maps in.
+        samples: the images to tune on.
+        sides: px, the values of long_side.
+        default: the other sizes.
+
+    Returns:
+        The maps by their long_side, and the numbers of the samples that have all of them.
+
+    Raises:
+        DataError: no image can be read, or the disk is full.
+    """
     maps, damaged = {}, set()
     names = "max_enlargement", "second_scale", "decoder"
     sizes = {name: getattr(default, name) for name in names}
@@ -228,9 +264,17 @@ def predict_maps(
 
 
 def split_rows(rows: list[int], samples: list[Sample]) -> tuple[list[int], list[int]]:
-    """Every second image to search on, the others held back; all for both when there are few.
+    """Take every second image to search on and hold the others back.
 
-    Pieces of one image count as one: they show the same words.
+    Pieces of one image count as one: they show the same words. Of fewer than MIN_HALVED images all
+    serve for both.
+
+    Params:
+        rows: numbers of the samples that have maps.
+        samples: all of them.
+
+    Returns:
+        The rows searched on and those held back.
     """
     origins = list(dict.fromkeys(samples[row].origin for row in rows))
     if len(origins) < MIN_HALVED:
@@ -252,7 +296,13 @@ def search(
     default: DetectionSettings,
     choices: dict[str, list],
 ) -> None:
-    """Say where the study stands, and bring it to --n_trials."""
+    """Say where the study stands, and bring it to --n_trials.
+
+    Params:
+        searched, held_back: the halves of the images.
+        default: the settings that are not searched.
+        choices: see choices_of.
+    """
     from textdet.tuning import study as studies
 
     print(
@@ -276,7 +326,15 @@ def score(scorer: Scorer, settings: DetectionSettings) -> dict[str, float]:
 def choose_point(
     args: argparse.Namespace, study: "optuna.Study", searched: Scorer, default: DetectionSettings
 ) -> tuple[list[Point], Point]:
-    """All that was scored, the defaults first, and the best of it."""
+    """Choose the best of all that was scored.
+
+    Params:
+        searched: the images searched on.
+        default: the settings that the search began with.
+
+    Returns:
+        All points, that of the defaults first, and the best one.
+    """
     from textdet.tuning.study import points_of
 
     # The defaults take part even when their trial was lost, so that tuning never ends below them.
@@ -285,7 +343,12 @@ def choose_point(
 
 
 def judge(searched: Scorer, held_back: Scorer, default: Point, chosen: Point) -> dict:
-    """The scores before and after, on either half of the images."""
+    """Score the settings before and after, on either half of the images.
+
+    Returns:
+        For "searched" and "held_back" the number of "images" and the scores, each 0..1, of
+        "default" and "tuned".
+    """
     tuned = chosen.settings
     pairs = [(searched, tuned), (held_back, default.settings), (held_back, tuned)]
     bar = progress_bar(pairs, unit="scoring", desc="judging the choice")
@@ -297,7 +360,12 @@ def judge(searched: Scorer, held_back: Scorer, default: Point, chosen: Point) ->
 
 
 def gain_of(held_back: dict, objective: str) -> float:
-    """How much the tuned settings raise the score on the images held back."""
+    """How much the tuned settings raise the score on the images held back, -1..1.
+
+    Params:
+        held_back: of judge.
+        objective: one of OBJECTIVES.
+    """
     before, after = (score_of(held_back[name], objective) for name in ("default", "tuned"))
     return after - before
 
@@ -309,7 +377,16 @@ def save(
     study: "optuna.Study",
     key: str,
 ) -> Path:
-    """Write detection.json, with what it comes from."""
+    """Write detection.json, with what it comes from.
+
+    Params:
+        settings: those that the model is to be used with.
+        scores: of judge.
+        key: the study's fingerprint.
+
+    Returns:
+        The file's path.
+    """
     from textdet.tuning.study import finished_trials
 
     return save_settings(
@@ -333,7 +410,13 @@ def draw(
     held_back: Scorer,
     samples: list[Sample],
 ) -> None:
-    """Plots of the search, and pictures of images held back, before and after."""
+    """Write plots of the search, and pictures of images held back, before and after.
+
+    Params:
+        points: of choose_point, the defaults' first.
+        chosen: the best of them.
+        samples: as the rows of `held_back` number them.
+    """
     from textdet.tuning.plots import Result, draw_before_after, plot_study
 
     work = find_model(args.model_dir).folder / WORK
@@ -350,7 +433,12 @@ def report(
 ) -> None:
     """Say which settings were chosen and what they are worth.
 
-    unseen: whether the images held back are others than those searched on.
+    Params:
+        default: before.
+        tuned: the best of the search.
+        held_back: of judge.
+        gain: of gain_of; below 0 the defaults stay.
+        unseen: whether the images held back are others than those searched on.
     """
     print("best of the search: " + ", ".join(f"{k} {v}" for k, v in asdict(tuned).items()))
     before, after = held_back["default"], held_back["tuned"]

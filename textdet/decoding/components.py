@@ -19,12 +19,13 @@ TOUCHING_TEXT = 0.5  # 0..1, words that are joined by text below it alone merely
 class ScoreMaps:
     """The two maps of an image, and the thresholds that make words of them, in the maps' unit.
 
-    text: (H, W) character map (region score), uint8, 0..255 for 0..1, or float32, about 0..1.
-    link: (H, W) affinity map, of the same type.
-    unit: what the maps hold for 1: 255 or 1.
-    text_threshold: a word's highest character value reaches it.
-    link_threshold: affinity above it joins characters.
-    low_text: character values above it belong to a word.
+    Params:
+        text: (H, W) character map (region score), uint8, 0..255 for 0..1, or float32, about 0..1.
+        link: (H, W) affinity map, of the same type.
+        unit: what the maps hold for 1: 255 or 1.
+        text_threshold: a word's highest character value reaches it.
+        link_threshold: affinity above it joins characters.
+        low_text: character values above it belong to a word.
     """
 
     text: np.ndarray
@@ -44,13 +45,14 @@ class ScoreMaps:
 class Segmentation:
     """The pixels of an image's maps as components, each a word or a part of one.
 
-    is_text: bool (H, W), above low_text: pixels of characters.
-    is_link: bool (H, W), above link_threshold: pixels that join characters.
-    count: the number of labels, 0 included; some may be of no pixel.
-    labels: int32 (H, W), the component of each pixel that is text or link, 0 for none.
-    is_border: bool (H, W), pixels between two components that were parted, with the label of
-        either: no part of a word. None where there are none.
-    is_open: bool (H, W), the components that have not been looked at yet. None for all.
+    Params:
+        is_text: bool (H, W), above low_text: pixels of characters.
+        is_link: bool (H, W), above link_threshold: pixels that join characters.
+        count: the number of labels, 0 included; some may be of no pixel.
+        labels: int32 (H, W), the component of each pixel that is text or link, 0 for none.
+        is_border: bool (H, W), pixels between two components that were parted, with the label of
+            either: no part of a word. None where there are none.
+        is_open: bool (H, W), the components that have not been looked at yet. None for all.
     """
 
     maps: ScoreMaps
@@ -79,7 +81,8 @@ class Segmentation:
     @cached_property
     def letters(self) -> tuple[np.ndarray, Runs, np.ndarray]:
         """The labels (n,) of the components that hold characters, ascending; the runs of their
-        is_letter, a group a component; their highest character values (n,)."""
+        is_letter, a group a component; their highest character values (n,).
+        """
         return group_runs(self.is_letter, self.labels, self.maps.text)
 
     def _without_border(self, mask: np.ndarray) -> np.ndarray:
@@ -91,14 +94,15 @@ class Segmentation:
 class Words:
     """The N words of a map, in the order of their first pixel, row by row.
 
-    labels: int32 (H, W), the component of each pixel.
-    components: int (N,), the label of each word.
-    numbers: int (L,), the word of each label, -1 for none.
-    is_text: bool (H, W), pixels of characters.
-    text: the runs of is_text, a group a word.
-    bounds: int (N, 4), of the word: first column, first row, last column, last row.
-    areas: int (N,), its pixels.
-    peaks: (N,), the highest character value, in the map's unit.
+    Params:
+        labels: int32 (H, W), the component of each pixel.
+        components: int (N,), the label of each word.
+        numbers: int (L,), the word of each label, -1 for none.
+        is_text: bool (H, W), pixels of characters.
+        text: the runs of is_text, a group a word.
+        bounds: int (N, 4), of the word: first column, first row, last column, last row.
+        areas: int (N,), its pixels.
+        peaks: (N,), the highest character value, in the map's unit.
     """
 
     labels: np.ndarray
@@ -121,11 +125,12 @@ class Detections:
     Coordinates are the maps' continuous ones: pixel (column i, row j) covers [i, i + 1) x
     [j, j + 1).
 
-    boxes: float (N, 4, 2), clockwise from the corner with the smallest x + y.
-    scores: float32 (N,), the peak of the character map within each word, 0..1.
-    polys: N entries, each float (2K, 2) for a curved word, clockwise, K points along its upper
-        side and K back; or None where the box serves. K is 7 for "craft", and
-        proportional.POLYGON_SIDE for "proportional".
+    Params:
+        boxes: float (N, 4, 2), clockwise from the corner with the smallest x + y.
+        scores: float32 (N,), the peak of the character map within each word, 0..1.
+        polys: N entries, each float (2K, 2) for a curved word, clockwise, K points along its upper
+            side and K back; or None where the box serves. K is 7 for "craft", and
+            proportional.POLYGON_SIDE for "proportional".
     """
 
     boxes: np.ndarray
@@ -169,19 +174,34 @@ def score_maps(
 
 
 def above(values: np.ndarray, level: float) -> np.ndarray:
-    """values > level; a uint8 map is compared without a float copy of it."""
+    """values > level; a uint8 map is compared without a float copy of it.
+
+    Params:
+        values: (H, W) map.
+        level: in the map's unit.
+    """
     return values > (int(np.floor(level)) if values.dtype == np.uint8 else level)
 
 
 def reaching(values: np.ndarray, level: float) -> np.ndarray:
-    """values >= level, likewise."""
+    """values >= level; a uint8 map is compared without a float copy of it.
+
+    Params:
+        values: (H, W) map.
+        level: in the map's unit.
+    """
     return values >= (int(np.ceil(level)) if values.dtype == np.uint8 else level)
 
 
 def sample_map(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A map (H, W) between its pixels, bilinearly, of the map's type; 0 a pixel beyond its border.
+    """Read a map between its pixels, bilinearly. (cv2.remap takes no side of 32,768.)
 
-    x, y: continuous coordinates, of any and the same shape. (cv2.remap takes no side of 32,768.)
+    Params:
+        values: (H, W) map, uint8 or float32.
+        x, y: continuous map coordinates, of any and the same shape.
+
+    Returns:
+        The values there, in that shape and of the map's type; 0 a pixel beyond its border.
     """
     height, width = values.shape
     x, y = x - 0.5, y - 0.5
@@ -204,12 +224,15 @@ def label(maps: ScoreMaps) -> Segmentation:
 
 
 def measure(segmentation: Segmentation, count_links: bool = False) -> Words:
-    """The components that are words: they are large enough, hold text and reach text_threshold.
+    """Find the components that are words: large enough, with text, reaching text_threshold.
 
     The test for text matters when text_threshold < low_text: then links alone can reach it.
 
     Params:
         count_links: areas and bounds are those of text and links, as in CRAFT, not of text alone.
+
+    Returns:
+        The words, in the order of their first pixel.
     """
     labels = segmentation.labels
     found, text, peaks = segmentation.letters

@@ -22,8 +22,12 @@ MARGIN = 1.4  # half height of the straightened picture / distance of the word's
 
 @dataclass
 class Ribbon:
-    """A band between two lines of K points, (K, 2) each, with the places (K,) of its points along
-    the middle, in px from its start."""
+    """A band between two lines of points.
+
+    Params:
+        upper, lower: (K, 2) px each, in reading direction.
+        places: (K,) px, where the points lie along the middle, from its start.
+    """
 
     upper: np.ndarray
     lower: np.ndarray
@@ -40,7 +44,15 @@ class Ribbon:
         return float(np.linalg.norm(self.lower - self.upper, axis=1).mean())
 
     def at(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-        """Points (..., 2) at so many px along the band and shares (0 upper, 1 lower) across it."""
+        """Find points of the band.
+
+        Params:
+            along: px along the middle, of any shape.
+            across: of the same shape, 0 on the upper line to 1 on the lower one.
+
+        Returns:
+            (..., 2) px.
+        """
         upper, lower = (
             np.stack([np.interp(along, self.places, values) for values in line.T], axis=-1)
             for line in (self.upper, self.lower)
@@ -48,7 +60,15 @@ class Ribbon:
         return upper + (lower - upper) * across[..., None]
 
     def straighten(self, values: np.ndarray, width: int, height: int) -> np.ndarray:
-        """A map (H, W) sampled along the band: (height, width), of the map's type."""
+        """Sample a map along the band.
+
+        Params:
+            values: (H, W) map, uint8 or float32.
+            width, height: px of the result.
+
+        Returns:
+            (height, width), of the map's type.
+        """
         along = (np.arange(width) + 0.5) * (self.length / width)
         across = (np.arange(height) + 0.5) / height
         points = self.at(*np.broadcast_arrays(along, across[:, None]))
@@ -56,7 +76,11 @@ class Ribbon:
 
 
 def ribbon_of(polygon: np.ndarray) -> Ribbon:
-    """The band of a polygon (2K, 2): K points along its upper side, K back along its lower one."""
+    """The band of a polygon.
+
+    Params:
+        polygon: (2K, 2) px, K points along its upper side, K back along its lower one.
+    """
     polygon = np.asarray(polygon, np.float64)
     half = len(polygon) // 2
     return _ribbon(polygon[:half], polygon[: half - 1 : -1])
@@ -69,7 +93,14 @@ def _ribbon(upper: np.ndarray, lower: np.ndarray) -> Ribbon:
 
 
 def may_be_curved(words: Words, boxes: np.ndarray) -> np.ndarray:
-    """bool (N,): words whose pixels bend to one side of their box, or to both in turn."""
+    """Tell the words whose pixels bend to one side of their box, or to both in turn.
+
+    Params:
+        boxes: (N, 4, 2), of the words, in continuous map coordinates.
+
+    Returns:
+        bool (N,).
+    """
     if len(words) == 0:
         return np.zeros(0, bool)
     along, across = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
@@ -93,10 +124,18 @@ def may_be_curved(words: Words, boxes: np.ndarray) -> np.ndarray:
 
 
 def fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon | None:
-    """The band around a word's centre line, with some room; None when it is straight or odd.
+    """Fit a band around a word's centre line, with some room.
 
     The line is a principal curve (Hastie and Stuetzle 1989) whose coordinates are polynomials of
     the arc length: fit to the pixels, project them onto it, fit again.
+
+    Params:
+        mask: bool (H, W), the word's pixels.
+        text: (H, W) character map, of which the values in the mask weigh the pixels.
+        box: (4, 2), the word's, in the mask's continuous coordinates.
+
+    Returns:
+        The band, in the same coordinates; None when the word is straight or odd.
     """
     ys, xs = np.nonzero(mask)
     every = -(-len(xs) // MAX_POINTS)

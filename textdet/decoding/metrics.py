@@ -24,7 +24,12 @@ SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9)  # IoU from which a detection counts as right
 
 
 class AnnotatedWord(Protocol):
-    """A word of an annotation: its outline (K, 2), and whether it is don't-care."""
+    """A word of an annotation.
+
+    Params:
+        polygon: (K, 2), its outline.
+        ignore: whether it is don't-care.
+    """
 
     polygon: np.ndarray
     ignore: bool
@@ -34,9 +39,10 @@ class AnnotatedWord(Protocol):
 class Shapes:
     """N polygons made ready for overlaps.
 
-    geometries: (N,) valid shapely polygons, possibly empty or of several parts.
-    areas: float (N,).
-    bounds: float (N, 4), x0 y0 x1 y1; NaN for an empty one.
+    Params:
+        geometries: (N,) valid shapely polygons, possibly empty or of several parts.
+        areas: float (N,).
+        bounds: float (N, 4), x0 y0 x1 y1; NaN for an empty one.
     """
 
     geometries: np.ndarray
@@ -56,11 +62,14 @@ class Truth:
 class ImageMatch:
     """Counts for one image.
 
-    matched: detections that found a word, one-to-one.
-    predicted: detections outside the don't-care regions.
-    true: words that count.
-    iou_sum: over the words that count, IoU with the detection paired with it, 0 if there is none.
-    pair_ious: the IoUs above 0 of the pairs, from which every threshold's matches can be counted.
+    Params:
+        matched: detections that found a word, one-to-one.
+        predicted: detections outside the don't-care regions.
+        true: words that count.
+        iou_sum: over the words that count, IoU with the detection paired with it, 0 if there is
+            none.
+        pair_ious: the IoUs above 0 of the pairs, from which every threshold's matches can be
+            counted.
     """
 
     matched: int
@@ -154,7 +163,13 @@ def overlap_table(predicted: Polygons, truth: Truth) -> tuple[np.ndarray, np.nda
 
 
 def match_table(counted: np.ndarray, ious: np.ndarray, iou_threshold: float = 0.5) -> ImageMatch:
-    """ImageMatch of an overlap_table, or of some of its rows; see match_image."""
+    """Count the matches of an overlap_table, or of some of its rows; see match_image.
+
+    Params:
+        counted: bool (P,), the detections outside the don't-care regions.
+        ious: float (P, T), of detections and words that count.
+        iou_threshold: 0..1, from which a detection has found a word.
+    """
     pair_ious = [float(ious[pair]) for pair in greedy_pairs(ious)]
     return ImageMatch(
         matched=sum(iou >= iou_threshold for iou in pair_ious),
@@ -172,7 +187,7 @@ def summarise(matches: Iterable[ImageMatch]) -> dict[str, float]:
         matches: ImageMatch of each image.
 
     Returns:
-        dict of floats, 0..1:
+        Dict of floats, 0..1:
             precision: matched / predicted.
             recall: matched / true.
             f1: harmonic mean of the two, ICDAR's hmean.
@@ -204,7 +219,7 @@ def sweep(
         thresholds: IoUs above 0 and at most 1.
 
     Returns:
-        dict from each threshold to what summarise returns.
+        Dict from each threshold to what summarise returns.
     """
     matches = list(matches)
     return {
@@ -216,7 +231,14 @@ def sweep(
 
 
 def truth_of(words: Iterable[AnnotatedWord]) -> Truth:
-    """The words of one image, made ready for matching."""
+    """Make the words of one image ready for matching.
+
+    Params:
+        words: their outlines in the coordinates of the detections to come.
+
+    Raises:
+        ValueError: an outline that is not a finite (K >= 3, 2) array.
+    """
     words = list(words)
     return prepare_truth(
         [word.polygon for word in words if not word.ignore],
@@ -234,6 +256,9 @@ def match_maps(
         truth: of each image its words, in the coordinates of its maps.
         settings: how words are found in maps.
 
+    Returns:
+        The counts of each image.
+
     Raises:
         DataError: maps that cannot be decoded.
         ValueError: one of them is longer than the other.
@@ -245,7 +270,14 @@ def match_maps(
 
 
 def prepare_shapes(polygons: Polygons) -> Shapes:
-    """Shapes of a list of (K, 2) polygons or an array (N, K, 2)."""
+    """Make polygons ready for overlaps; those that cross themselves are mended.
+
+    Params:
+        polygons: a list of (K, 2) arrays, or an array (N, K, 2).
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array.
+    """
     rings = [np.asarray(polygon, np.float64) for polygon in polygons]
     for i, ring in enumerate(rings):
         if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:
@@ -265,7 +297,14 @@ def prepare_shapes(polygons: Polygons) -> Shapes:
 
 
 def shared_areas(a: Shapes, b: Shapes) -> np.ndarray:
-    """float (N, M): areas shared by each of a's N and b's M shapes."""
+    """Measure the overlaps of two sets of polygons.
+
+    Params:
+        a, b: N and M of them, in the same coordinates.
+
+    Returns:
+        float (N, M), the area that each of a shares with each of b.
+    """
     shared = np.zeros((len(a.areas), len(b.areas)))
     # A comparison with the NaN bounds of an empty shape is False.
     near = (a.bounds[:, None, :2] < b.bounds[:, 2:]) & (b.bounds[:, :2] < a.bounds[:, None, 2:])
@@ -283,8 +322,14 @@ def _ious(a: Shapes, b: Shapes) -> np.ndarray:
 
 
 def greedy_pairs(ious: np.ndarray) -> list[tuple[int, int]]:
-    """The one-to-one pairs (row, column) taken from a (P, T) table of IoUs, the highest first,
-    those of 0 left out."""
+    """Pair rows and columns one-to-one, the highest IoU first.
+
+    Params:
+        ious: float (P, T), 0..1.
+
+    Returns:
+        (row, column) of each pair; pairs of 0 are left out.
+    """
     rows, columns = np.nonzero(ious)
     order = np.argsort(-ious[rows, columns], kind="stable")
     used_rows, used_columns, taken = set(), set(), []

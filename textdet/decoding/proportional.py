@@ -68,7 +68,11 @@ def decode_proportional(
 
 
 def segment(maps: ScoreMaps, relative_link: float = 0.0) -> Segmentation:
-    """The components that are words: those of the maps, parted where they hold several."""
+    """Find the components that are words: those of the maps, parted where they hold several.
+
+    Params:
+        relative_link: 0..1, see decode_proportional.
+    """
     segmentation = cut_weak_links(label(maps), relative_link)
     if maps.low_text >= maps.touching_text:
         return segmentation  # text does more than touch
@@ -82,9 +86,13 @@ def segment(maps: ScoreMaps, relative_link: float = 0.0) -> Segmentation:
 
 
 def fit_boxes(maps: ScoreMaps, words: Words, upright: bool = False) -> np.ndarray:
-    """Boxes (N, 4, 2) float64 of the words, in continuous map coordinates.
+    """Fit a box to each word.
 
-    upright: no box is turned.
+    Params:
+        upright: no box is turned.
+
+    Returns:
+        float64 (N, 4, 2), in continuous map coordinates.
     """
     if len(words) == 0:
         return np.zeros((0, 4, 2))
@@ -139,8 +147,9 @@ def _sigmas(
 class Contour:
     """Points where the map crosses a level, sorted by word.
 
-    xy: float32 (P, 2), continuous map coordinates.
-    starts: int (N,), where each word begins.
+    Params:
+        xy: float32 (P, 2), continuous map coordinates.
+        starts: int (N,), where each word begins.
     """
 
     xy: np.ndarray
@@ -228,12 +237,17 @@ def _corners(axes: np.ndarray, reach: np.ndarray) -> np.ndarray:
 
 
 def curved_polygons(maps: ScoreMaps, words: Words, boxes: np.ndarray) -> list[np.ndarray | None]:
-    """Polygons (2 POLYGON_SIDE, 2) of the curved words, None for the straight ones.
+    """Follow the curved words with polygons.
 
-    A word is straightened along its centre line, decoded as any word, and bent back. boxes:
-    (N, 4, 2) of the words; they and the polygons in continuous map coordinates. The first half of a
-    polygon runs along the upper side of the word, the second back along the lower one. The upper
-    side of a word higher than wide is the right one.
+    A word is straightened along its centre line, decoded as any word, and bent back.
+
+    Params:
+        boxes: (N, 4, 2) of the words, in continuous map coordinates.
+
+    Returns:
+        N polygons (2 POLYGON_SIDE, 2) in the same coordinates; None for straight words. The first
+        half of a polygon runs along the upper side of the word, the second back along the lower
+        one. The upper side of a word higher than wide is the right one.
     """
     polygons: list[np.ndarray | None] = [None] * len(words)
     room = MAX_WINDOWS * maps.text.size

@@ -17,8 +17,9 @@ MIN_AREA = 10  # pixels of the map; a smaller component is noise
 class Runs:
     """R runs, sorted by group, then row by row as they lie on the map.
 
-    rows, first, last: int32 (R,); the last column belongs to the run.
-    starts: int (N,), where each of the N groups begins; none is empty.
+    Params:
+        rows, first, last: int32 (R,); the last column belongs to the run.
+        starts: int (N,), where each of the N groups begins; none is empty.
     """
 
     rows: np.ndarray
@@ -48,7 +49,14 @@ class Runs:
         return np.stack([first, self.rows[self.starts], last, self.rows[ends]], axis=1)
 
     def take(self, groups: np.ndarray) -> "Runs":
-        """These groups alone, in this order."""
+        """Take some groups alone.
+
+        Params:
+            groups: int (M,), their numbers.
+
+        Returns:
+            The runs of these M groups, in this order.
+        """
         counts = self.counts[groups]
         starts = np.cumsum(counts) - counts
         index = np.repeat(self.starts[groups] - starts, counts) + np.arange(counts.sum())
@@ -66,13 +74,28 @@ class Runs:
 
 
 def find_components(mask: np.ndarray) -> tuple[int, np.ndarray]:
-    """The 4-connected components of a mask: their number, 0 included, and labels, int32 (H, W)."""
+    """Find the 4-connected components of a mask.
+
+    Params:
+        mask: bool (H, W).
+
+    Returns:
+        count: the number of labels, 0 included.
+        labels: int32 (H, W), the component of each pixel, 0 for none.
+    """
     # With four neighbours Wu's algorithm is faster than OpenCV's own choice.
     return cv2.connectedComponentsWithAlgorithm(mask.view(np.uint8), 4, cv2.CV_32S, cv2.CCL_WU)
 
 
 def find_runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, first and last columns of the runs of a mask (H, W) bool, row by row."""
+    """Find the runs of a mask.
+
+    Params:
+        mask: bool (H, W).
+
+    Returns:
+        rows, first, last: int32 (R,) each, row by row; the last column belongs to the run.
+    """
     height, width = mask.shape
     padded = np.zeros((height, width + 2), bool)
     padded[:, 1:-1] = mask

@@ -48,7 +48,12 @@ class Setting:
 
 
 def setting(default: Any, help: str, advice: str, **more: Any) -> Any:
-    """A field of DetectionSettings. more: the other fields of Setting."""
+    """Make a field of DetectionSettings.
+
+    Params:
+        help, advice: see Setting.
+        more: the other fields of Setting.
+    """
     return field(default=default, metadata={"setting": Setting(help, advice, **more)})
 
 

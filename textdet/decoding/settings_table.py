@@ -27,7 +27,17 @@ def settings_table() -> str:
 
 
 def insert_table(page: str) -> str:
-    """A page's text with the table between its marks. Raises ValueError where they are missing."""
+    """Put the table between a page's marks, in the place of what is there.
+
+    Params:
+        page: its text.
+
+    Returns:
+        The text with the table of today's settings.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
     if not re.search(f"{BEGIN}.*{END}", page, re.DOTALL):
         raise ValueError(f"no {BEGIN} and {END} in it")
     before, rest = page.split(BEGIN, 1)

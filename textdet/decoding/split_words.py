@@ -182,6 +182,9 @@ def part_touching(segmentation: Segmentation) -> Segmentation:
 
     A core (ScoreMaps.touching_text) counts when it could be a word by itself; each other pixel goes
     to the nearest one. A line of pixels between the parts becomes border.
+
+    Returns:
+        New components, of the same is_text and is_link; or the segmentation as it is.
     """
     labels = segmentation.labels
     crowded, is_seed, core_labels = _crowded(segmentation)

@@ -30,16 +30,7 @@ PARALLEL_PREFIX = "module."  # that nn.DataParallel put before the published nam
 
 
 class Craft(nn.Module):
-    """VGG16 with batch normalisation, and a U-Net-like half upwards: 20.8 million parameters.
-
-    Params:
-        pixels: (B, 3, H, W) float, RGB, normalised with ImageNet's mean and deviation. H and W are
-            multiples of 32 in the authors' procedure.
-
-    Returns:
-        (B, 2, H / 2, W / 2) float, character (region) and affinity map. They were trained to lie in
-        0..1 and stray beyond it by a little.
-    """
+    """VGG16 with batch normalisation, and a U-Net-like half upwards: 20.8 million parameters."""
 
     def __init__(self):
         super().__init__()
@@ -65,6 +56,16 @@ class Craft(nn.Module):
         )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Compute the maps.
+
+        Params:
+            pixels: (B, 3, H, W) float, RGB, normalised with ImageNet's mean and deviation. H and
+                W are multiples of 32 in the authors' procedure.
+
+        Returns:
+            (B, 2, H / 2, W / 2) float, character (region) and affinity map. They were trained to
+            lie in 0..1 and stray beyond it by a little.
+        """
         base, features, x = self.basenet, [], pixels
         for part in (base.slice1, base.slice2, base.slice3, base.slice4):
             x = part(x)
@@ -78,7 +79,11 @@ class Craft(nn.Module):
 
 
 class CraftMaps(nn.Module):
-    """CRAFT from pixels to maps."""
+    """CRAFT from pixels to maps.
+
+    Params:
+        network: is changed: its weights get another layout in memory.
+    """
 
     def __init__(self, network: Craft):
         super().__init__()
@@ -89,7 +94,14 @@ class CraftMaps(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 pixels (B, H, W, 3) to float32 maps (B, 2, H / 2, W / 2), 0..1."""
+        """Compute the maps.
+
+        Params:
+            image: (B, H, W, 3) uint8 RGB.
+
+        Returns:
+            (B, 2, H / 2, W / 2) float32, 0..1, character then affinity.
+        """
         x = (image.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
         return self.network(x).float().clamp(0, 1)
 

@@ -129,7 +129,18 @@ class TextDetector:
         return self.detect([image])[0]
 
     def detect(self, images: list[np.ndarray]) -> list[Result]:
-        """Find the words of several images, (H, W, 3) uint8 RGB; errors as in __call__."""
+        """Find the words of several images.
+
+        Params:
+            images: (H, W, 3) uint8 RGB each, of any sizes.
+
+        Returns:
+            What was found in each.
+
+        Raises:
+            DataError: the memory is too small.
+            ValueError: an array of another kind.
+        """
         for image in images:
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(
@@ -139,7 +150,7 @@ class TextDetector:
         return [self._words(pair, image) for pair, image in zip(maps, images, strict=True)]
 
     def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """The maps that words are looked for in.
+        """Compute the maps that words are looked for in.
 
         Params:
             images: (H, W, 3) uint8 RGB each.
@@ -163,20 +174,24 @@ class TextDetector:
         return maps
 
     def scale(self, width: int, height: int) -> float:
-        """Size of the network's input / size of an image of width x height px."""
+        """How much an image is enlarged (above 1) or shrunk for the network.
+
+        Params:
+            width, height: px of the image.
+        """
         scale = min(self.settings.long_side / max(width, height), self.settings.max_enlargement)
         if self.tiles and scale < 1:
             scale = min(1.0, (MAX_TILED_PIXELS / (width * height)) ** 0.5)
         return scale
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """The network alone.
+        """Run the network alone.
 
         Params:
             batch: (B, H, W, 3) uint8 RGB, H and W multiples of STRIDE.
 
         Returns:
-            Maps (B, 2, H, W) uint8.
+            Maps (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity.
 
         Raises:
             DataError: the memory is too small.

@@ -13,7 +13,7 @@ from textdet.network.runtimes import DEVICES, RUNTIMES
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """--model_dir, --device and --runtime: which model runs, and on what."""
+    """Add --model_dir, --device and --runtime to a parser: which model runs, and on what."""
     add = parser.add_argument
     add("--model_dir", type=Path, help="default: checkpoits if a model is there, or static/model")
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
@@ -22,7 +22,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_detection_flags(parser: argparse.ArgumentParser) -> None:
-    """The model's flags, and those that say how its maps turn into words."""
+    """Add the model's flags to a parser, and those that say how its maps turn into words."""
     add_model_flags(parser)
     add = parser.add_argument
     add("--poly", action="store_true", help="follow curved words with polygons")
@@ -34,7 +34,7 @@ def add_detection_flags(parser: argparse.ArgumentParser) -> None:
 def add_setting_flag(
     parser: argparse.ArgumentParser, name: str, more: str, several: bool = False
 ) -> None:
-    """A flag for a detection setting; None where it is not given.
+    """Add a flag for a detection setting to a parser; it is None where it is not given.
 
     Params:
         name: of a field of DetectionSettings.
@@ -55,7 +55,7 @@ def add_setting_flag(
 
 
 def open_detector(args: argparse.Namespace, **options: Any) -> TextDetector:
-    """The detector that the flags of add_detection_flags describe.
+    """Open the detector that the flags of add_detection_flags describe.
 
     Params:
         args: the parsed flags.

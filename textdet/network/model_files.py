@@ -59,7 +59,13 @@ def bundled_model() -> Path:
 
 
 def choose_model(path: Path | None) -> Path:
-    """The model that the user named, else checkpoits, else the bundled model.
+    """Choose the model that the user named, else checkpoits, else the bundled model.
+
+    Params:
+        path: see find_model; None where the user named none.
+
+    Returns:
+        The path of a model.
 
     Raises:
         DataError: there is no model in it.
@@ -72,7 +78,7 @@ def choose_model(path: Path | None) -> Path:
 
 
 def find_model(path: str | Path) -> ModelFiles:
-    """The files of a model.
+    """Find the files of a model.
 
     Params:
         path: a folder that train.py left; a file with CRAFT's weights, .pth or .safetensors; or a

@@ -41,8 +41,9 @@ def label_images(
         predict: the network, (B, h, w, 3) uint8 to maps (B, 2, h, w) uint8, 0..255 for 0..1,
             character then affinity; h and w are multiples of STRIDE.
         batch_size: crops that it sees at once.
+
     Returns:
-        the words of each image; don't-care words, and those without extent, as don't-care.
+        The words of each image; don't-care words, and those without extent, as don't-care.
     """
     crops = {
         (i, k): crop
@@ -72,9 +73,10 @@ def label_images(
 class Crop:
     """A word brought upright and to a common height.
 
-    pixels: (h, w, 3) uint8, sides multiples of STRIDE.
-    polygon: (k, 2) px, the word in it.
-    to_image: (3, 3) homography from the crop's continuous coordinates to the image's.
+    Params:
+        pixels: (h, w, 3) uint8, sides multiples of STRIDE.
+        polygon: (k, 2) px, the word in it.
+        to_image: (3, 3) homography from the crop's continuous coordinates to the image's.
     """
 
     pixels: np.ndarray
@@ -88,8 +90,9 @@ def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
     Params:
         image: (H, W, 3) uint8.
         polygon: (k, 2) px, clockwise from the top left corner as one reads.
+
     Returns:
-        the crop; None when the word has no extent.
+        The crop; None when the word has no extent.
     """
     if len(polygon) % 2 or (len(polygon) == 4 and not is_convex(polygon)):
         polygon = enclosing_quad(polygon)  # an outline has two sides, a quad four corners
@@ -115,8 +118,13 @@ def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
 
 
 def is_convex(quad: np.ndarray) -> bool:
-    """Whether a quad (4, 2) has four corners that all turn one way, none of them nearly flat: only
-    then there is a homography to a rectangle."""
+    """Whether the four corners of a quad all turn one way, none of them nearly flat.
+
+    Only then there is a homography to a rectangle.
+
+    Params:
+        quad: (4, 2), in any order of turning.
+    """
     sides = np.roll(quad, -1, 0) - quad
     following = np.roll(sides, -1, 0)
     turns = sides[:, 0] * following[:, 1] - sides[:, 1] * following[:, 0]
@@ -125,8 +133,14 @@ def is_convex(quad: np.ndarray) -> bool:
 
 
 def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
-    """The smallest turned rectangle (4, 2) around a polygon (k, 2), clockwise from the corner where
-    its reading begins."""
+    """The smallest turned rectangle around a polygon.
+
+    Params:
+        polygon: (k, 2) px, clockwise from the top left corner as one reads.
+
+    Returns:
+        (4, 2) float32 px, clockwise from the corner where the polygon's reading begins.
+    """
     corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32)))
     if signed_area(corners) < 0:
         corners = corners[::-1]
@@ -141,7 +155,7 @@ def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
 
 
 def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
-    """The word with the cells that the model sees in its crop, and how far they can be trusted.
+    """Give a word the cells that the model sees in its crop, and how far they can be trusted.
 
     Confidence is (l - |l - lc|) / l for l letters and lc cells found; at LOWEST_CONFIDENCE or below
     the word is cut into l equal parts, and that is its confidence. A word without a transcription
@@ -149,7 +163,12 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
     the word's ink, not the room that people leave around it, where neighbouring words would touch.
 
     Params:
+        word: as annotated, in px of the image.
+        crop: of it.
         textmap: (h, w) uint8, 0..255 for 0..1, the crop's character map.
+
+    Returns:
+        A new word with its characters' quads, (n, 4, 2) px of the image.
     """
     letters = [letter for letter in word.text if not letter.isspace()]
     outline = ink_outline(textmap, crop.polygon)
@@ -194,8 +213,9 @@ def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:
         polygon: (2K, 2); the first half of its points is the upper side, the second the lower one,
             backwards.
         parts: how many.
+
     Returns:
-        (parts, 4, 2).
+        (parts, 4, 2), in the polygon's coordinates.
     """
     half = len(polygon) // 2
     upper, lower = polygon[:half], polygon[: half - 1 : -1]

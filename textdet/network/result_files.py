@@ -89,7 +89,7 @@ def write_result(
 
 
 def icdar_lines(words: list[FoundWord]) -> str:
-    """x1,y1,x2,y2,x3,y3,x4,y4 a line, px, as ICDAR 2015 wants it."""
+    """The words' quads as ICDAR 2015 wants them: x1,y1,x2,y2,x3,y3,x4,y4 a line, whole px."""
     return "".join(
         ",".join(str(value) for value in np.rint(word.quad).astype(int).ravel()) + "\n"
         for word in words
@@ -97,7 +97,7 @@ def icdar_lines(words: list[FoundWord]) -> str:
 
 
 def word_record(word: FoundWord) -> dict:
-    """A word as the JSON has it, see detect.py."""
+    """A word as the JSON has it, px rounded to hundredths; see detect.py."""
     record = {
         "quad": _rounded(word.quad),
         "polygon": _rounded(word.polygon),

@@ -26,20 +26,19 @@ FINGERPRINT = "weights_sha256"  # the metadata in ONNX_FILE that says which weig
 
 
 class TorchRuntime:
-    """A model on a device of PyTorch's.
+    """A model on a device of PyTorch's, in bfloat16 where that is fast.
 
-    bf16: whether the network runs in bfloat16, by default where that is fast.
+    Its attribute bf16 can be set to choose otherwise.
+
+    Params:
+        model: see find_model.
+        device: one of DEVICES; "auto" is the GPU where there is one.
+
+    Raises:
+        DataError: no sound model.
     """
 
     def __init__(self, model: str | Path, device: str = "auto"):
-        """
-        Params:
-            model: see find_model.
-            device: one of DEVICES; "auto" is the GPU where there is one.
-
-        Raises:
-            DataError: no sound model.
-        """
         import torch
 
         if device == "auto":
@@ -52,7 +51,11 @@ class TorchRuntime:
         return f"PyTorch on {self.device}, {'bfloat16' if self.bf16 else 'float32'}"
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """See the top of this module. Raises DataError when the memory is too small."""
+        """Run the network; see the top of this module for what it takes and gives.
+
+        Raises:
+            DataError: the memory is too small.
+        """
         import torch
 
         kind = self.device.type
@@ -67,13 +70,18 @@ class TorchRuntime:
 
 
 class OnnxRuntime:
-    """The model.onnx of a model folder, on the CPU; PyTorch is not even imported."""
+    """The model.onnx of a model folder, on the CPU; PyTorch is not even imported.
+
+    Params:
+        model: see find_model.
+
+    Raises:
+        DataError: no sound model.onnx, or no ONNX Runtime.
+    """
 
     device = "cpu"
 
     def __init__(self, model: str | Path):
-        """model: see find_model. Raises DataError when there is no sound model.onnx or no ONNX
-        Runtime."""
         path = find_model(model).folder / ONNX_FILE
         if not path.is_file():
             raise DataError(f"{path}: no such file; detect.py --export_onnx writes it")
@@ -103,7 +111,11 @@ class OnnxRuntime:
         return metadata.get(FINGERPRINT) == model.fingerprint()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """See the top of this module. Raises DataError when the memory is too small."""
+        """Run the network; see the top of this module for what it takes and gives.
+
+        Raises:
+            DataError: the memory is too small.
+        """
         try:
             return self.session.run(None, {"image": batch})[0]
         except Exception as error:  # kinds of the library's own
@@ -115,7 +127,7 @@ class OnnxRuntime:
 def open_runtime(
     model: str | Path, device: str = "auto", runtime: str = "auto"
 ) -> TorchRuntime | OnnxRuntime:
-    """What runs a model.
+    """Open what runs a model.
 
     Params:
         model: see find_model.

@@ -127,7 +127,11 @@ def new_model() -> SegformerForSemanticSegmentation:
 
 
 def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
-    """Load a model that train.py saved, in evaluation mode. Raises DataError."""
+    """Load a model that train.py saved, in evaluation mode.
+
+    Raises:
+        DataError: the folder has no sound model, or one with other channels.
+    """
     folder = Path(folder)
     if not (folder / CONFIG_FILE).is_file():
         raise DataError(f"{folder}: no model in it ({CONFIG_FILE}); train.py writes one")
@@ -146,7 +150,11 @@ def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
 
 
 def image_processor(size: int) -> SegformerImageProcessorPil:
-    """The processor that is saved with a model: resize to `size`, scale and normalise."""
+    """The processor that is saved with a model: resize, scale and normalise.
+
+    Params:
+        size: px, both sides of its squares.
+    """
     return SegformerImageProcessorPil(size={"height": size, "width": size})
 
 
@@ -161,16 +169,40 @@ class Normalise(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Normalise pixels.
+
+        Params:
+            pixels: (B, 3, H, W) uint8 RGB.
+
+        Returns:
+            (B, 3, H, W) float32, of about mean 0 and deviation 1.
+        """
         return (pixels.float() - self.mean) / self.std
 
 
 def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bilinear interpolation of (B, C, h, w) to (B, C, *size), by the pixels' edges."""
+    """Bring maps to a size by bilinear interpolation, by the pixels' edges.
+
+    Params:
+        logits: (B, C, h, w) float.
+        size: height and width, px.
+
+    Returns:
+        (B, C, *size).
+    """
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
 def to_maps(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Logits (B, 2, h, w) to maps (B, 2, *size) uint8, 0..255 for 0..1."""
+    """Turn a network's logits into maps.
+
+    Params:
+        logits: (B, 2, h, w) float.
+        size: height and width of the maps, px.
+
+    Returns:
+        (B, 2, *size) uint8, 0..255 for 0..1, character then affinity.
+    """
     return (torch.sigmoid(upsample(logits.float(), size)) * 255).round().to(torch.uint8)
 
 
@@ -181,10 +213,12 @@ class FusedDecodeHead(SegformerDecodeHead):
     Bilinear upsampling and a 1x1 convolution commute, so each scale is projected by
     fuse @ projection at its own resolution, and the upsampled scales are added instead of
     concatenated.
+
+    Params:
+        head: whose layers are taken over.
     """
 
     def __init__(self, head: SegformerDecodeHead):
-        """head: whose layers are taken over."""
         nn.Module.__init__(self)  # makes no layers of its own
         for name, layer in head.named_children():
             self.add_module(name, layer)
@@ -213,7 +247,8 @@ class FusedDecodeHead(SegformerDecodeHead):
             yield fuse @ mlp.proj.weight, fuse @ mlp.proj.bias
 
     def forward(self, encoder_hidden_states: tuple[torch.Tensor, ...], **_: object) -> torch.Tensor:
-        """
+        """Compute the logits.
+
         Params:
             encoder_hidden_states: four (B, C_i, H_i, W_i), finest first.
 
@@ -309,19 +344,33 @@ def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
 
     It then sees each crop as detection will. Otherwise the running values follow the last ten or
     so batches, and with four crops each that is chance: see docs/model_history.md, round 11.
+
+    Params:
+        model: is changed.
     """
     model.decode_head.has_fixed_statistics = True
     model.decode_head.train(model.training)
 
 
 class SegformerMaps(nn.Module):
-    """A SegFormer from pixels to maps."""
+    """A SegFormer from pixels to maps.
+
+    Params:
+        model: with the two channels of LABELS, in evaluation mode.
+    """
 
     def __init__(self, model: SegformerForSemanticSegmentation):
         super().__init__()
         self.normalise, self.model = Normalise(), model
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 pixels (B, H, W, 3) to uint8 maps (B, 2, H, W)."""
+        """Compute the maps.
+
+        Params:
+            image: (B, H, W, 3) uint8 RGB, H and W multiples of runtimes.STRIDE.
+
+        Returns:
+            (B, 2, H, W) uint8, 0..255 for 0..1, character then affinity.
+        """
         logits = self.model(pixel_values=self.normalise(image.permute(0, 3, 1, 2))).logits
         return to_maps(logits, image.shape[1:3])

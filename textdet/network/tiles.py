@@ -47,8 +47,16 @@ class Tile:
 
 
 def cut_tiles(height: int, width: int, side: int, step: int = 1) -> list[Tile]:
-    """Tiles of at most `side` px that cover an image of height x width px; they and their kept
-    parts begin at multiples of `step` px."""
+    """Cut an image into tiles that overlap and cover it.
+
+    Params:
+        height, width: px of the image.
+        side: px, of a tile at most.
+        step: px; tiles and their kept parts begin at its multiples.
+
+    Returns:
+        The tiles, row by row; one where the image fits into it.
+    """
     return [
         Tile(rows, columns, kept_rows, kept_columns)
         for rows, kept_rows in tile_spans(height, side, step)
@@ -57,9 +65,11 @@ def cut_tiles(height: int, width: int, side: int, step: int = 1) -> list[Tile]:
 
 
 def tile_spans(length: int, side: int, step: int = 1) -> list[tuple[slice, slice]]:
-    """Cut `length` px into overlapping spans of at most `side` px.
+    """Cut a length into overlapping spans.
 
     Params:
+        length: px.
+        side: px, of a span at most.
         step: px; spans and kept parts begin at its multiples.
 
     Returns:

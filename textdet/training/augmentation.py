@@ -46,15 +46,26 @@ PRESETS = ("none", *STRENGTHS)
 
 @dataclass
 class Preset:
+    """The two pipelines of a preset.
+
+    Params:
+            geometry: takes `image`, `mask` and, where points are to be followed, `keypoints`,
+            (n, 2) px.
+        colour: takes `image` alone.
+    """
+
     geometry: A.Compose
     colour: A.Compose
 
 
 def make_preset(name: str, crop: int, image_size: int, mirror: bool = False) -> Preset:
-    """One of PRESETS.
+    """Make the pipelines of a preset.
 
-    crop: px, side of the training crop; image_size: px, side of the square images cropped;
-    mirror: flip one half of the crops, for scripts and symbols that allow it.
+    Params:
+        name: one of PRESETS.
+        crop: px, side of the training crop.
+        image_size: px, side of the square images that are cropped.
+        mirror: flip one half of the crops, for scripts and symbols that allow it.
     """
     strength = STRENGTHS.get(name)
     if strength is None:

@@ -2,10 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainerCallback
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import (
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.integrations import TensorBoardCallback
 
 from textdet.common.errors import DataError
@@ -16,22 +25,36 @@ from textdet.training.report import plot_training_curves
 
 
 class AtStart(TrainerCallback):
-    """Calls a function once training starts, when the checkpoint to go on from has been loaded."""
+    """Calls a function once training starts, when the checkpoint to go on from has been loaded.
+
+    Params:
+        call: the function; it takes nothing.
+    """
 
     def __init__(self, call: Callable[[], None]):
         self.call = call
 
-    def on_train_begin(self, args, state, control, **_):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Call the function."""
         self.call()
 
 
 class SetEpoch(TrainerCallback):
-    """Tells the sampler which epoch it is, also after a run was resumed."""
+    """Tells the sampler which epoch it is, also after a run was resumed.
+
+    Params:
+        sampler: its `epoch` is set, counted from 0.
+    """
 
     def __init__(self, sampler: MixSampler):
         self.sampler = sampler
 
-    def on_epoch_begin(self, args, state, control, **_):
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Set the number of the epoch that begins or, in a resumed run, goes on."""
         self.sampler.epoch = int(state.epoch or 0)
 
 
@@ -39,7 +62,19 @@ class KeepSchedule(TrainerCallback):
     """Lets the learning rate that the command names count when a run goes on, instead of that in
     the checkpoint; see optimizer.keep_flags."""
 
-    def on_train_begin(self, args, state, control, lr_scheduler=None, **_):
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        lr_scheduler: LRScheduler | None = None,
+        **_: Any,
+    ) -> None:
+        """Set the rates of all groups of parameters by the command and the steps that are done.
+
+        Params:
+            lr_scheduler: the Trainer's; one that is no LambdaLR stays as it is.
+        """
         if not isinstance(lr_scheduler, LambdaLR):
             return
         groups = lr_scheduler.optimizer.param_groups
@@ -52,7 +87,23 @@ class KeepSchedule(TrainerCallback):
 class StopWhenNotFinite(TrainerCallback):
     """Stops before gradients that are not finite reach the weights."""
 
-    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **_: Any,
+    ) -> None:
+        """Check the gradients before they reach the weights.
+
+        Params:
+            args: with fp16 nothing is checked.
+            model: with its gradients, accumulated and clipped.
+
+        Raises:
+            DataError: their norm is not finite.
+        """
         if args.fp16:  # whose scaler expects such gradients, and skips the step
             return
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -61,7 +112,17 @@ class StopWhenNotFinite(TrainerCallback):
 
 
 def check_finite(value: torch.Tensor, name: str, output_dir: str, step: int) -> None:
-    """Raise DataError, which says where to go on, unless a value is finite."""
+    """Stop a training that went wrong.
+
+    Params:
+        value: a scalar.
+        name: what it is, for the message.
+        output_dir: the run's folder, whose last checkpoint the message names.
+        step: the number of steps done.
+
+    Raises:
+        DataError: the value is not finite.
+    """
     if not torch.isfinite(value):
         kept = last_checkpoint(output_dir)
         raise DataError(
@@ -76,12 +137,18 @@ class StopEarly(TrainerCallback):
 
     It looks at the history, which the checkpoints keep; the library's EarlyStoppingCallback counts
     anew after a run was resumed.
+
+    Params:
+        patience: validations, at least 1.
     """
 
     def __init__(self, patience: int):
         self.patience = patience
 
-    def on_evaluate(self, args, state, control, **_):
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Let the Trainer stop after `patience` validations without a better F1."""
         since = validations_since_best(state.log_history)
         if since >= self.patience and not control.should_training_stop:
             print(f"stopping early: the F1 has not risen for {since} validations")
@@ -89,13 +156,20 @@ class StopEarly(TrainerCallback):
 
 
 class SavePictures(TrainerCallback):
-    """After each validation: training_curves.png and predictions.png, which goes to TensorBoard."""
+    """After each validation: training_curves.png and predictions.png, which goes to TensorBoard.
 
-    def __init__(self, trainer, draw: Callable):
-        """draw: makes the picture of predictions, (H, W, 3) uint8 RGB."""
+    Params:
+        trainer: whose TensorBoard callback shows the picture.
+        draw: makes the picture of predictions, (H, W, 3) uint8 RGB.
+    """
+
+    def __init__(self, trainer: Trainer, draw: Callable[[], np.ndarray]):
         self.trainer, self.draw = trainer, draw
 
-    def on_evaluate(self, args, state, control, **_):
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Write both pictures into the run's folder, on the first process alone."""
         if not state.is_world_process_zero:
             return
         output, picture = Path(args.output_dir), self.draw()

@@ -17,7 +17,11 @@ STATE_FILE = "trainer_state.json"  # which the Trainer writes last
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint-N in a run's folder that was written to its end."""
+    """Find the newest checkpoint-N in a run's folder that was written to its end.
+
+    Returns:
+        Its path; None when there is none.
+    """
     numbered = [
         (int(path.name.split("-")[1]), path)
         for path in Path(folder).glob("checkpoint-*")
@@ -53,14 +57,26 @@ def is_finished(
 
 
 def validations_since_best(log_history: list[dict], metric: str = "eval_f1") -> int:
-    """How many validations there were after the first one with the highest value."""
+    """How many validations there were after the first one with the highest value.
+
+    Params:
+        log_history: the Trainer's, of which the entries with the metric are validations.
+        metric: its name there, the higher the better.
+    """
     scores = [entry[metric] for entry in log_history if metric in entry]
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
 
 @contextmanager
 def writing(folder: str | Path) -> Iterator[None]:
-    """A full disk, which PyTorch and safetensors report as errors of their own, as DataError."""
+    """Report a full disk, for which PyTorch and safetensors have errors of their own, as DataError.
+
+    Params:
+        folder: where the block within writes, for the message.
+
+    Raises:
+        DataError: a file could not be written.
+    """
     try:
         yield
     except (RuntimeError, SafetensorError) as error:

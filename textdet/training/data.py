@@ -21,7 +21,9 @@ from textdet.training.report import data_fingerprint
 class Split:
     """The samples of all --input_dir.
 
-    problems: a line for each damaged annotation. held_out: list_held_out of all images.
+    Params:
+        problems: a line for each damaged annotation.
+        held_out: list_held_out of all images.
     """
 
     train: list[Sample]
@@ -34,9 +36,11 @@ class Split:
 class TrainingData:
     """What a run reads its images from.
 
-    train, validation: the sound ones; `train` has words only where samples are to be shown.
-    problems: a line for each image that is left out. fingerprint: see data_fingerprint.
-    held_out: see list_held_out.
+    Params:
+        train, validation: the sound ones; `train` has words only where samples are to be shown.
+        problems: a line for each image that is left out.
+        fingerprint: see data_fingerprint.
+        held_out: see list_held_out.
     """
 
     train: Source
@@ -49,8 +53,11 @@ class TrainingData:
 def open_data(data_args: DataArguments, turn: AbstractContextManager) -> TrainingData:
     """Read and split the samples, and open the pixels of both sides.
 
-    turn: within it caches are made: one of several processes after the other.
-    Raises DataError for folders without sound triplets, and when too much is damaged.
+    Params:
+        turn: within it caches are made: one of several processes after the other.
+
+    Raises:
+        DataError: a folder without sound triplets, or too much is damaged.
     """
     split = find_samples(data_args)
     sides = split.train, split.validation
@@ -76,7 +83,11 @@ def open_data(data_args: DataArguments, turn: AbstractContextManager) -> Trainin
 
 
 def find_samples(data_args: DataArguments) -> Split:
-    """Read the annotations of all --input_dir and split them. Raises DataError."""
+    """Read the annotations of all --input_dir and split them.
+
+    Raises:
+        DataError: a folder without sound annotations, or with words but without heatmaps.
+    """
     samples, problems = read_folders(data_args.input_dir)
     words = {sample.folder for sample in samples if sample.words}
     characters = {s.folder for s in samples if any(len(word.quads) for word in s.words)}
@@ -100,19 +111,26 @@ def find_samples(data_args: DataArguments) -> Split:
 
 
 def at_most(count: int | None, samples: list[Sample]) -> list[Sample]:
-    """So many of the samples, evenly from all of them; None for all."""
+    """Take so many of the samples, evenly from all of them.
+
+    Params:
+        count: how many; None for all.
+    """
     if count is None or count >= len(samples):
         return samples
     return [samples[i * len(samples) // count] for i in range(count)]
 
 
 def check_damage(problems: list[str], sound: int, most: float) -> None:
-    """Say how many images are left out; raise DataError when it is too much.
+    """Say how many images are left out.
 
     Params:
         problems: a line for each image that is left out.
         sound: the number of the others.
         most: 0..1, the share that may be left out.
+
+    Raises:
+        DataError: it is more than that.
     """
     total = sound + len(problems)
     if problems:
@@ -127,7 +145,18 @@ def check_damage(problems: list[str], sound: int, most: float) -> None:
 def make_training_set(
     data_args: DataArguments, source: Source, seed: int
 ) -> tuple[TrainDataset, MixSampler]:
-    """The augmented crops of the images to train on, and the order in which they are drawn."""
+    """Make the crops to train on, and the order in which they are drawn.
+
+    Params:
+        source: the images, those of each --input_dir together, in that order.
+        seed: of the order and of the crops.
+
+    Returns:
+        The augmented crops, and the sampler that draws (index, seed) of them.
+
+    Raises:
+        DataError: no image of a folder is left.
+    """
     preset = make_preset(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
     )
@@ -136,7 +165,18 @@ def make_training_set(
 
 
 def count_images(folders: list[str], source: Source) -> list[int]:
-    """How many images of each folder there are. Raises DataError for a folder without any."""
+    """Count the images of each folder.
+
+    Params:
+        folders: as the samples name them.
+        source: images of these folders.
+
+    Returns:
+        A number for each folder.
+
+    Raises:
+        DataError: a folder has none.
+    """
     found = [sample.folder for sample in source.samples]
     counts = [found.count(Path(folder)) for folder in folders]
     for folder, count in zip(folders, counts, strict=True):

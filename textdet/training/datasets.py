@@ -13,7 +13,12 @@ from textdet.training.augmentation import Preset
 
 
 class TrainDataset(torch.utils.data.Dataset):
-    """Random crops. One is chosen by (index of the image, seed) and depends on nothing else."""
+    """Random crops. One is chosen by (index of the image, seed) and depends on nothing else.
+
+    Params:
+        source: fitted images with their maps.
+        preset: augmentation, which makes the crops.
+    """
 
     def __init__(self, source: Source, preset: Preset):
         self.source, self.preset = source, preset
@@ -29,10 +34,21 @@ class TrainDataset(torch.utils.data.Dataset):
     def crop(
         self, index: int, seed: int, points: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """One augmented crop, and where points of the image, (n, 2) px, lie in it.
+        """Cut one augmented crop, and follow points of the image into it.
 
-        Returns image (crop, crop, 3), maps (crop, crop, 2), weights (crop, crop) or None, all
-        uint8, and the points (None without any).
+        Params:
+            index: of the image in the source; of a damaged one the next sound one is taken.
+            seed: of the place and the augmentation.
+            points: (n, 2) px of the fitted image; None for none.
+
+        Returns:
+            image: (crop, crop, 3) uint8 RGB.
+            maps: (crop, crop, 2) uint8, character then affinity, 0..255 for 0..1.
+            weights: (crop, crop) uint8, 0..255 for 0..1; None when all are 1.
+            points: (n, 2) px of the crop, also beyond it; None without any.
+
+        Raises:
+            DataError: no image of the source can be decoded.
         """
         rng = np.random.default_rng(seed)
         _, image, maps, weights = self.source.read_sound(index)
@@ -57,7 +73,11 @@ class TrainDataset(torch.utils.data.Dataset):
 
 
 class ValidationDataset(torch.utils.data.Dataset):
-    """Whole fitted images, with their place in the source so that their words can be found."""
+    """Whole fitted images, with their place in the source so that their words can be found.
+
+    Params:
+        source: fitted images with their maps and words.
+    """
 
     def __init__(self, source: Source):
         self.source = source
@@ -78,10 +98,17 @@ class ValidationDataset(torch.utils.data.Dataset):
 def to_tensors(
     image: np.ndarray, maps: np.ndarray, weights: np.ndarray | None
 ) -> dict[str, torch.Tensor]:
-    """uint8 tensors: pixel_values (3, H, W); labels (2, H, W) and, unless they are all 1, weights
-    (1, H, W), at 1 / LABEL_STRIDE of the resolution.
+    """Turn an image and its maps to what the network and the loss take.
 
-    image: (H, W, 3); maps: (H, W, 2); weights: (H, W) or None, all uint8.
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        maps: (H, W, 2) uint8, character then affinity, 0..255 for 0..1.
+        weights: (H, W) uint8, 0..255 for 0..1; None when all are 1.
+
+    Returns:
+        pixel_values: (3, H, W) uint8.
+        labels: (2, h, w) uint8, at 1 / LABEL_STRIDE of the resolution.
+        weights: (1, h, w) uint8, likewise; left out where they are all 1.
     """
     size = maps.shape[1] // C.LABEL_STRIDE, maps.shape[0] // C.LABEL_STRIDE
     labels = cv2.resize(np.ascontiguousarray(maps), size, interpolation=cv2.INTER_AREA)
@@ -96,7 +123,14 @@ def to_tensors(
 
 
 def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Stack items to a batch; it has weights only where one of them has."""
+    """Stack items to a batch.
+
+    Params:
+        items: of to_tensors, of one size.
+
+    Returns:
+        The same names, with a first axis for the items; weights only where one item has them.
+    """
     if any("weights" in item for item in items):
         ones = torch.full_like(items[0]["labels"][:1], 255)
         items = [{"weights": ones, **item} for item in items]
@@ -108,11 +142,13 @@ class MixSampler(torch.utils.data.Sampler):
 
     It depends on the seed and the epoch alone, so that a run which is resumed in the middle of an
     epoch, or on several processes, sees the same crops.
+
+    Params:
+        sizes: images of each folder, one folder after the other in the data set.
+        shares: of an epoch's draws for each folder, in any unit; None takes each image once.
     """
 
     def __init__(self, sizes: list[int], shares: list[float] | None, seed: int):
-        """sizes: images of each folder, one folder after the other in the data set; shares: of an
-        epoch's draws for each folder, in any unit; None takes each image once."""
         self.sizes, self.seed, self.epoch = sizes, seed, 0
         self.counts = split_count(sum(sizes), shares or sizes)
 
@@ -138,6 +174,14 @@ class MixSampler(torch.utils.data.Sampler):
 
 
 def split_count(total: int, shares: list[float]) -> list[int]:
-    """Whole numbers in the proportion of the shares that add up to `total`."""
+    """Split a number in the proportion of some shares.
+
+    Params:
+        total: a whole number from 0.
+        shares: from 0, in any unit.
+
+    Returns:
+        A whole number for each share; together `total`.
+    """
     edges = np.round(np.cumsum([0, *shares]) / sum(shares) * total).astype(int)
     return np.diff(edges).tolist()

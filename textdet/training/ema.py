@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 AVERAGE_FILE = "average.safetensors"  # in a checkpoint
 
@@ -18,16 +19,14 @@ class WeightAverage(TrainerCallback):
 
     Step n moves the average by 1 - min(decay, (1 + n) / (10 + n)) towards the weights, so that it
     does not hold on to the first ones for long. Checkpoints keep it.
+
+    Params:
+        model: as it is before training.
+        decay: share of the average that a step leaves, above 0 and below 1: 0.999 averages over
+            about the last thousand steps.
     """
 
     def __init__(self, model: nn.Module, decay: float):
-        """
-        Params:
-            model: as it is before training.
-            decay: share of the average that a step leaves, above 0 and below 1: 0.999 averages
-                over about the last thousand steps.
-        """
-
         def update(averages, weights, count: torch.Tensor) -> None:
             n = int(count)
             share = 1 - min(decay, (1 + n) / (10 + n))
@@ -41,17 +40,35 @@ class WeightAverage(TrainerCallback):
         self.averaged = AveragedModel(model, multi_avg_fn=torch.no_grad()(update), use_buffers=True)
         self.checkpoint: str | None = None  # to go on from
 
-    def on_train_begin(self, args, state, control, model=None, **_):
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **_: Any,
+    ) -> None:
+        """Go on with the checkpoint's average, or begin with the model's weights."""
         if self.checkpoint and (Path(self.checkpoint) / AVERAGE_FILE).exists():
             self.load(self.checkpoint)
         else:
             self.averaged.module.load_state_dict(model.state_dict())
 
-    def on_step_end(self, args, state, control, model=None, **_):
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **_: Any,
+    ) -> None:
+        """Move the average towards the model's weights."""
         self.averaged.update_parameters(model)
 
-    def on_train_end(self, args, state, control, **_):
-        """To the best checkpoint, whose weights the Trainer has just loaded."""
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Go to the average of the best checkpoint, whose weights the Trainer has just loaded."""
         if args.load_best_model_at_end and state.best_model_checkpoint:
             self.load(state.best_model_checkpoint)
 

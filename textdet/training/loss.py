@@ -16,6 +16,10 @@ class HeatmapLoss(torch.nn.Module):
 
     With weights w, the Dice of sqrt(w) p and sqrt(w) t is the weighted Dice: its sums are w p t,
     w p^2 and w t^2. The focal part is the weighted mean.
+
+    Params:
+        gamma: exponent of the focal part, from 0; the higher, the less easy pixels count.
+        focal_weight: factor of the focal part; that of the Dice is 1.
     """
 
     def __init__(self, gamma: float = C.FOCAL_GAMMA, focal_weight: float = C.FOCAL_WEIGHT):
@@ -33,10 +37,15 @@ class HeatmapLoss(torch.nn.Module):
     def forward(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Returns a scalar; 0 when all weights are 0.
+        """Compute the loss of a batch.
 
-        logits: (B, 2, h, w) float; labels: (B, 2, H, W) uint8, 0..255 for 0..1; weights:
-        (B, 1, H, W) uint8, 0..255 for 0..1, or None when all are 1.
+        Params:
+            logits: (B, 2, h, w) float.
+            labels: (B, 2, H, W) uint8, 0..255 for 0..1.
+            weights: (B, 1, H, W) uint8, 0..255 for 0..1; None when all are 1.
+
+        Returns:
+            A scalar; 0 when all weights are 0.
         """
         logits = upsample(logits.float(), labels.shape[2:])
         target = labels.float() / 255
@@ -53,10 +62,18 @@ class HeatmapLoss(torch.nn.Module):
 def gather_batch(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """The batches of all processes as one, in each of them, as HeatmapLoss takes them.
+    """Join the batches of all processes to one, in each of them.
 
     A Dice over the batch is no mean over its parts, so the processes' own losses would not add up
-    to that of one process with the whole batch. All must have the same shapes.
+    to that of one process with the whole batch.
+
+    Params:
+        logits, labels, weights: those of this process, as HeatmapLoss takes them, of the same
+            shapes on all processes; gradients flow to these logits alone.
+
+    Returns:
+        logits, labels and weights of all processes, in their order; with a single process the
+        same ones. weights are None only where no process has any.
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return logits, labels, weights

@@ -24,7 +24,11 @@ class MuonAdamW(torch.optim.AdamW):
     (arXiv:2502.16982): learning rates and weight decay made for AdamW can stay. Convolutions'
     kernels are taken as matrices of (output channels, the rest); torch.optim.Muon refuses them.
 
-    lr: the learning rate; weight_decay: of what has more than one dimension; more: AdamW's own.
+    Params:
+        parameters: those that need no gradient are left out.
+        lr: the learning rate, of both.
+        weight_decay: of what has more than one dimension.
+        more: AdamW's own.
     """
 
     def __init__(
@@ -41,7 +45,14 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
-        """Uses up the gradients of Muon's weights: AdamW passes by what has none."""
+        """Take one step. It uses up the gradients of Muon's weights: AdamW passes by what has none.
+
+        Params:
+            closure: computes the loss and the gradients anew; None where they are there.
+
+        Returns:
+            The closure's loss; None without one.
+        """
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             if group["muon"]:
@@ -67,14 +78,24 @@ class MuonAdamW(torch.optim.AdamW):
 
 def is_mixing(parameter: nn.Parameter) -> bool:
     """Whether a weight is a matrix or a kernel between many channels: no depthwise kernel, none of
-    the image's three channels or the labels' two."""
+    the image's three channels or the labels' two.
+    """
     return parameter.ndim > 1 and min(parameter.shape[:2]) >= C.MUON_CHANNELS
 
 
 def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """A matrix (m, n) with the same singular vectors, and singular values of about 1: 0.7 to 1.2,
-    but smaller where they were below a thousandth of the largest. By Newton-Schulz iterations; in
-    bfloat16, which is exact enough, where that is fast."""
+    """Make the singular values of a matrix about equal, by Newton-Schulz iterations.
+
+    The iterations run in bfloat16, which is exact enough, where that is fast.
+
+    Params:
+        matrix: (m, n) float.
+        steps: iterations.
+
+    Returns:
+        (m, n) of the same type, with the same singular vectors and singular values of 0.7 to 1.2;
+        smaller where they were below a thousandth of the largest.
+    """
     a, b, c = NEWTON_SCHULZ
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix
@@ -93,7 +114,12 @@ class OtherOptimizer(ValueError):
 
 def keep_flags(optimizer: torch.optim.Optimizer) -> None:
     """Let the learning rate and the like with which an optimizer was made count after it has loaded
-    a checkpoint's state, which has those of the command before. Loading raises OtherOptimizer."""
+    a checkpoint's state, which has those of the command before.
+
+    Params:
+        optimizer: gets two hooks; from then on its load_state_dict raises OtherOptimizer for the
+            state of another optimizer.
+    """
     sizes = [len(group["params"]) for group in optimizer.param_groups]
     given = [
         {name: group[name] for name in FLAGS if name in group} for group in optimizer.param_groups

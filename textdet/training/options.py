@@ -17,7 +17,13 @@ UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
 def option(default: Any, text: str, **more: Any) -> Any:
-    """A dataclass field that documents itself in --help."""
+    """Make a dataclass field that documents itself in --help.
+
+    Params:
+        default: the value; all instances share a list, so it must not be changed in place.
+        text: the help.
+        more: further metadata, as HfArgumentParser reads it.
+    """
     if isinstance(default, list):
         return field(default_factory=lambda: default, metadata={"help": text, **more})
     return field(default=default, metadata={"help": text, **more})
@@ -79,7 +85,11 @@ class DataArguments:
 def check(
     model_args: ModelArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
 ) -> None:
-    """Fill in the crop's size and the learning rate.
+    """Check the flags, and fill in the crop's size and the learning rate where they are not given.
+
+    Params:
+        data_args: its crop_size is filled in.
+        args: its learning_rate is.
 
     Raises:
         DataError: flags that cannot be.

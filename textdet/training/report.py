@@ -3,6 +3,7 @@
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,13 +23,25 @@ from textdet.decoding.decode import decode_maps
 from textdet.network.segformer import to_maps
 from textdet.training.datasets import MixSampler, TrainDataset
 
+if TYPE_CHECKING:
+    from transformers import Trainer
+
 PACKAGES = ("torch", "transformers", "accelerate", "monai", "albumentations", "numpy")
 TILE = 400  # px, side of a tile in the pictures
 
 
 def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.ndarray:
-    """The first `count` crops of an epoch, a row each: image with the outlines of its words, maps
-    over the image, weights (white counts in full)."""
+    """Draw the first crops of an epoch.
+
+    Params:
+        dataset: with the words of its images.
+        sampler: the order.
+        count: how many crops at most.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a row a crop: image with the outlines of its words, maps over the
+        image, weights (white counts in full).
+    """
     tiles = []
     for (index, seed), _ in zip(sampler, range(count), strict=False):
         index = dataset.source.read_sound(index)[0]  # in place of a damaged one
@@ -48,8 +61,17 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
     return contact_sheet(tiles, columns=3, side=TILE)
 
 
-def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
-    """The first validation images, a row each: true maps, predicted maps, boxes found in these."""
+def draw_predictions(trainer: "Trainer", source: Source, count: int = 6) -> np.ndarray:
+    """Draw what the network sees in the first validation images.
+
+    Params:
+        trainer: a HeatmapTrainer; its model is put in evaluation mode.
+        source: the validation images.
+        count: how many of them at most.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a row an image: true maps, predicted maps, boxes found in these.
+    """
     tiles = []
     model = trainer.model.eval()
     for index in range(min(count, len(source))):
@@ -68,7 +90,7 @@ def draw_predictions(trainer, source: Source, count: int = 6) -> np.ndarray:
 
 
 def data_fingerprint(samples: list[Sample]) -> str:
-    """Changes with the images' names and lengths and with the words' places."""
+    """Digest that changes with the images' names and lengths and with the words' places."""
     parts: list[str | bytes] = []
     for sample in samples:
         path = sample.image_path
@@ -84,7 +106,12 @@ def data_fingerprint(samples: list[Sample]) -> str:
 
 
 def save_record(path: Path, **sections: object) -> None:
-    """training.json: the command, the package versions and what else is given."""
+    """Write training.json: the command, the package versions and what else is given.
+
+    Params:
+        path: the file.
+        sections: values that JSON can hold, by their names.
+    """
     record = {
         "command": sys.argv,
         "versions": {"python": sys.version.split()[0]} | {n: version(n) for n in PACKAGES},
@@ -94,8 +121,12 @@ def save_record(path: Path, **sections: object) -> None:
 
 
 def plot_training_curves(history: list[dict], path: Path) -> None:
-    """Plot a Trainer's log history over the steps: losses and the maps' error, and the scores of
-    the validation."""
+    """Plot losses and the maps' error, and the scores of the validation, over the steps.
+
+    Params:
+        history: a Trainer's log_history.
+        path: of the picture.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

@@ -36,7 +36,11 @@ KEPT = 24 * 3600  # s, after which unused maps of another model, data set or siz
 
 @dataclass(frozen=True)
 class MapFolder:
-    """Where the maps of some samples are, at one size of the network's input."""
+    """Where the maps of some samples are, at one size of the network's input.
+
+    Params:
+        path: the folder of the files; predict_maps fills it.
+    """
 
     path: Path
 
@@ -49,14 +53,28 @@ class MapFolder:
         return np.load(self.file(number))
 
     def truth(self, number: int, sample: Sample) -> Truth:
-        """The sample's words in the coordinates of its maps, ready for matching."""
+        """Prepare a sample's words for matching with what its maps hold.
+
+        Params:
+            number: the sample's, whose maps must be there.
+            sample: its words are in the image's px.
+
+        Returns:
+            The words in the coordinates of the maps.
+        """
         height, width = np.load(self.file(number), mmap_mode="r").shape[1:]
         scale = np.float32([width / sample.width, height / sample.height])
         return truth_of(replace(word, polygon=word.polygon * scale) for word in sample.words)
 
 
 def maps_fingerprint(model_dir: Path, samples: list[Sample], *settings: object) -> str:
-    """Changes with the model's weights, the images and words of the samples, and the settings."""
+    """Digest that changes with the model's weights, the images and words, and the settings.
+
+    Params:
+        model_dir: see find_model.
+        samples: their images are told by their lengths, and need not be there.
+        settings: values that JSON can hold.
+    """
     parts = [json.dumps([settings, find_model(model_dir).fingerprint()])]
     for sample in samples:
         length = sample.image_path.stat().st_size if sample.image_path.exists() else None

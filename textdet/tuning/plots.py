@@ -36,7 +36,13 @@ FOUND, FALSE, MISSED = (0, 200, 0), (255, 40, 40), (255, 170, 0)  # RGB, of outl
 
 @dataclass(frozen=True)
 class Result:
-    """What a search came to. points: all that were scored; the first is the default settings'."""
+    """What a search came to.
+
+    Params:
+        points: all that were scored on the searched images; the first is the default settings'.
+        chosen: the best of them.
+        objective: one of OBJECTIVES.
+    """
 
     study: optuna.Study
     points: list[Point]
@@ -45,24 +51,30 @@ class Result:
 
     @property
     def default(self) -> Point:
+        """The point of the default settings."""
         return self.points[0]
 
     @property
     def name(self) -> str:
-        """Of the score."""
+        """What the score is called in the plots."""
         what = " and ".join(LABELS[name] for name in OBJECTIVES[self.objective])
         return f"mean of {what}" if self.objective == "both" else what
 
     def scores(self) -> np.ndarray:
+        """float (N,), what the objective looks for, of each point, 0..1."""
         return np.array([score_of(point.scores, self.objective) for point in self.points])
 
     def marks(self) -> list[tuple[Point, dict, str]]:
-        """The points that every plot shows, with how they look and what they are called."""
+        """The points that every plot shows, each with matplotlib's style and its name."""
         return [(self.default, DEFAULT, "default"), (self.chosen, CHOSEN, "chosen")]
 
 
 def plot_study(result: Result, folder: Path) -> None:
-    """Write the PLOTS into a folder, the last two only when there are trials enough."""
+    """Write the PLOTS into a folder, the last two only when there are trials enough.
+
+    Params:
+        folder: is there; plots of an earlier search are deleted from it.
+    """
     for name in PLOTS:
         (folder / f"{name}.png").unlink(missing_ok=True)  # of an earlier search
     _plot_history(result, folder)
@@ -143,7 +155,13 @@ def _plot_importance(result: Result, folder: Path) -> None:
 
 
 def importances(result: Result) -> dict[str, float]:
-    """Each threshold's importance, together 1."""
+    """How much each searched setting decides, by PED-ANOVA (Watanabe et al., "PED-ANOVA:
+    Efficiently
+    Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023).
+
+    Returns:
+        By the setting's name a share, 0..1; together 1.
+    """
     study = optuna.create_study(direction="maximize")
     ranges = {name: FloatDistribution(*limits) for name, limits in RANGES.items()}
     study.add_trials(
@@ -209,6 +227,16 @@ def draw_before_after(
     """Write before_after_1.png, ...: held-back images with the boxes of both settings.
 
     From the image that gains most to the one that loses most, evenly spaced between.
+
+    Params:
+        scorer: of the images held back.
+        samples: all of them, as the scorer's rows number them.
+        default: the settings on the left.
+        tuned: those on the right; where they are the same nothing is written.
+        folder: is there; such pictures of an earlier search are deleted from it.
+
+    Raises:
+        DataError: an image cannot be read.
     """
     for old in folder.glob("before_after_*.png"):
         old.unlink(missing_ok=True)  # another process may share the folder

@@ -26,12 +26,21 @@ MARGIN = 1.3
 
 
 def score_of(scores: dict[str, float], objective: str) -> float:
-    """What is looked for: F1, mean IoU, or the mean of the two; 0..1."""
+    """What is looked for: F1, mean IoU, or the mean of the two; 0..1.
+
+    Params:
+        scores: f1 and iou, 0..1, by their names.
+        objective: one of OBJECTIVES.
+    """
     return float(np.mean([scores[name] for name in OBJECTIVES[objective]]))
 
 
 def rank(scores: dict[str, float], objective: str) -> tuple[float, float]:
-    """What the best settings are highest in; ties go to the higher F1."""
+    """What the best settings are highest in: the score, then, where it is equal, the F1.
+
+    Params:
+        scores, objective: see score_of.
+    """
     return score_of(scores, objective), scores["f1"]
 
 
@@ -56,7 +65,14 @@ class Scorer:
     def maps_and_truth(
         self, settings: DetectionSettings
     ) -> tuple[Iterator[np.ndarray], list[Truth]]:
-        """Each sample's maps (2, h, w) uint8, read as they are asked for, and its words in them."""
+        """Give what compute_metrics takes.
+
+        Params:
+            settings: its long_side chooses the maps.
+
+        Returns:
+            Each sample's maps (2, h, w) uint8, read as they are asked for, and its words in them.
+        """
         folder = self.maps[settings.long_side]
         return (folder.read(row) for row in self.rows), self.truth[settings.long_side]
 
@@ -89,7 +105,14 @@ class Scorer:
 
 
 def text_thresholds(low_text: float) -> np.ndarray:
-    """Those that are tried: multiples of STEP from low_text to the end of the range."""
+    """Those that a sweep tries.
+
+    Params:
+        low_text: 0..1.
+
+    Returns:
+        float (T,), multiples of STEP from low_text to the end of the searched range.
+    """
     highest = SETTINGS["text_threshold"].searched[1]
     first, last = np.ceil(low_text / STEP - 1e-6), np.floor(highest / STEP + 1e-6)
     return (np.arange(first, last + 1) * STEP).round(DIGITS)
@@ -122,14 +145,26 @@ def _points(thresholds: np.ndarray, totals: np.ndarray) -> list[list[float]]:
 
 
 def scores_in(point: list[float]) -> dict[str, float]:
-    """The scores by name of one point of a sweep."""
+    """The scores by name of one point of a sweep.
+
+    Params:
+        point: [text_threshold, *SCORES].
+    """
     return dict(zip(SCORES, point[1:], strict=True))
 
 
 def score_trial(
     scorer: Scorer, number: int, settings: DetectionSettings, objective: str, leader: float
 ) -> tuple[int, dict]:
-    """A trial's number and its sweep, see Scorer.sweep; for a worker process."""
+    """Score a trial; for a worker process, which from then on uses one thread of OpenCV's.
+
+    Params:
+        number: the trial's.
+        settings, objective, leader: see Scorer.sweep.
+
+    Returns:
+        The number, and what Scorer.sweep returns.
+    """
     cv2.setNumThreads(1)  # the processes share the cores
     return number, scorer.sweep(settings, objective, leader)
 
@@ -139,7 +174,11 @@ def score_trial(
 
 @dataclass(frozen=True)
 class Point:
-    """Settings and their scores, each 0..1, on the searched images."""
+    """Settings and what they are worth on the searched images.
+
+    Params:
+        scores: f1, iou, precision and recall, each 0..1.
+    """
 
     settings: DetectionSettings
     scores: dict[str, float]
@@ -155,5 +194,10 @@ def pareto_front(points: list[Point]) -> list[Point]:
 
 
 def choose(points: list[Point], objective: str) -> Point:
-    """The point with the highest score; ties go to the higher F1, then to the earlier point."""
+    """The point with the highest score; ties go to the higher F1, then to the earlier point.
+
+    Params:
+        points: one at least.
+        objective: one of OBJECTIVES.
+    """
     return max(points, key=lambda point: rank(point.scores, objective))

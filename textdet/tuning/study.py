@@ -123,7 +123,11 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def points_of(study: optuna.Study, base: DetectionSettings) -> list[Point]:
-    """Every setting that the study has scored on all images: each trial's whole sweep."""
+    """Every setting that the study has scored on all images: each trial's whole sweep.
+
+    Params:
+        base: the settings that are not searched.
+    """
     return [
         Point(settings_of(trial.params, base, text_threshold=point[0]), scores_in(point))
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -143,24 +147,31 @@ def leader_of(study: optuna.Study) -> float:
 
 class NumberedSampler(optuna.samplers.BaseSampler):
     """Optuna's TPE, whose draws follow from a seed, the trial's number and the trials that are
-    known: no process repeats the draws of another one, or its own from before it was stopped."""
+    known: no process repeats the draws of another one, or its own from before it was stopped.
+
+    Params:
+        seed: from 0.
+    """
 
     def __init__(self, seed: int):
         self.seed = seed
         self.tpe = optuna.samplers.TPESampler()
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Begin a trial: seed its draws by its number."""
         state = np.random.SeedSequence([self.seed, trial.number]).generate_state(1)[0]
         self.tpe = optuna.samplers.TPESampler(seed=int(state))
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
+        """See optuna.samplers.BaseSampler; the TPE's."""
         return self.tpe.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict:
+        """See optuna.samplers.BaseSampler; the TPE's."""
         return self.tpe.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -170,6 +181,7 @@ class NumberedSampler(optuna.samplers.BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> float | int | str:
+        """See optuna.samplers.BaseSampler; the TPE's."""
         return self.tpe.sample_independent(study, trial, param_name, param_distribution)
 
 
@@ -182,6 +194,9 @@ def suggest(
         trial: which remembers what is drawn.
         base: the settings that are not drawn.
         choices: values to choose from, by the setting's name, of LISTED.
+
+    Returns:
+        The settings, with the text_threshold of `base`.
     """
     for name in DRAWN:
         trial.suggest_float(name, *SETTINGS[name].searched)
@@ -192,7 +207,13 @@ def suggest(
 
 
 def settings_of(params: dict, base: DetectionSettings, **more: Any) -> DetectionSettings:
-    """A trial's settings, the rest as in `base`."""
+    """The settings that a trial stands for.
+
+    Params:
+        params: the trial's, by the setting's name; numbers are rounded to DIGITS.
+        base: the settings that are not searched.
+        more: fields that a trial does not have.
+    """
     rounded = {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in params.items()}
     return replace(base, **rounded, **more)
 
@@ -259,7 +280,13 @@ def search(
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, result: dict, objective: str) -> None:
-    """Record a trial: its whole sweep, and as its values those of the best text_threshold."""
+    """Record a trial: its whole sweep, and as its values those of the best text_threshold.
+
+    Params:
+        trial: of this study, under way.
+        result: see Scorer.sweep; a trial that was stopped counts as pruned.
+        objective: one of OBJECTIVES, as in open_study.
+    """
     trial.set_user_attr("sweep", result["points"])
     trial.set_user_attr("early", result["early"])
     if result["stopped"]:
