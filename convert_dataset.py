@@ -140,9 +140,14 @@ def discard(chunk: Chunk) -> None:
 
 
 def convert_chunk(chunk: Chunk, characters: bool) -> int:
-    """Write the images of a chunk and their heatmaps; the number of images. Damaged ones are named.
+    """Write the images of a chunk and their heatmaps. Damaged images are left out and named.
 
-    characters: whether the set knows them; without them there are no heatmaps.
+    Params:
+        chunk: its sources are the reader's Items, and lines about what it left out.
+        characters: whether the set knows them; without them there are no heatmaps.
+
+    Returns:
+        The number of images, damaged ones included.
     """
     cv2.setNumThreads(1)  # the processes share the cores
     records, problems = [], []

@@ -84,7 +84,16 @@ def main() -> None:
 
 
 def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
-    """Write the windows of a chunk's images; the number of images. Damaged ones are named."""
+    """Write the windows of a chunk's images. Damaged images are left out and named.
+
+    Params:
+        chunk: its sources are samples.
+        per_image: windows of one image at most.
+        min_size: px, a window's shorter side at least.
+
+    Returns:
+        The number of images, damaged ones included.
+    """
     cv2.setNumThreads(1)  # the processes share the cores
     records, problems = [], []
     for sample in chunk.sources:

@@ -112,7 +112,11 @@ def report(
 ) -> None:
     """Say how many words were found, where they are, and where to look when some are missing.
 
-    results: of each image, how many words it has and the scale at which they were looked for.
+    Params:
+        args: the flags.
+        names: of each image, its results' file name without the ending.
+        results: of each image, how many words it has and the scale at which they were looked for.
+        skipped: how many images could not be read.
     """
     total = sum(number for number, _ in results.values())
     print(f"{args.output_dir}: {total} words in {len(results)} images, {skipped} skipped")

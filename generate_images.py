@@ -137,6 +137,7 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
 
     Returns:
         the job, and a line for each file that is left out.
+
     Raises:
         DataError: a setting is refused, or no font, photograph or word is usable.
     """
@@ -248,6 +249,7 @@ def make_images(
         chunks: all of the folder.
         done: those of the chunks that are there.
         problems: a line for each file that was left out.
+
     Returns:
         the whole folder's counts; and seconds by stage, of all workers together, for the images
         made now.
@@ -285,6 +287,7 @@ def name_counts(counts: Counter) -> dict:
 
     Params:
         counts: of generate_utils.count_records().
+
     Returns:
         numbers by name; "words by height" and "dropped blocks" are tables of their own, the latter
         with the most frequent reason first.

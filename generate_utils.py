@@ -47,6 +47,7 @@ def generate_triplet(
         folder: that the sample is to be in; nothing is written.
         seed, index: of the run, and of the image in it, both from 0.
         size: px, side of the square image.
+
     Returns:
         the sample (not yet written), the image (size, size, 3) uint8 RGB, and the character and
         the affinity map (2, size, size) uint8.
@@ -64,6 +65,7 @@ def bundled_resources(settings: GeneratorSettings) -> Resources:
 
     Params:
         settings: their LANGUAGE_SHARES choose the lists of words.
+
     Raises:
         DataError: a file cannot be used.
     """
@@ -82,6 +84,7 @@ def open_resources(
         backgrounds, fonts: files.
         words: a folder of lists, or one list.
         languages: of the lists in a folder.
+
     Raises:
         DataError: a file cannot be used.
     """
@@ -120,8 +123,10 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
 
     Params:
         chunk: its sources are the numbers of its images.
+
     Returns:
         its counts, see count_records(), and seconds by stage.
+
     Raises:
         DataError: a file of the job cannot be used.
     """
@@ -152,6 +157,7 @@ def count_records(records: list[dict]) -> Counter:
 
     Params:
         records: of annotation files, one an image.
+
     Returns:
         "images", "words", "characters"; the words by height, each bin by its first px in HEIGHTS;
         the don't-care words, as "unreadable words"; the dropped blocks by reason, as

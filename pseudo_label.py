@@ -131,7 +131,12 @@ def label_chunk(
 ) -> None:
     """Label a chunk's images and write their pieces, then its annotation file.
 
-    found: as read_sound gives them.
+    Params:
+        args: the flags.
+        chunk: its sources are samples.
+        found: of each sample its image, (H, W, 3) uint8 RGB, or a line that says why there is none.
+        detector: whose network labels.
+        pool: threads that write.
     """
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(chunk.sources, found, strict=True) if not isinstance(e, str)]

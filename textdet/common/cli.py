@@ -39,6 +39,7 @@ class ArgumentParser(argparse.ArgumentParser):
         Params:
             args: the command line without the script's name; sys.argv's when None.
             namespace: filled in when given.
+
         Raises:
             SystemExit: 2, for a command line that does not fit.
         """
@@ -57,6 +58,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
     Params:
         low, high: the smallest and the largest allowed; no upper limit when None.
+
     Returns:
         a function from a flag's text to the number; it raises ArgumentTypeError.
     """
@@ -79,6 +81,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
     Params:
         low, high: the smallest and the largest allowed.
+
     Returns:
         a function from a flag's text to the number; it raises ArgumentTypeError.
     """

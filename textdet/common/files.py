@@ -12,6 +12,7 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
 
     Params:
         data: a text is written as UTF-8, its line ends as they are.
+
     Raises:
         OSError: when the disk refuses.
     """

@@ -11,6 +11,7 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
     Params:
         parts: where one ends and the next begins does not count. Texts are hashed as UTF-8; names
             of files that are not UTF-8 are taken as well.
+
     Returns:
         the first 16 hexadecimal digits of the SHA-256 of all parts, one after the other.
     """
@@ -25,6 +26,7 @@ def file_digest(path: Path) -> bytes:
 
     Returns:
         32 bytes.
+
     Raises:
         OSError: the file cannot be read.
     """

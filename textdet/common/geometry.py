@@ -35,6 +35,7 @@ def map_points(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
     Params:
         homography: (3, 3).
         points: (..., 2), continuous coordinates, px.
+
     Returns:
         (..., 2) float32.
     """
@@ -51,6 +52,7 @@ def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: i
         homography: (3, 3), from the image to the result, of continuous coordinates.
         pixels: (H, W) or (H, W, C), uint8 or float32.
         width, height: px of the result.
+
     Returns:
         (height, width) or (height, width, C); 0 where nothing of the image lies.
     """
@@ -66,6 +68,7 @@ def side_lengths(quads: np.ndarray) -> np.ndarray:
 
     Params:
         quads: (..., 4, 2), px.
+
     Returns:
         (..., 4) px, from each corner to the next.
     """
@@ -77,6 +80,7 @@ def quad_size(quad: np.ndarray) -> tuple[float, float]:
 
     Params:
         quad: (4, 2) px, clockwise from the top left.
+
     Returns:
         its width and its height, px: the mean of the sides 0-1 and 2-3, and that of 1-2 and 3-0.
     """
@@ -92,6 +96,7 @@ def start_at_top_left(quads: np.ndarray) -> np.ndarray:
 
     Params:
         quads: (N, 4, 2) px.
+
     Returns:
         (N, 4, 2), a copy of the same dtype.
     """
@@ -107,6 +112,7 @@ def signed_area(polygon: np.ndarray) -> float:
 
     Params:
         polygon: (k, 2) px, y down.
+
     Returns:
         px^2, positive where the polygon runs clockwise in the image.
     """
@@ -124,6 +130,7 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
     Params:
         length, side: px.
         overlap: px by which neighbours overlap at least, less than `side`.
+
     Returns:
         one start a tile, ascending from 0; only [0] when one tile covers the length.
     """

@@ -25,8 +25,10 @@ def find_images(
         recursive: whether folders are searched with all that is below them.
         output_dir: where results go. Images below it are earlier results and left out, unless an
             input names the folder itself that they lie in.
+
     Returns:
         the images, each once; and a line for each input that names none.
+
     Raises:
         DataError: no image is left, or an image lies in output_dir, where its result would replace
             it.
@@ -81,6 +83,7 @@ def read_chunks(
         paths: STDIN among them stands for standard input.
         size: images in a chunk; the last one may hold fewer.
         skipped: gets a line for each damaged image, which is left out.
+
     Returns:
         yields chunks of pairs: the path, and the image (H, W, 3) uint8 RGB.
     """

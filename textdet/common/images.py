@@ -41,8 +41,10 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
     Params:
         source: a path or an open binary file.
         upright: whether to turn it as its EXIF tag says.
+
     Returns:
         (H, W, 3) uint8 RGB.
+
     Raises:
         DataError: with the file's name, for anything that is not a sound image of one of
             IMAGE_FORMATS or declares more than MAX_PIXELS.
@@ -120,6 +122,7 @@ def resize(image: np.ndarray, scale: float, shrinking: int = cv2.INTER_AREA) -> 
         image: (H, W) or (H, W, C) uint8.
         scale: times; the sides are rounded to whole pixels, one at least.
         shrinking: OpenCV's interpolation where the scale is below 1; above, it is bilinear.
+
     Returns:
         the resized image; the same one where its size stays.
     """

@@ -25,6 +25,7 @@ def draw_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
     Params:
         image: (H, W, 3) uint8 RGB.
         maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity.
+
     Returns:
         (H, W, 3) uint8 RGB.
     """
@@ -48,6 +49,7 @@ def draw_polygons(
         polygons: (k, 2) each, continuous coordinates, px.
         colour: RGB, 0..255.
         thickness: px.
+
     Returns:
         (H, W, 3) uint8 RGB.
     """
@@ -63,6 +65,7 @@ def outline_width(image: np.ndarray) -> int:
 
     Params:
         image: (H, W) or (H, W, C).
+
     Returns:
         px, 1 at least.
     """
@@ -75,6 +78,7 @@ def draw_found(image: np.ndarray, result: Any) -> np.ndarray:
     Params:
         image: (H, W, 3) uint8 RGB, in whose coordinates the words are.
         result: a Result of textdet.network.detector.
+
     Returns:
         (H, W, 3) uint8 RGB.
     """
@@ -94,6 +98,7 @@ def contact_sheet(
         columns: pictures in a row.
         side: px, of the squares.
         titles: none, or one for each picture.
+
     Returns:
         (H, W, 3) uint8 RGB, white where no picture is.
     """
@@ -117,6 +122,7 @@ def draw_title(text: str, width: int) -> np.ndarray:
     Params:
         text: cut off at the right border where it is too long.
         width: px.
+
     Returns:
         (TITLE_HEIGHT, width, 3) uint8 RGB.
     """
@@ -135,6 +141,7 @@ def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
         path: its suffix chooses the format.
         image: (H, W, 3) uint8 RGB.
         quality: 1..100, of .jpg.
+
     Raises:
         OSError: when the disk refuses.
     """
@@ -158,6 +165,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
     Params:
         path: its suffix chooses the format, such as .png or .svg.
+
     Raises:
         OSError: when the disk refuses.
     """

@@ -42,8 +42,10 @@ def run_calls(
         shared: large values that each process of this machine is sent once.
         ahead: calls a process that are handed out early, by default AHEAD; with 1 the next call is
             asked for when a process is free and its result has been taken.
+
     Returns:
         yields the results, in the order in which they are done.
+
     Raises:
         DataError: when no cluster answers or a worker is lost; and what the function raises.
     """

@@ -36,7 +36,12 @@ class Word:
     confidence: float = 1.0
 
     def mapped(self, scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> "Word":
-        """The word with all its points scaled, then moved by `offset` (x, y) px."""
+        """The word with all its points scaled, then moved.
+
+        Params:
+            scale: times.
+            offset: px, x and y.
+        """
         quads, polygon = (
             (points * scale + offset).astype(np.float32) for points in (self.quads, self.polygon)
         )
@@ -55,7 +60,11 @@ class Word:
 
     @classmethod
     def from_json(cls, record: dict) -> "Word":
-        """From an annotation. Raises DataError or one of ANNOTATION_ERRORS for a damaged one."""
+        """A word from its annotation.
+
+        Raises:
+            DataError, ANNOTATION_ERRORS: it is damaged.
+        """
         cells = record.get("characters", [])
         quads = np.array([cell["quad"] for cell in cells], np.float32).reshape(-1, 4, 2)
         polygon = np.array(record["polygon"], np.float32).reshape(-1, 2)
@@ -118,7 +127,15 @@ class Sample:
 
     @classmethod
     def from_json(cls, folder: Path, record: dict) -> "Sample":
-        """From an annotation. Raises DataError or one of ANNOTATION_ERRORS for a damaged one."""
+        """A sample from its line of an annotation file.
+
+        Params:
+            folder: the triplet folder.
+            record: the line, decoded.
+
+        Raises:
+            DataError, ANNOTATION_ERRORS: it is damaged.
+        """
         if not isinstance(record["file"], str):
             raise DataError(f"its file is no name: {record['file']}")
         width, height = record["size"]

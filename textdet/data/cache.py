@@ -31,8 +31,15 @@ SPARE = 200 * 2**20  # bytes of the disk that a cache leaves free
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Shrink or enlarge (H, W, ...) uint8 so that its longer side is `size`, at the top left of
-    a black square; without distortion. Points are multiplied by `fit_scale`."""
+    """Fit an image into a square, at its top left, without distortion; the rest is black.
+
+    Params:
+        image: (H, W) or (H, W, C) uint8.
+        size: px, side of the square.
+
+    Returns:
+        (size, size) or (size, size, C) uint8. Points are to be multiplied by fit_scale.
+    """
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
@@ -50,10 +57,18 @@ def fit_scale(width: int, height: int, size: int) -> float:
 
 
 def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """A triplet fitted into a square, all uint8: image (size, size, 3), maps (size, size, 2) and
-    weights (size, size), see draw_weights.
+    """Read a triplet, fitted into a square.
 
-    Raises DataError with the file's name.
+    Params:
+        sample: which one.
+        size: px, side of the square.
+
+    Returns:
+        All uint8: the image (size, size, 3), RGB; the maps (size, size, 2), character then
+        affinity; the weights (size, size) or None, see draw_weights.
+
+    Raises:
+        DataError: a file is missing or damaged; it is named.
     """
     image, maps = read_triplet(sample)
     return fit(image, size), fit(np.dstack(list(maps)), size), draw_weights(sample, size)
@@ -66,11 +81,16 @@ def is_weighted(word: Word) -> bool:
 
 
 def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
-    """How much each pixel of the fitted square counts in training: (size, size) uint8, 0..255 for
-    0..1; None when all count in full.
+    """How much each pixel of the fitted square counts in training.
 
-    0 in don't-care regions and in words without characters, its confidence in the polygon of any
-    other word; the lowest where they overlap.
+    Params:
+        sample: whose words say it.
+        size: px, side of the square.
+
+    Returns:
+        (size, size) uint8, 0..255 for 0..1: 0 in don't-care regions and in words without
+        characters, its confidence in the polygon of any other word, the lowest where they overlap.
+        None when all pixels count in full.
     """
     words = [word for word in fitted_words(sample, size) if is_weighted(word)]
     if not words:
@@ -121,7 +141,8 @@ class Source:
     def read_sound(self, index: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
         """As read(), with the index; where that triplet is damaged (and named), the next sound one.
 
-        Raises DataError when there is none.
+        Raises:
+            DataError: there is none.
         """
         for candidate in (*range(index, len(self)), *range(index)):
             try:

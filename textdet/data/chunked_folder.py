@@ -89,8 +89,10 @@ def fill_folder(
         is_done: whether a chunk is there; it may delete what is there wrongly.
         total: images in all chunks; None where nobody knows.
         problems: lines about what was left out before the chunks were cut.
+
     Returns:
         the counts.
+
     Raises:
         what the functions given raise.
     """
@@ -146,8 +148,10 @@ def start_folder(
         overwrite: whether to delete what an earlier run made.
         growing: the setting that may be larger than it was.
         read_only: what is only read, which overwriting must not delete.
+
     Returns:
         the settings as they stand in dataset.json.
+
     Raises:
         DataError: when the settings differ, or the folder holds something of `read_only` or other
             things, or cannot be written.

@@ -23,6 +23,7 @@ def free_windows(
         words: all that are in it.
         number: windows at most.
         smallest: px, the shorter side at least.
+
     Returns:
         (rows, columns) of each, largest first; none where none is large enough.
     """

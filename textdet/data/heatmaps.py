@@ -33,6 +33,7 @@ def draw_heatmaps(words: list[np.ndarray], width: int, height: int) -> np.ndarra
         words: one (n, 4, 2) array of character quads a word, in reading order; the neighbours in it
             are linked by an affinity quad.
         width, height: px.
+
     Returns:
         (2, height, width) uint8, 0..255 for 0..1: the character map, then the affinity map.
     """
@@ -57,6 +58,7 @@ def affinity_quads(quads: np.ndarray) -> np.ndarray:
 
     Params:
         quads: (n, 4, 2) in reading order.
+
     Returns:
         (n - 1, 4, 2) float32.
     """

@@ -33,8 +33,10 @@ def still_held_out(model_dir: Path, held_out: dict[str, list[str]]) -> dict[str,
     Params:
         model_dir: the folder of the model as it is.
         held_out: as list_held_out gives it, for the training to come.
+
     Returns:
         likewise.
+
     Raises:
         DataError: when the model's record is damaged.
     """
@@ -63,6 +65,7 @@ def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None
 
     Returns:
         the samples; None where it was trained on other images, or where nothing tells.
+
     Raises:
         DataError: when the record is damaged, and for a folder of which nothing was held out.
     """

@@ -31,6 +31,7 @@ def cut_pieces(
         image: (H, W, 3) uint8.
         words: in it.
         side: px.
+
     Returns:
         a pair for each piece: image (h, w, 3) uint8, and the words in its coordinates.
     """

@@ -24,7 +24,15 @@ PREVIEW_SIDE = 512  # px, of each picture in a preview
 
 
 def draw_words(image: np.ndarray, words: list[Word]) -> np.ndarray:
-    """Outline words (red) and their characters' quads (green) on a copy of the image."""
+    """Outline words (red) and their characters' quads (green).
+
+    Params:
+        image: (H, W, 3) uint8 RGB, stays as it is.
+        words: in px of the image.
+
+    Returns:
+        The picture, (H, W, 3) uint8 RGB.
+    """
     image = draw_polygons(image, [quad for word in words for quad in word.quads], GREEN)
     return draw_polygons(image, [word.polygon for word in words], RED)
 

@@ -22,8 +22,10 @@ def split_samples(
             `test_size` is held out for the validation side. Images with these alone are validated
             on, images with none of them trained on, and those with both fall away. An image that
             names none goes by its own name.
+
     Returns:
         the samples to train on and those to validate on.
+
     Raises:
         DataError: for a share outside 0..1, for fewer than two images, for a field with fewer than
             two values, and when a side stays empty.

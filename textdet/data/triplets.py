@@ -51,6 +51,7 @@ def write_triplet(
         maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity; None for words whose
             characters are not known.
         jpeg_quality: 1..100.
+
     Raises:
         OSError: when the disk refuses.
     """
@@ -74,6 +75,7 @@ def read_sample_image(sample: Sample) -> np.ndarray:
 
     Returns:
         (H, W, 3) uint8 RGB.
+
     Raises:
         DataError: with the file's name, when it is missing or damaged.
         SizeError: when it has another size than the annotation says.
@@ -101,6 +103,7 @@ def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         image (H, W, 3) uint8 RGB, and maps (2, H, W) uint8, character then affinity.
+
     Raises:
         DataError: with the file's name, when one is missing or damaged.
         SizeError: when one has another size than the annotation says.
@@ -117,6 +120,7 @@ def check_triplet(sample: Sample) -> str | None:
 
     Returns:
         a line that says which file is missing or no image, by its header; or None.
+
     Raises:
         SizeError: with the file's name, when one has another size than the annotation says.
     """
@@ -145,6 +149,7 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
 
     Returns:
         the samples, and a line for each annotation that was left out because it is damaged.
+
     Raises:
         DataError: when the folder is missing or holds no sound annotation.
     """

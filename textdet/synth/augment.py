@@ -59,6 +59,7 @@ def augment(
     Params:
         pipeline: one of make_pipelines(); its random state is set anew.
         image: (h, w, 3) uint8 RGB, or a mask (h, w) uint8.
+
     Returns:
         an array of the same shape and dtype.
     """

@@ -22,8 +22,10 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
     Params:
         folder: searched with all folders in it.
         apart_from: a folder in it that is left out, where a run may write its own images.
+
     Returns:
         the image files, in order of their paths.
+
     Raises:
         DataError: there is none.
     """
@@ -44,8 +46,10 @@ def check_backgrounds(paths: Iterable[Path], largest: int) -> tuple[list[Path], 
     Params:
         paths: image files.
         largest: px, the longer side that they will be used with at most.
+
     Returns:
         the usable paths, and a line for each other one.
+
     Raises:
         DataError: none is usable.
     """
@@ -80,6 +84,7 @@ class _Photographs:
         Params:
             largest: px, of its longer side.
             space: MB, of the photographs kept in memory.
+
         Returns:
             (H, W, 3) uint8 RGB.
         """
@@ -108,6 +113,7 @@ def draw_background(
     Params:
         paths: of the photographs.
         size: px, side of the square image.
+
     Returns:
         (size, size, 3) uint8 RGB, and the name of the photograph or of the texture.
     """
@@ -142,6 +148,7 @@ def draw_paper(rng: np.random.Generator, settings: GeneratorSettings, size: int)
 
     Params:
         size: px, side of the square image.
+
     Returns:
         (size, size, 3) uint8 RGB.
     """

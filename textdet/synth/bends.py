@@ -40,6 +40,7 @@ class Curve:
 
         Params:
             points: (..., 2) px of the layer.
+
         Returns:
             (..., 2) float64, px of the bent plane.
         """
@@ -55,6 +56,7 @@ class Curve:
 
         Params:
             points: (..., 2) px of the bent plane.
+
         Returns:
             (..., 2) float64, px of the layer.
         """
@@ -78,6 +80,7 @@ class Curve:
 
         Params:
             along: (...) px from the curve's middle; beyond its ends too.
+
         Returns:
             the points, px, their unit tangents and their unit normals (downwards), each (..., 2).
         """
@@ -93,6 +96,7 @@ class Curve:
 
         Params:
             along: (...) px from the curve's middle.
+
         Returns:
             (...) 1/px, positive where it turns clockwise (downwards); 0 beyond its ends.
         """
@@ -159,6 +163,7 @@ class Elastic:
 
         Params:
             points: (..., 2) px of the layer.
+
         Returns:
             (..., 2) float64, px of the bent plane.
         """
@@ -173,6 +178,7 @@ class Elastic:
 
         Params:
             points: (..., 2) px of the bent plane.
+
         Returns:
             (..., 2) float64, px of the layer.
         """

@@ -35,6 +35,7 @@ def blend_gradients(base: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
     Params:
         base, drawn: (h, w, 3) uint8.
+
     Returns:
         (h, w, 3) uint8; `drawn` itself where a side has less than three pixels.
     """
@@ -70,6 +71,7 @@ def lit_paint(base: np.ndarray, colour: np.ndarray, shading: float, grain: float
         base: (h, w, 3) uint8 RGB.
         colour: (3,) RGB, 0..255.
         shading, grain: 0..1, how much of the light and of the texture.
+
     Returns:
         (h, w, 3) uint8.
     """
@@ -95,6 +97,7 @@ def flat_paint(base: np.ndarray, colour: np.ndarray) -> np.ndarray:
     Params:
         base: (h, w, 3) uint8, of which only the size counts.
         colour: (3,) RGB, 0..255.
+
     Returns:
         (h, w, 3) uint8.
     """
@@ -110,6 +113,7 @@ def moved(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
     Params:
         alpha: (h, w) uint8, coverage.
         offset: x (to the right) and y (down), px, between pixels too.
+
     Returns:
         (h, w) uint8.
     """
@@ -123,6 +127,7 @@ def extruded(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:
     Params:
         alpha: (h, w) uint8, coverage.
         offset: x (to the right) and y (down), px.
+
     Returns:
         (h, w) uint8.
     """
@@ -140,6 +145,7 @@ def lay_over(base: np.ndarray, paint: np.ndarray, alpha: np.ndarray, opacity: fl
         base, paint: (h, w, 3) uint8.
         alpha: (h, w) uint8, coverage.
         opacity: 0..1, of the paint where it covers all.
+
     Returns:
         a new (h, w, 3) uint8 array.
     """

@@ -82,8 +82,10 @@ def typeset_block(
     Params:
         font: has the letters of the vocabulary's language.
         sizes: px an em, lowest and highest; FONT_SIZE's and the paragraphs' when None.
+
     Returns:
         the layer, and the em in the scene, px.
+
     Raises:
         Dropped: nothing could be set.
     """
@@ -167,6 +169,7 @@ def scene_area(layer: TextLayer, em: float) -> float:
 
     Params:
         em: px in the scene.
+
     Returns:
         px^2.
     """
@@ -257,8 +260,10 @@ def place_block(
         spot: where the block is to go.
         em: px in the scene, before it is shrunk to fit.
         like: a style to repeat, its colours too; None for a random one.
+
     Returns:
         the block as drawn, in the image's continuous coordinates.
+
     Raises:
         Dropped: there is no room for it, or it could not be read there.
     """
@@ -345,6 +350,7 @@ def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     Params:
         warp: a Warp, or a homography (3, 3).
         words: in the continuous coordinates that it maps from.
+
     Returns:
         new words; after a bend, the polygon is that around the mapped characters.
     """
@@ -372,6 +378,7 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
     Params:
         words: in the image's continuous coordinates.
         size: px, side of the square image.
+
     Returns:
         the words that are left, in their order.
     """

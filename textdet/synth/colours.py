@@ -31,6 +31,7 @@ def sample_contrasting_colour(
     Params:
         around: (3,) RGB, 0..255.
         needed: CIELAB distance from it (hue counts half).
+
     Returns:
         (3,) uint8 RGB; the most distant one when none is far enough.
     """
@@ -60,6 +61,7 @@ def sample_similar_colour(rng: np.random.Generator, colour: np.ndarray) -> np.nd
 
     Params:
         colour: (3,) RGB, 0..255.
+
     Returns:
         (3,) uint8 RGB.
     """
@@ -124,6 +126,7 @@ class Contrast:
             inks: (n, 3) uint8 RGB.
             blend: one of the functions in blending.BLENDS.
             opacity: 0..1, of the ink.
+
         Returns:
             (n,) 0..1, shares of the letters; 0 where the letters do not stand out on average.
         """

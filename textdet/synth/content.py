@@ -45,8 +45,10 @@ def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
     Params:
         path: a folder or a UTF-8 file.
         languages: the names of the lists in a folder; a file is read without them.
+
     Returns:
         a vocabulary for each language, in their order; for a file, its own alone.
+
     Raises:
         DataError: a file is missing, cannot be read as UTF-8 or holds no word.
     """
@@ -98,6 +100,7 @@ def sample_phrase(
 
     Params:
         case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
+
     Returns:
         one to five tokens without spaces in them.
     """

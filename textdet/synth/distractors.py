@@ -43,6 +43,7 @@ class Patch:
         Params:
             image: (size, size, 3).
             times: how many times the patch's width and height it is to measure.
+
         Returns:
             a view, (height, width, 3), smaller or empty where the image ends.
         """

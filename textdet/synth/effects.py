@@ -163,8 +163,10 @@ def draw_effects(resources: Resources, group: str, seed: int, size: int) -> dict
     Params:
         group: a key of EFFECTS.
         size: px, side of the square images.
+
     Returns:
         by the effect's title: (size, size, 3) uint8 RGB.
+
     Raises:
         DataError: with one of the effects, none of TRIES images has words.
     """

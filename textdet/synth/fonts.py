@@ -66,6 +66,7 @@ class Font:
 
         Params:
             path: of a .ttf or .otf file.
+
         Raises:
             DataError: the file is not a scalable font.
         """
@@ -127,6 +128,7 @@ class Font:
 
         Params:
             text: in logical order.
+
         Returns:
             its glyphs from left to right, with pen positions in px from 0.
         """
@@ -166,6 +168,7 @@ class Font:
 
         Params:
             index: of the glyph; that a character has one is no proof of ink.
+
         Returns:
             the box in em; None without ink or with a damaged outline.
         """
@@ -187,6 +190,7 @@ class Font:
 
         Params:
             index: of the glyph.
+
         Returns:
             its coverage (h, w) uint8, empty without ink; the offsets of its left column and of its
             top row from the pen, px, y down.
@@ -204,6 +208,7 @@ class Font:
             index: of the glyph.
             angle: radians, clockwise.
             x, y: px, the pen.
+
         Returns:
             its coverage (h, w) uint8, empty without ink; its left column and its top row, px.
         """
@@ -242,6 +247,7 @@ def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
 
     Returns:
         the fonts, and a line for each file that had to be left out.
+
     Raises:
         DataError: no font is left.
     """

@@ -125,6 +125,7 @@ def scaled_style(style: InkStyle, em: float) -> InkStyle:
 
     Params:
         em: px, the new size of the letters.
+
     Returns:
         a new style with the same colours, and all offsets, widths and blurs but `blur` in
         proportion.
@@ -156,6 +157,7 @@ def apply_ink(
         region: (h, w, 3) uint8 RGB, a part of the image.
         alpha: (h, w) uint8, coverage of the letters.
         plate: what is behind them, of the same size; None for no plate.
+
     Returns:
         the style as drawn, with its colours; None when nothing was drawn.
     """
@@ -298,6 +300,7 @@ def measure_softness(image: np.ndarray, most: float) -> float:
     Params:
         image: (h, w, 3) uint8 RGB.
         most: px, the largest result.
+
     Returns:
         px of standard deviation.
     """

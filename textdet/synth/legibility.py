@@ -25,6 +25,7 @@ def mark_illegible(
         image: (h, w, 3) uint8 RGB, finished.
         ink: (h, w) uint8, coverage of all letters in it.
         words: in its continuous coordinates.
+
     Returns:
         all words in their order; those marked are copies.
     """
@@ -49,6 +50,7 @@ def is_legible(
         lab: (h, w, 3) uint8, the image in OpenCV's CIELAB.
         parts: (h, w) uint8: LETTERS, GROUND or neither.
         polygon: (k, 2) px, the word's, in the image's continuous coordinates.
+
     Returns:
         True as well where the word has no pixels of letters or of ground to compare.
     """

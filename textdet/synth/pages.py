@@ -27,6 +27,7 @@ def draw_page(
         size: px, side of the square.
         fonts: the body's font first, then the headings'; all of them support the vocabulary.
         inset: px between the square's border and the sheet.
+
     Returns:
         layers of `size`, and the words, in the square's continuous coordinates.
     """

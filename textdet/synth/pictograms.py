@@ -31,6 +31,7 @@ def load_pictograms() -> tuple[Font, list[int]]:
 
     Returns:
         the font, and the indices of the glyphs in it that hold no writing.
+
     Raises:
         DataError: the file is not a usable font.
     """
@@ -43,6 +44,7 @@ def draw_pictogram(rng: np.random.Generator, size: float) -> np.ndarray:
 
     Params:
         size: px an em of the font of pictograms, about their height and width.
+
     Returns:
         (h, w) uint8 coverage.
     """
@@ -60,6 +62,7 @@ def add_pictogram(
     Params:
         layer: the block; it stays as it is.
         size: px of the layer an em.
+
     Returns:
         a larger layer, with the same words at their new places.
     """

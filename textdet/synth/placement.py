@@ -51,6 +51,7 @@ class Surface:
         Params:
             roll: radians, rotation of the text in the plane.
             focal: px, the camera's focal length.
+
         Returns:
             (3, 3), px to px; the surface's centre is the origin of both.
         """
@@ -153,6 +154,7 @@ class Placement:
         Params:
             outline: (k, 2) px, the block's, anywhere.
             margin: px around it that other blocks stay out of.
+
         Returns:
             the whole offset (x, y) in px to add to it; None when no place is free.
         """
@@ -240,6 +242,7 @@ class Placement:
 
         Params:
             low, high: (n, 2) px, their top left and bottom right corners.
+
         Returns:
             (n,) float64, mean gradient in grey levels a cell; strong edges count more.
         """
@@ -267,6 +270,7 @@ def segment(small: np.ndarray) -> list[np.ndarray]:
 
     Params:
         small: (n, n, 3) uint8 RGB, a pixel a cell.
+
     Returns:
         masks (n, n) uint8 of 0 and 1, the largest first.
     """

@@ -30,6 +30,7 @@ def draw_plate(outline: np.ndarray, shape: tuple[int, int], style: Any) -> Plate
         outline: (k, 2) its corners in px of the region.
         shape: (width, height) of the region, px.
         style: the block's InkStyle, of ink.py.
+
     Returns:
         the plate, of the region's size; None when the style has none.
     """

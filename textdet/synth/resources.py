@@ -34,8 +34,10 @@ def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict
 
     Params:
         vocabularies: one a language.
+
     Returns:
         the fonts of each language, in their order; an empty list where no font has it.
+
     Raises:
         DataError: no font has any of the languages.
     """

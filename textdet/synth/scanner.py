@@ -21,6 +21,7 @@ def age_paper(
         paper: (h, w, 3) uint8 RGB without ink.
         text: (h, w) uint8, coverage of the front's letters; their mirror image stands for the
             reverse side.
+
     Returns:
         (h, w, 3) uint8 RGB, a new image.
     """
@@ -62,6 +63,7 @@ def lay_on(
     Params:
         page, desk: (h, w, 3) uint8 RGB.
         sheet: (4, 2) px, the page's corners, in order around it.
+
     Returns:
         (h, w, 3) uint8 RGB, a new image.
     """
@@ -90,6 +92,7 @@ def scan(
         paper: (h, w, 3) uint8 RGB, the same without ink.
         ink: 0..255, grey level of the letters.
         polygons: (4, 2) px each, the words' outlines, all on the image.
+
     Returns:
         (h, w, 3) uint8 RGB; may be `image` itself.
     """

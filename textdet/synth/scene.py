@@ -80,6 +80,7 @@ def draw_photo_scene(
 
     Params:
         size: px, side of the square image.
+
     Returns:
         the scene before the camera's effects and the check of legibility.
     """
@@ -172,6 +173,7 @@ def draw_page_scene(
 
     Params:
         size: px, side of the square image.
+
     Returns:
         the scene before the camera's effects and the check of legibility.
     """

@@ -48,6 +48,7 @@ def visual_runs(text: str) -> list[tuple[int, int, bool]]:
 
     Params:
         text: a word, in reading order.
+
     Returns:
         (start, end, whether right to left) of each part, from the left to the right of the picture.
     """
@@ -68,6 +69,7 @@ def visual_order(levels: list[int]) -> list[int]:
 
     Params:
         levels: embedding level of each item in reading order, odd for right to left.
+
     Returns:
         indices of the items from left to right.
     """

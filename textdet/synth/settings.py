@@ -54,6 +54,7 @@ class GeneratorSettings:
 
     Params:
         changes: values by name, as in changed(); the others are the defaults.
+
     Raises:
         DataError: as changed().
     """
@@ -68,6 +69,7 @@ class GeneratorSettings:
 
         Params:
             changes: values by name. Kinds that a table of shares does not name keep their share.
+
         Raises:
             DataError: there is no such name, or a value is of another kind or out of range.
         """
@@ -263,8 +265,10 @@ def parse_assignment(text: str) -> dict[str, Any]:
 
     Params:
         text: the value as in TOML.
+
     Returns:
         {name: value}, or {table: {kind: value}}.
+
     Raises:
         DataError: it is no such line.
     """

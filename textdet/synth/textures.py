@@ -22,6 +22,7 @@ def draw_texture(
 
     Params:
         size: px, side of the square.
+
     Returns:
         (size, size, 3) uint8 RGB, and its name.
     """
@@ -43,6 +44,7 @@ def noise(rng: np.random.Generator, h: int, w: int, across: float, down: float) 
     Params:
         h, w: px.
         across, down: px, width and height of its specks.
+
     Returns:
         (h, w) float32 about 0, of about unit deviation.
     """
@@ -61,6 +63,7 @@ def cloud(rng: np.random.Generator, h: int, w: int, grain: float) -> np.ndarray:
     Params:
         h, w: px.
         grain: px, the coarsest size.
+
     Returns:
         (h, w) float32 about 0.
     """
@@ -76,6 +79,7 @@ def tinted(relief: np.ndarray, colour: np.ndarray) -> np.ndarray:
     Params:
         relief: (h, w) float32, in grey levels.
         colour: (3,) RGB, 0..255.
+
     Returns:
         (h, w, 3) uint8 RGB.
     """

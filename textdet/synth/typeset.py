@@ -114,6 +114,7 @@ def typeset(
         lines: the words of each, in reading order. A line that begins with a word from right to
             left runs so, and begins at the right margin.
         font: left at the style's size.
+
     Returns:
         None when nothing has ink.
     """
@@ -149,6 +150,7 @@ def typeset_on_curve(
     Params:
         line: words in reading order.
         font: left at the style's size.
+
     Returns:
         None when nothing has ink.
     """
@@ -199,6 +201,7 @@ def typeset_stack(
 
     Params:
         font: left at the style's size.
+
     Returns:
         None when the word has no ink.
     """
@@ -228,6 +231,7 @@ def outline_of_cells(quads: np.ndarray) -> np.ndarray:
 
     Params:
         quads: (n, 4, 2) px in reading order.
+
     Returns:
         (k, 2) float32, clockwise from the first corner of the first cell, or of the last one for a
         word that runs from right to left.

@@ -35,6 +35,7 @@ class Warp:
 
         Params:
             points: (..., 2) px of the layer.
+
         Returns:
             (..., 2) float32, px of the image.
         """
@@ -49,6 +50,7 @@ class Warp:
         Params:
             pixels: (H, W) uint8.
             width, height: px of the result.
+
         Returns:
             (height, width) uint8; 0 where nothing of the layer lies.
         """
@@ -79,6 +81,7 @@ def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.
         roll, yaw, pitch: radians, clockwise in the image, about the vertical, about the horizontal
             axis.
         focal: px.
+
     Returns:
         (3, 3).
     """

@@ -85,6 +85,7 @@ class Writer:
             words: how many at most.
             end: added to the last of so many, if the font has it.
             text: instead of a random first word.
+
         Returns:
             the words that fit; none where the font lacks letters of `text`.
         """
@@ -131,6 +132,7 @@ class Writer:
             align: 0 left, 0.5 centred, 1 right.
             end: added to the last of so many words, if the font has it.
             text: instead of a random first word.
+
         Returns:
             the x of the line's end, px; of its start where nothing was set.
         """
@@ -155,6 +157,7 @@ class Writer:
 
         Params:
             em: px, size of the letters.
+
         Returns:
             None without ink.
         """
@@ -178,6 +181,7 @@ class Writer:
             degrees: its rotation, clockwise.
             centre: (2,) px.
             ink: (size, size) uint8, one of the page's layers; drawn into in place.
+
         Returns:
             whether it was set.
         """
@@ -220,6 +224,7 @@ class Writer:
 
         Params:
             width, height: px.
+
         Returns:
             (2,) float64 px, its centre; None when none was found.
         """
@@ -274,6 +279,7 @@ def sample_supported(
 
     Params:
         case: one of CASE_SHARES.
+
     Returns:
         the words in their order; none when the font can draw none of ten samples.
     """

@@ -52,6 +52,7 @@ def make_word(
         ignore: whether it is don't-care.
         characters: a string a character's cell.
         quads: (n, 4, 2) px, these cells.
+
     Raises:
         ValueError: for a polygon without area or with odd numbers.
     """
@@ -84,6 +85,7 @@ def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
 
     Params:
         boxes: (n, 4, 2) px, clockwise from their top left corners.
+
     Returns:
         (n, 4, 2) float64.
     """
@@ -129,6 +131,7 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     Params:
         images: as images_by_name gives them.
         truth: the annotation file.
+
     Raises:
         ValueError: when there is none, or when that does not decide.
     """
@@ -175,6 +178,7 @@ def pair_files(
         name_of: takes such a path, gives its image's name without the suffix.
         read_words: takes the path, returns the words and a line for each one left out.
         split_of: takes the path, gives the split that it belongs to.
+
     Raises:
         DataError: when there are no images.
     """

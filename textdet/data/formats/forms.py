@@ -70,7 +70,15 @@ def _read_receipt(path: Path) -> tuple[list[Word], list[str]]:
 
 
 def cut_line(text: str, quad: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The words of a line's text with their parts of its quad (4, 2), by their share of letters."""
+    """Cut a line of text into words, by their share of its letters.
+
+    Params:
+        text: the line's, words parted by blanks.
+        quad: (4, 2), around the line, clockwise from its top left.
+
+    Returns:
+        Each word with its part (4, 2) of the quad.
+    """
     text = text.strip()
     top, bottom = quad[[0, 1]], quad[[3, 2]]
     parts = []

@@ -42,8 +42,10 @@ def iterate_cells(path: Path, name: str) -> Iterator[np.ndarray | list[str]]:
     Params:
         path: a .mat file of version 5, compressed or not.
         name: the variable.
+
     Returns:
         for a numeric cell an array of its own shape; for a character cell its rows, a string each.
+
     Raises:
         MatError: for another kind of file or variable, or one that is damaged.
         OSError: when the file cannot be read.

@@ -57,8 +57,10 @@ def read_items(name: str, source: Path) -> Items:
     Params:
         name: one of FORMATS.
         source: the folder as it was downloaded.
+
     Returns:
         an Item an image, a line of text for an image left out, see formats/common.py.
+
     Raises:
         DataError: when there is no such folder, or when it does not hold what that format has.
     """
@@ -92,8 +94,10 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
     Params:
         folder: as it was downloaded, or of triplets.
         name: one of FORMATS, or "auto" to find out.
+
     Returns:
         the samples, and a line for each image or word that was left out.
+
     Raises:
         DataError: when nothing in the folder can be read.
     """
@@ -119,7 +123,15 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
 
 
 def sample_of(item: Item, folder: Path) -> Sample:
-    """A sample whose image stays where it is. Raises DataError when that is no image."""
+    """A sample whose image stays where it is.
+
+    Params:
+        item: an image and its words, as a reader gives them.
+        folder: of the data set.
+
+    Raises:
+        DataError: the image is not one that can be read.
+    """
     from PIL import Image
 
     try:
