@@ -43,6 +43,7 @@ from textdet.data.triplets import write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     listed = "; ".join(f"{name}: {known.title}" for name, known in FORMATS.items())
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
@@ -58,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Convert as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
     characters = FORMATS[args.format].characters
     settings = {
@@ -85,8 +87,13 @@ def main() -> None:
 def find_chunks(args: argparse.Namespace) -> Iterator[Chunk]:
     """The set's images in chunks, read one by one: of a large set they never are all in memory.
 
-    A line about an image left out stands in the chunk in which its image would be. Raises DataError
-    when there is no image.
+    A line about an image left out stands in the chunk in which its image would be.
+
+    Params:
+        args: the flags.
+
+    Raises:
+        DataError: when there is no image.
     """
 
     def cut(start: int, entries: list[Item | str]) -> Chunk:
@@ -189,7 +196,12 @@ def summarise(folder: Path) -> dict[str, int]:
 
 
 def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
-    """Say what is there now, and what it is good for."""
+    """Say what is there now, and what it is good for.
+
+    Params:
+        args: the flags.
+        counts: as summarise gives them.
+    """
     folder = args.save_folder
     print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     report_left_out(folder)

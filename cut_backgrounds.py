@@ -45,6 +45,7 @@ from textdet.data.triplets import read_sample_image, write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--input_dir", type=existing_folder, required=True, help="images with all their words")
@@ -59,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Cut windows as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
@@ -128,7 +130,12 @@ def summarise(folder: Path) -> dict[str, int]:
 
 
 def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
-    """Say what is there now, and what it is good for."""
+    """Say what is there now, and what it is good for.
+
+    Params:
+        args: the flags.
+        counts: as summarise gives them.
+    """
     print(f"{args.save_folder}: {counts['windows']} windows of {counts['images']} images")
     report_left_out(args.save_folder)
     print("  look through them: a word that nobody annotated is taught as background; then")

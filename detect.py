@@ -43,6 +43,7 @@ SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("inputs", nargs="*", metavar="image", help="images, folders of images, globs; - for stdin")
@@ -62,6 +63,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Export the model, find words, or both, as the flags say."""
     args = parse_arguments()
     if args.export_onnx:
         export(choose_model(args.model_dir))
@@ -78,7 +80,14 @@ def export(model_dir: Path) -> None:
 
 
 def detect(args: argparse.Namespace) -> None:
-    """Find the images, find the words in them, write them, and say how it went."""
+    """Find the images, find the words in them, write them, and say how it went.
+
+    Params:
+        args: the flags.
+
+    Raises:
+        DataError: when not one image can be read.
+    """
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir)
     detector = open_detector(args, characters=args.characters, batch_size=args.batch_size)
     args.output_dir.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,7 @@ from textdet.network.flags import add_detection_flags, open_detector
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--input_dir", type=Path, required=True, help="folder with images and their words")
@@ -77,6 +78,7 @@ class Judged:
 
 
 def main() -> None:
+    """Judge a model as the flags say: find words, compare, write and print the figures."""
     args = parse_arguments()
     if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
         raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
@@ -111,7 +113,16 @@ def add_up(fates: Iterable[Counter]) -> dict[str, int]:
 
 
 def choose_samples(args: argparse.Namespace, folder: Path, samples: list[Sample]) -> list[Sample]:
-    """The images that the model was not trained on, or all with --split all."""
+    """The images that the model was not trained on, or all with --split all.
+
+    Params:
+        args: the flags.
+        folder: of the model.
+        samples: all of --input_dir.
+
+    Raises:
+        DataError: when the model's record is damaged, or nothing of the folder was held out.
+    """
     if args.split == "all":
         return samples
     held_out = find_held_out(folder, samples)
@@ -125,7 +136,11 @@ def choose_samples(args: argparse.Namespace, folder: Path, samples: list[Sample]
 
 
 def judge(detector: TextDetector, samples: list[Sample]) -> tuple[list[Judged], list[str]]:
-    """Find each image's words and match them with the truth; a line for each damaged image."""
+    """Find each image's words and match them with the truth.
+
+    Returns:
+        The results, and a line for each damaged image.
+    """
     judged, problems = [], []
     for sample in progress_bar(samples, unit="image"):
         try:
@@ -145,7 +160,14 @@ def judge(detector: TextDetector, samples: list[Sample]) -> tuple[list[Judged], 
 def write_tables(
     args: argparse.Namespace, judged: list[Judged], totals: dict, detector: TextDetector
 ) -> None:
-    """The table of the images, and the totals with what is needed to get them again."""
+    """Write the table of the images, and the totals with what is needed to get them again.
+
+    Params:
+        args: the flags.
+        judged: a row of the table each.
+        totals: what the .json beside the table says of all images.
+        detector: whose settings it names.
+    """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     scores = ("precision", "recall", "f1", "iou")
@@ -172,8 +194,13 @@ def write_tables(
 
 
 def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
-    """Pictures of the images with the lowest F1 (then the most errors): the truth red, don't-care
-    grey, what was found green."""
+    """Draw the images with the lowest F1 (then the most errors): the truth red, don't-care grey,
+    what was found green.
+
+    Params:
+        args: the flags; --worst is how many.
+        judged: all images.
+    """
     if not args.worst:
         return
     folder = args.output.with_name(f"{args.output.stem}_worst")
@@ -193,6 +220,13 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
 
 
 def print_totals(args: argparse.Namespace, totals: dict, detector: TextDetector) -> None:
+    """Say how good the model is on these images, as write_tables writes it.
+
+    Params:
+        args: the flags.
+        totals: as write_tables takes them.
+        detector: whose settings are named.
+    """
     settings = ", ".join(f"{name} {value}" for name, value in asdict(detector.settings).items())
     print(f"{detector.model_dir} on {totals['images']} images of {args.input_dir}")
     print(f"  settings: {settings}")

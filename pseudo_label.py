@@ -52,6 +52,7 @@ from textdet.network.pseudo_labels import label_images
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--input_dir", type=existing_folder, required=True, help="images with their words")
@@ -73,6 +74,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Label as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
     model_dir = choose_model(args.model_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
@@ -101,7 +103,16 @@ def main() -> None:
 
 
 def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) -> Iterator[int]:
-    """Label chunks, the number of images of each; while the network runs, the next one is read."""
+    """Label chunks; while the network runs on one, the next one is read.
+
+    Params:
+        args: the flags.
+        model_dir: the folder of the model.
+        chunks: those that are not there yet; their sources are samples.
+
+    Returns:
+        The number of images of each chunk, damaged ones included, as it is finished.
+    """
     with ThreadPoolExecutor(args.num_workers) as pool:
         detector, waiting = None, None
         for following in itertools.chain(chunks, [None]):
@@ -115,7 +126,7 @@ def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) ->
 
 
 def read_sound(sample: Sample) -> np.ndarray | str:
-    """A sample's image (H, W, 3) uint8, or a line that says why there is none."""
+    """A sample's image (H, W, 3) uint8 RGB, or a line that says why there is none."""
     try:
         return read_sample_image(sample)
     except DataError as error:
@@ -155,13 +166,22 @@ def label_chunk(
 
 
 def write_piece(sample: Sample, image: np.ndarray) -> None:
-    """Write a labelled image (H, W, 3) uint8 with its heatmaps."""
+    """Write a labelled image with its heatmaps.
+
+    Params:
+        sample: says where, and its words.
+        image: (H, W, 3) uint8 RGB.
+    """
     maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
     write_triplet(sample, image, maps, C.JPEG_QUALITY)
 
 
 def summarise(folder: Path) -> dict[str, int | float]:
-    """Counts over the whole folder, a chunk at a time, and how far its words are trusted."""
+    """Counts over the whole folder, a chunk at a time, and how far its words are trusted.
+
+    Raises:
+        DataError: when it holds no image.
+    """
     images, ignored, characters, trust = 0, 0, 0, []
     for sample in iterate_samples(folder):
         images += 1
@@ -184,7 +204,12 @@ def summarise(folder: Path) -> dict[str, int | float]:
 
 
 def report(args: argparse.Namespace, counts: dict) -> None:
-    """Say what is there now, and what to do with it."""
+    """Say what is there now, and what to do with it.
+
+    Params:
+        args: the flags.
+        counts: as summarise gives them.
+    """
     write_preview(args.save_folder)
     print(f"{args.save_folder}:")
     for name, value in counts.items():

@@ -20,12 +20,14 @@ ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
 class Word:
     """One word and its characters, in the image's continuous pixel coordinates.
 
-    text: the transcription; empty where nobody knows it.
-    characters: one string a character cell (usually one letter).
-    quads: (n, 4, 2) float32, px, a character's cell, clockwise from its top left corner.
-    polygon: (k, 2) float32 with k >= 3, px, around the word, clockwise from its top left corner.
-    ignore: don't-care; counts neither for nor against a detector.
-    confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
+    Params:
+        text: the transcription; empty where nobody knows it.
+        characters: one string a character cell (usually one letter).
+        quads: (n, 4, 2) float32, px, a character's cell, clockwise from its top left corner.
+        polygon: (k, 2) float32 with k >= 3, px, around the word, clockwise from its top left
+            corner.
+        ignore: don't-care; counts neither for nor against a detector.
+        confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
     """
 
     text: str
@@ -62,6 +64,9 @@ class Word:
     def from_json(cls, record: dict) -> "Word":
         """A word from its annotation.
 
+        Params:
+            record: as to_json gives it; only the polygon must be there.
+
         Raises:
             DataError, ANNOTATION_ERRORS: it is damaged.
         """
@@ -84,11 +89,13 @@ class Word:
 class Sample:
     """One image of a data set: where its files are, its size and its words.
 
-    folder: of triplets, or another data set's.
-    file: the image's name within images/.
-    width, height: px.
-    extra: other fields of the annotation: font, kind, ...
-    elsewhere: the image, when it is not in images/ (other people's data).
+    Params:
+        folder: of triplets, or another data set's.
+        file: the image's name within images/.
+        width, height: px.
+        words: in px of the image.
+        extra: other fields of the annotation: font, kind, ...
+        elsewhere: the image, when it is not in images/ (other people's data).
     """
 
     folder: Path

@@ -52,7 +52,12 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def fit_scale(width: int, height: int, size: int) -> float:
-    """Side of the fitted square / an image's longer side, all px."""
+    """How many times larger an image is in its fitted square.
+
+    Params:
+        width, height: px, of the image.
+        size: px, side of the square.
+    """
     return size / max(width, height)
 
 
@@ -107,7 +112,7 @@ def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
 
 
 def fitted_words(sample: Sample, size: int) -> list[Word]:
-    """A sample's words in the coordinates of its fitted square."""
+    """A sample's words in the continuous coordinates of its fitted square of `size` px."""
     scale = np.float32(fit_scale(sample.width, sample.height, size))
     return [
         Word(w.text, w.characters, w.quads * scale, w.polygon * scale, w.ignore, w.confidence)
@@ -170,10 +175,17 @@ class Source:
 class Cache:
     """The decoded samples of one triplet folder: three memory-mapped uint8 arrays.
 
-    weights holds a row only for the samples in `weighted`, in this order.
+    A row a sample: images (size, size, 3), RGB; maps (size, size, 2); weights (size, size), of the
+    samples that have any.
     """
 
     def __init__(self, folder: Path, size: int, weighted: list[int]):
+        """
+        Params:
+            folder: the cache's own, with a file an array.
+            size: px, side of the squares.
+            weighted: the rows of the samples with weights, in the order of these.
+        """
         self.folder, self.size = folder, size
         self._weight_rows = {row: number for number, row in enumerate(weighted)}
         self._files: dict[str, object] = {}
@@ -218,7 +230,12 @@ class Cache:
     def write(
         self, row: int, image: np.ndarray, maps: np.ndarray, weights: np.ndarray | None
     ) -> None:
-        """Fill a row with what read_fitted gives."""
+        """Fill a row.
+
+        Params:
+            row: number of the sample.
+            image, maps, weights: as read_fitted gives them.
+        """
         self._map("images", row, 3, "r+")[:] = image
         self._map("maps", row, 2, "r+")[:] = maps
         if weights is not None:

@@ -38,10 +38,11 @@ MAX_NAMED = 10  # lines about what was left out that are shown at the end
 class Chunk:
     """A part of a folder that is made in one go.
 
-    path: its annotation file, which marks it done.
-    start: the number of its first image in the folder.
-    sources: what its images are made of, such as samples; a line of text stands for an image that
-        is left out.
+    Params:
+        path: its annotation file, which marks it done.
+        start: the number of its first image in the folder.
+        sources: what its images are made of, such as samples; a line of text stands for an image
+            that is left out.
     """
 
     path: Path
@@ -60,7 +61,12 @@ class Chunk:
 
 
 def cut_chunks(folder: Path, sources: Sequence, size: int) -> list[Chunk]:
-    """The chunks of `size` images each that a folder is made of, the last one with what is left."""
+    """The chunks that a folder is made of.
+
+    Params:
+        sources: an entry an image, see Chunk.
+        size: images in a chunk; the last one has what is left.
+    """
     return [
         Chunk(chunk_path(folder, start // size), start, sources[start : start + size])
         for start in range(0, len(sources), size)
@@ -91,7 +97,7 @@ def fill_folder(
         problems: lines about what was left out before the chunks were cut.
 
     Returns:
-        the counts.
+        The counts.
 
     Raises:
         what the functions given raise.
@@ -121,6 +127,7 @@ def in_workers(
 
     Params:
         function: of a module; takes a chunk and the arguments, returns its number of images.
+        arguments: what each call gets beside the chunk.
         workers, cluster: see workers.run_calls.
     """
 
@@ -145,12 +152,13 @@ def start_folder(
     Whatever moment a run is killed at, the next one knows the folder by its dataset.json.
 
     Params:
+        settings: what the images depend on, values that JSON can hold.
         overwrite: whether to delete what an earlier run made.
         growing: the setting that may be larger than it was.
         read_only: what is only read, which overwriting must not delete.
 
     Returns:
-        the settings as they stand in dataset.json.
+        The settings as they stand in dataset.json.
 
     Raises:
         DataError: when the settings differ, or the folder holds something of `read_only` or other
@@ -243,7 +251,7 @@ def words_fingerprint(samples: list[Sample]) -> str:
 
 
 def chunk_path(folder: Path, number: int) -> Path:
-    """The annotation file of a chunk."""
+    """The annotation file of a folder's chunk with this number, 0 for the first."""
     return folder.absolute() / ANNOTATIONS / f"{number:05d}.jsonl"
 
 
@@ -295,7 +303,8 @@ def iterate_samples(folder: Path) -> Iterator[Sample]:
 def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
     """The lines about everything that a folder lacks, or one of its chunks, in order.
 
-    chunk: the stem of its annotation file's name.
+    Params:
+        chunk: the stem of its annotation file's name; "*" for all.
     """
     files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
     return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]

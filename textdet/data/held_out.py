@@ -16,6 +16,12 @@ def list_held_out(train: list[Sample], validation: list[Sample]) -> dict[str, li
     The split goes by the name too, so that a folder may be moved. Pieces count as the image that
     they are of; of two folders with one name, files that only one side has. A folder that is
     trained on as a whole has an empty list.
+
+    Params:
+        train, validation: the two sides of a split.
+
+    Returns:
+        Names of files within images/, by the name of their folder.
     """
     seen = {sample.origin for sample in train}
     held_out = {_folder_of(origin): [] for origin in sorted(seen)}
@@ -35,7 +41,7 @@ def still_held_out(model_dir: Path, held_out: dict[str, list[str]]) -> dict[str,
         held_out: as list_held_out gives it, for the training to come.
 
     Returns:
-        likewise.
+        Likewise.
 
     Raises:
         DataError: when the model's record is damaged.
@@ -63,8 +69,12 @@ def _read_held_out(model_dir: Path) -> dict[str, list[str]]:
 def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
     """Those of one folder's samples that the model was not trained on.
 
+    Params:
+        model_dir: the folder of the model.
+        samples: all of the folder.
+
     Returns:
-        the samples; None where it was trained on other images, or where nothing tells.
+        The samples; None where it was trained on other images, or where nothing tells.
 
     Raises:
         DataError: when the record is damaged, and for a folder of which nothing was held out.

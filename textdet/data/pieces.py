@@ -52,6 +52,10 @@ def piece_file(sample: Sample, number: int) -> str:
 
     Folders and the ending become part of it, escaped so that no two images share a name: a/1.jpg,
     a_1.jpg and a/1.png may be in one set.
+
+    Params:
+        sample: the whole image.
+        number: of the piece, 0 for the first.
     """
     name = Path(sample.file).as_posix()
     name = ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", name)

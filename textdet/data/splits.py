@@ -16,6 +16,7 @@ def split_samples(
     An image stays on its side when others are added or removed; pieces of one image stay together.
 
     Params:
+        samples: in any order; that of each side is theirs.
         test_size: 0..1, the share of the validation side; both sides get at least one image.
         seed: another one gives another split.
         unseen: fields of the annotations, "fonts" and "background", of whose values the share of
@@ -24,7 +25,7 @@ def split_samples(
             names none goes by its own name.
 
     Returns:
-        the samples to train on and those to validate on.
+        The samples to train on and those to validate on.
 
     Raises:
         DataError: for a share outside 0..1, for fewer than two images, for a field with fewer than

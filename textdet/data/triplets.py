@@ -47,6 +47,7 @@ def write_triplet(
     """Write the three files of one sample.
 
     Params:
+        sample: says where they go.
         image: (H, W, 3) uint8 RGB.
         maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity; None for words whose
             characters are not known.
@@ -102,7 +103,7 @@ def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """Read a sample's files.
 
     Returns:
-        image (H, W, 3) uint8 RGB, and maps (2, H, W) uint8, character then affinity.
+        Image (H, W, 3) uint8 RGB, and maps (2, H, W) uint8, character then affinity.
 
     Raises:
         DataError: with the file's name, when one is missing or damaged.
@@ -119,7 +120,7 @@ def check_triplet(sample: Sample) -> str | None:
     """Look at a sample's files without decoding them.
 
     Returns:
-        a line that says which file is missing or no image, by its header; or None.
+        A line that says which file is missing or no image, by its header; or None.
 
     Raises:
         SizeError: with the file's name, when one has another size than the annotation says.
@@ -148,7 +149,7 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
     """Read all annotations of a triplet folder, in order, without opening the images.
 
     Returns:
-        the samples, and a line for each annotation that was left out because it is damaged.
+        The samples, and a line for each annotation that was left out because it is damaged.
 
     Raises:
         DataError: when the folder is missing or holds no sound annotation.
@@ -177,6 +178,6 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
 
 
 def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
-    """read_samples over several folders, one after the other."""
+    """read_samples over several folders, one after the other. Raises DataError as it does."""
     found = [read_samples(folder) for folder in folders]
     return [s for samples, _ in found for s in samples], [p for _, lines in found for p in lines]

@@ -20,10 +20,12 @@ NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 class Item:
     """One annotated image of a data set as it was downloaded.
 
-    words: in px of the image as it is stored, or as it is turned upright by its EXIF tag where
-    `upright` says so; without characters where the set has none.
-    split: "train", "val", "test" or whatever the set calls it; "" where it does not say.
-    problems: a line for each of the image's words that was left out.
+    Params:
+        words: in px of the image; without characters where the set has none.
+        split: "train", "val", "test" or whatever the set calls it; "" where it does not say.
+        problems: a line for each of the image's words that was left out.
+        upright: whether these px are those of the image turned upright by its EXIF tag, not of the
+            image as it is stored.
     """
 
     image_path: Path
@@ -73,7 +75,11 @@ def make_word(
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    """Corners (4, 2) of an upright box, clockwise from its top left one."""
+    """Corners (4, 2) float64 of an upright box, clockwise from its top left one.
+
+    Params:
+        left, top, right, bottom: its sides, px.
+    """
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
@@ -102,7 +108,14 @@ def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def hull(quads: np.ndarray) -> np.ndarray:
-    """Outline of a word from its characters' quads (n, 4, 2): the tops, then the bottoms back."""
+    """Outline of a word from its characters: their tops, then their bottoms back.
+
+    Params:
+        quads: (n, 4, 2) px, in reading order.
+
+    Returns:
+        (4n, 2) px.
+    """
     return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, [2, 3]].reshape(-1, 2)])
 
 
@@ -130,6 +143,7 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 
     Params:
         images: as images_by_name gives them.
+        name: with forward slashes.
         truth: the annotation file.
 
     Raises:
@@ -148,6 +162,12 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 
 def find_one(source: Path, *patterns: str) -> list[Path]:
     """The files below `source` that match the first pattern that any file matches.
+
+    Params:
+        patterns: globs, the surest first.
+
+    Returns:
+        At least one, in the order of their paths.
 
     Raises:
         DataError: that says what was looked for and what is there.

@@ -17,7 +17,11 @@ from textdet.data.formats.common import (
 
 
 def read_iiit5k(source: Path) -> Items:
-    """Images of one word each."""
+    """Images of one word each.
+
+    Raises:
+        DataError: there is no such file, or it is damaged.
+    """
     import scipy.io
 
     for path in find_one(source, "*CharBound.mat"):

@@ -44,7 +44,7 @@ def iterate_cells(path: Path, name: str) -> Iterator[np.ndarray | list[str]]:
         name: the variable.
 
     Returns:
-        for a numeric cell an array of its own shape; for a character cell its rows, a string each.
+        For a numeric cell an array of its own shape; for a character cell its rows, a string each.
 
     Raises:
         MatError: for another kind of file or variable, or one that is damaged.

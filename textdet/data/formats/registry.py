@@ -20,9 +20,10 @@ UNREAD = "unread_words"  # field of a sample: how many of the image's words were
 class Format:
     """A reader of a data set.
 
-    module, function: where it is; formats/common.py says what a reader takes and gives.
-    characters: whether the data set knows the characters of its words.
-    title: what it reads, for --help.
+    Params:
+        module, function: where it is; formats/common.py says what a reader takes and gives.
+        characters: whether the data set knows the characters of its words.
+        title: what it reads, for --help.
     """
 
     module: str
@@ -59,7 +60,7 @@ def read_items(name: str, source: Path) -> Items:
         source: the folder as it was downloaded.
 
     Returns:
-        an Item an image, a line of text for an image left out, see formats/common.py.
+        An Item an image, a line of text for an image left out, see formats/common.py.
 
     Raises:
         DataError: when there is no such folder, or when it does not hold what that format has.
@@ -96,7 +97,7 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
         name: one of FORMATS, or "auto" to find out.
 
     Returns:
-        the samples, and a line for each image or word that was left out.
+        The samples, and a line for each image or word that was left out.
 
     Raises:
         DataError: when nothing in the folder can be read.

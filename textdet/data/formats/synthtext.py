@@ -14,7 +14,11 @@ from textdet.data.formats.mat_stream import MatError, iterate_cells
 
 
 def read_synthtext(source: Path) -> Items:
-    """Generated images with words and characters; the set knows no splits."""
+    """Generated images with words and characters; the set knows no splits.
+
+    Raises:
+        DataError: there is no such file, or it is damaged.
+    """
     for path in find_one(source, "gt.mat"):
         columns = [iterate_cells(path, name) for name in ("imnames", "wordBB", "charBB", "txt")]
         try:
