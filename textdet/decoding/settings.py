@@ -130,8 +130,7 @@ class DetectionSettings:
         0.0,
         "by how much of what the network sees the sides of a word's box are moved out",
         "0 for boxes as close to the ink as generated labels are; 1 to 2 for boxes such as people "
-        "draw; `tune.py --box_margin 0 1 2` finds it for your real images. Tune anew where a "
-        "`detection.json` holds a share of the height such as 0.05, its unit before",
+        "draw; `tune.py --box_margin 0 1 2` finds it for your real images",
         unit="px",
         low=0,
         high=50,
