@@ -14,7 +14,6 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -96,20 +95,14 @@ def main() -> None:
         "left_out": len(problems) + len(damaged),
         **summarise([entry.match for entry in judged]),
         "sweep": {str(t): v for t, v in sweep([entry.match for entry in judged]).items()},
-        "fates": add_up(entry.fates for entry in judged),
+        "fates": {
+            name: sum(entry.fates[name] for entry in judged) for name in (*FATES, *FALSE_BOXES)
+        },
         "seconds_an_image": float(np.mean([entry.seconds for entry in judged])),
     }
     write_tables(args, judged, totals, detector)
     draw_worst(args, judged)
     print_totals(args, totals, detector)
-
-
-def add_up(fates: Iterable[Counter]) -> dict[str, int]:
-    """What became of the words of all images."""
-    totals = dict.fromkeys((*FATES, *FALSE_BOXES), 0)
-    for counts in fates:
-        totals = {name: total + counts[name] for name, total in totals.items()}
-    return totals
 
 
 def choose_samples(args: argparse.Namespace, folder: Path, samples: list[Sample]) -> list[Sample]:

@@ -69,7 +69,8 @@ def parse_arguments() -> argparse.Namespace:
         help="folders with images and their words; the model's own training data among them is "
         "split as train.py did, real images without heatmaps all count",
     )
-    add("--model_dir", type=Path, default=Path("checkpoits"), help="folder that train.py left")
+    text = "folder that train.py left, or CRAFT's weights, a .pth file"
+    add("--model_dir", type=Path, default=Path("checkpoits"), help=text)
     add("--n_trials", type=integer(1), default=100, help="finished trials in the study when done")
     add("--n_jobs", type=integer(1), default=os.cpu_count(), help="processes that score trials")
     add(
@@ -248,7 +249,9 @@ def predict_maps(
         DataError: no image can be read, or the disk is full.
     """
     maps, damaged = {}, set()
-    names = "max_enlargement", "second_scale", "decoder"
+    names = ["max_enlargement", "second_scale"]
+    if find_model(args.model_dir).is_craft:
+        names.append("decoder")  # for which its maps are kept
     sizes = {name: getattr(default, name) for name in names}
 
     def opener(side: int) -> Callable[[], TextDetector]:

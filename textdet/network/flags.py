@@ -15,7 +15,8 @@ from textdet.network.runtimes import DEVICES, RUNTIMES
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Add --model_dir, --device and --runtime to a parser: which model runs, and on what."""
     add = parser.add_argument
-    add("--model_dir", type=Path, help="default: checkpoits if a model is there, or static/model")
+    text = "folder that train.py left, or CRAFT's weights, a .pth file; default: checkpoits if a "
+    add("--model_dir", type=Path, help=text + "model is there, or static/model")
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
     text = "what runs it; auto: ONNX Runtime on a CPU when --export_onnx has been run"
     add("--runtime", choices=RUNTIMES, default="auto", help=text)

@@ -1,8 +1,8 @@
 """A model's maps of the test images: made once, kept on disk, read by every trial.
 
-One .npy file an image, (2, h, w) uint8, 0..255 for 0..1, as detect.py would get it, in a folder
-whose name tells the model, the images and the size. Each file appears whole or not at all, so a run
-that was stopped goes on, and several processes that start together share the images.
+One .npy file an image, (2, h, w) as TextDetector.predict gives it, in a folder whose name tells the
+model, the images and the size. Each file appears whole or not at all, so a run that was stopped
+goes on, and several processes that start together share the images.
 """
 
 import contextlib
