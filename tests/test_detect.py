@@ -236,9 +236,27 @@ def test_spans_cover_everything_once(length, side):
 
 
 def test_wrong_arrays_are_refused():
+    detector = BrightnessDetector()
     for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)):
-        with pytest.raises(ValueError, match="must be"):
-            BrightnessDetector()(image)
+        for call in (detector, detector.maps):
+            with pytest.raises(ValueError, match="must be"):
+                call(image)
+
+
+def test_settings_are_tried_on_maps_without_the_network():
+    image = picture(700, 500, (100, 100, 200, 140), (400, 300, 500, 330))
+    image[300:330, 400:500] //= 2  # a faint word
+    detector = BrightnessDetector()
+    maps, runs = detector.maps(image), len(detector.inputs)
+    assert (maps.width, maps.height) == (700, 500)
+    found = {t: detector.decode(maps, text_threshold=t, box_margin=2) for t in (0.45, 0.7)}
+    assert [len(result.words) for result in found.values()] == [2, 1]
+    assert len(detector.inputs) == runs and detector.settings.box_margin == 0
+    detector.settings = replace(detector.settings, text_threshold=0.45, box_margin=2)
+    for ours, theirs in zip(found[0.45].words, detector(image).words, strict=True):
+        np.testing.assert_array_equal(ours.quad, theirs.quad)
+    with pytest.raises(ValueError, match="text_threshold"):
+        detector.decode(maps, text_threshold=2)
 
 
 def test_inputs_and_names(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from textdet.decoding.metrics import match_image, prepare_truth
-from textdet.decoding.word_fates import FALSE_BOXES, FATES, word_fates
+from textdet.decoding.word_fates import FALSE_BOXES, FATES, name_fates, word_fates
 
 
 def box(left, top, right, bottom):
@@ -62,3 +62,10 @@ def test_found_as_in_the_protocol():
         assert counts["found"] == match.matched
         assert sum(counts[name] for name in FATES) == 6
         assert sum(counts[n] for n in ("found", *FALSE_BOXES)) == match.predicted
+
+
+def test_each_word_and_box_by_its_name():
+    boxes = [box(300, 0, 400, 20), WORD, box(110, 0, 140, 20)]
+    words, others = name_fates(boxes, prepare_truth([NEIGHBOUR, WORD]))
+    assert words == ["split", "found"]
+    assert others == ["boxes on no text", None, "boxes on text"]

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from textdet.common.errors import DataError
-    from textdet.network.detector import FoundWord, Result, TextDetector
+    from textdet.network.detector import FoundWord, Maps, Result, TextDetector
 
 __version__ = "0.1.0"
-__all__ = ["DataError", "FoundWord", "Result", "TextDetector", "__version__"]
+__all__ = ["DataError", "FoundWord", "Maps", "Result", "TextDetector", "__version__"]
 
 _HOMES = {
     "DataError": "textdet.common.errors",
     "FoundWord": "textdet.network.detector",
+    "Maps": "textdet.network.detector",
     "Result": "textdet.network.detector",
     "TextDetector": "textdet.network.detector",
 }

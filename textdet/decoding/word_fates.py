@@ -28,19 +28,35 @@ def word_fates(boxes: Polygons, truth: Truth) -> Counter:
     """Count what became of the words of one image, and the boxes that found none.
 
     Params:
+        boxes, truth: as for name_fates.
+
+    Returns:
+        Counter of FATES, one for each word that counts, and of FALSE_BOXES.
+
+    Raises:
+        ValueError: a polygon that is not a finite (K >= 3, 2) array.
+    """
+    words, others = name_fates(boxes, truth)
+    return Counter([*words, *filter(None, others)])
+
+
+def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | None]]:
+    """Tell what became of each word of one image, and which boxes found none.
+
+    Params:
         boxes: N polygons (K, 2), in the truth's coordinates. Those of which more than half lies in
             a don't-care region do not count, as in match_image.
         truth: the words that count and the don't-care regions.
 
     Returns:
-        Counter of FATES, one for each word that counts:
+        For each word that counts one of FATES:
             found: paired with a box at IoU FOUND_IOU or more;
             missed: all boxes together cover less than TOUCHED of it;
             merged: a box holds it that holds other words as well or is TOO_LARGE for it;
             split: a box lies in it, on a part of it;
-            off: a box is near that does none of this;
-        and of FALSE_BOXES, those that found no word: boxes on text overlap some, don't-care
-        regions included, with TOUCHED of their own area or more.
+            off: a box is near that does none of this.
+        For each box one of FALSE_BOXES where it found no word, else None: boxes on text overlap
+        some, don't-care regions included, with TOUCHED of their own area or more.
 
     Raises:
         ValueError: a polygon that is not a finite (K >= 3, 2) array.
@@ -63,12 +79,13 @@ def word_fates(boxes: Polygons, truth: Truth) -> Counter:
         "off": np.ones_like(found),
     }
     fates = np.select(list(conditions.values()), np.arange(len(FATES))[:, None])
-    counts = Counter({name: int((fates == i).sum()) for i, name in enumerate(conditions)})
 
     is_false = counted.copy()
     is_false[[box for box, _ in pairs]] = False
     on_text = shared.sum(axis=1) + shared_areas(shapes, truth.ignored).sum(axis=1)
     on_text = (on_text > 0) & (on_text >= TOUCHED * shapes.areas)
-    counts["boxes on no text"] = int((is_false & ~on_text).sum())
-    counts["boxes on text"] = int((is_false & on_text).sum())
-    return counts
+    names = [
+        FALSE_BOXES[int(text)] if false else None
+        for false, text in zip(is_false, on_text, strict=True)
+    ]
+    return [FATES[fate] for fate in fates], names

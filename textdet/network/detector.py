@@ -15,6 +15,7 @@ from textdet.network.model_files import bundled_model, find_model
 from textdet.network.runtimes import open_runtime
 from textdet.network.tiles import cut_tiles
 
+NETWORK_SETTINGS = ("long_side", "max_enlargement", "second_scale")  # the others need maps alone
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake
 
 
@@ -38,6 +39,20 @@ class FoundWord:
     def outline(self) -> np.ndarray:
         """The polygon where there is one, else the quad."""
         return self.quad if self.polygon is None else self.polygon
+
+
+@dataclass
+class Maps:
+    """What the network makes of one image.
+
+    Params:
+        values: (2, h, w), character then affinity, see TextDetector.predict.
+        width, height: px of the image.
+    """
+
+    values: np.ndarray
+    width: int
+    height: int
 
 
 @dataclass
@@ -142,12 +157,25 @@ class TextDetector:
             ValueError: an array of another kind.
         """
         for image in images:
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise ValueError(
-                    f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}"
-                )
-        maps = self.predict(images)
-        return [self._words(pair, image) for pair, image in zip(maps, images, strict=True)]
+            _check_array(image)
+        sizes = [(image.shape[1], image.shape[0]) for image in images]
+        found = zip(self.predict(images), sizes, strict=True)
+        return [self.decode(Maps(values, *size)) for values, size in found]
+
+    def maps(self, image: np.ndarray | str | Path) -> Maps:
+        """Run the network on one image; decode() finds the words in what it gives.
+
+            maps = detector.maps("photo.jpg")
+            for threshold in (0.3, 0.5, 0.7):
+                print(len(detector.decode(maps, text_threshold=threshold).words))
+
+        Params:
+            image, and what is raised: as for the detector itself.
+        """
+        if not isinstance(image, np.ndarray):
+            image = read_image(Path(image))
+        _check_array(image)
+        return Maps(self.predict([image])[0], image.shape[1], image.shape[0])
 
     def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Compute the maps that words are looked for in.
@@ -225,18 +253,29 @@ class TextDetector:
                     tile.keep(found, maps[index], step)
         return maps
 
-    def _words(self, maps: np.ndarray, image: np.ndarray) -> Result:
-        """The words of one image's maps, in reading order, in the image's coordinates."""
-        height, width = image.shape[:2]
-        to_image = np.float32([width / maps.shape[2], height / maps.shape[1]])
-        limits = np.float32([width, height])
+    def decode(self, maps: Maps, **overrides: float | str) -> Result:
+        """Find the words in an image's maps.
+
+        Params:
+            maps: of maps(), by a detector with the same settings as far as the network needs them:
+                NETWORK_SETTINGS, and with CRAFT's weights the decoder.
+            overrides: fields of DetectionSettings.
+
+        Raises:
+            ValueError: a setting out of its range.
+            TypeError: an override that is no setting.
+        """
+        values = maps.values
+        to_image = np.float32([maps.width / values.shape[2], maps.height / values.shape[1]])
+        limits = np.float32([maps.width, maps.height])
 
         def on_image(points: np.ndarray | None) -> np.ndarray | None:
             return None if points is None else (points * to_image).clip(0, limits)
 
+        settings = replace(self.settings, **overrides)
         # The margin is in px of what the network sees.
-        margin = self.settings.box_margin / self.map_step
-        found = decode_maps(maps, replace(self.settings, box_margin=margin), self.poly)
+        margin = settings.box_margin / self.map_step
+        found = decode_maps(values, replace(settings, box_margin=margin), self.poly)
         words, lines = [], []
         for line in group_lines(found.boxes):
             lines.append(list(range(len(words), len(words) + len(line))))
@@ -244,9 +283,14 @@ class TextDetector:
                 box, polygon = found.boxes[i], found.polys[i]
                 characters = None
                 if self.characters:
-                    characters = split_characters(maps[0], box if polygon is None else polygon)
+                    characters = split_characters(values[0], box if polygon is None else polygon)
                 quad, polygon, characters = map(on_image, (box, polygon, characters))
                 words.append(FoundWord(quad, polygon, float(found.scores[i]), characters))
-        if maps.dtype != np.uint8:
-            maps = np.rint(255 * maps).astype(np.uint8)
-        return Result(width, height, words, lines, maps)
+        if values.dtype != np.uint8:
+            values = np.rint(255 * values).astype(np.uint8)
+        return Result(maps.width, maps.height, words, lines, values)
+
+
+def _check_array(image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
