@@ -34,6 +34,7 @@ class BrightnessDetector(TextDetector):
         self.settings = DetectionSettings(long_side=long_side, second_scale=second_scale)
         self.tiles, self.batch_size, self.inputs = tiles, batch_size, []
         self.poly = self.characters = False
+        self.channel_order = "rgb"
 
     def run(self, batch):
         assert batch.shape[1] % STRIDE == batch.shape[2] % STRIDE == 0
@@ -235,12 +236,102 @@ def test_spans_cover_everything_once(length, side):
     assert (covered == 1).all()
 
 
-def test_wrong_arrays_are_refused():
+def inputs_of_one_picture(tmp_path):
+    """A grey picture in each form that a program may have it in."""
+    rgb = picture(300, 200, (40, 40, 140, 80))
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    grey, alpha = Image.fromarray(rgb[..., 0]), np.full((200, 300, 1), 255, np.uint8)
+    return {
+        "array": rgb,
+        "grey": rgb[..., 0],
+        "one channel": rgb[..., :1],
+        "alpha": np.concatenate([rgb, alpha], 2),
+        "float": rgb.astype(np.float32) / 255,
+        "double, grey": rgb[..., 0] / 255,
+        "view": np.flipud(np.flipud(rgb)),
+        "path": tmp_path / "a.png",
+        "string": str(tmp_path / "a.png"),
+        "Pillow": Image.fromarray(rgb),
+        "Pillow, grey": grey,
+        "Pillow, palette": grey.convert("P"),
+        "Pillow, alpha": Image.fromarray(rgb).convert("RGBA"),
+    }
+
+
+def test_an_image_may_come_as_a_file_an_array_or_pillows(tmp_path):
+    images = inputs_of_one_picture(tmp_path)
+    detector = BrightnessDetector(batch_size=2)
+    expected = detector(images["array"])
+    assert len(expected.words) == 1
+    results = detector(list(images.values()))  # a list gives a list
+    for name, result in zip(images, results, strict=True):
+        np.testing.assert_array_equal(result.words[0].quad, expected.words[0].quad, name)
+        np.testing.assert_array_equal(result.image, images["array"], name)
+    assert detector([]) == []
+    assert detector.maps(images["grey"]).image.shape == (200, 300, 3)
+
+
+def test_channel_order_is_that_of_arrays_alone(tmp_path):
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[20:40, 10:50, 0] = 255  # the stand-in takes the first channel for the character map
+    blue = np.ascontiguousarray(red[..., ::-1])
+    alpha = np.full((64, 64, 1), 255, np.uint8)
+    Image.fromarray(red).save(tmp_path / "red.png")
     detector = BrightnessDetector()
-    for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)):
-        for call in (detector, detector.maps):
-            with pytest.raises(ValueError, match="must be"):
-                call(image)
+    assert [len(detector(image).words) for image in (red, blue)] == [1, 0]
+    detector.channel_order = "bgr"
+    images = (red, blue, np.concatenate([blue, alpha], 2), Image.fromarray(red))
+    assert [len(detector(image).words) for image in images] == [0, 1, 1, 1]
+    assert len(detector(tmp_path / "red.png").words) == 1
+    assert len(detector(cv2.imread(str(tmp_path / "red.png"))).words) == 1
+    np.testing.assert_array_equal(detector(blue).image, red)
+    with pytest.raises(ValueError, match="channel_order must be one of"):
+        TextDetector(channel_order="BGR")
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "said"),
+    [
+        (np.zeros((3, 8, 9), np.uint8), ValueError, r"must be .*, not \(3, 8, 9\)"),
+        (np.zeros((0, 8, 3), np.uint8), ValueError, "must be"),
+        (np.zeros((1, 8, 8, 3), np.uint8), ValueError, "must be"),
+        (np.zeros((8, 8, 3), np.uint16), ValueError, "uint8, or float within 0..1, not .*uint16"),
+        (np.full((8, 8, 3), 255.0), ValueError, r"within 0..1, not 255..255"),
+        (np.full((8, 8), np.nan), ValueError, "within 0..1, not nan"),
+        (None, TypeError, "a path, an array or a Pillow image, not .*None"),
+        (b"photo.jpg", TypeError, "not .*bytes"),
+    ],
+)
+def test_wrong_images_are_refused(image, error, said):
+    detector = BrightnessDetector()
+    for call in (detector, detector.maps):
+        with pytest.raises(error, match=said):
+            call(image)
+
+
+def test_a_result_for_other_programs():
+    detector = BrightnessDetector()
+    image = picture(300, 200, (40, 40, 140, 80), (160, 100, 260, 130))
+    result = detector(image)
+    first, _ = result.words
+    record = json.loads(json.dumps(result.to_json()))
+    assert record["size"] == [300, 200] and record["lines"] == [[0], [1]]
+    np.testing.assert_allclose(record["words"][0]["quad"], first.quad, atol=0.006)
+    assert set(record["words"][0]) == {"quad", "polygon", "score"}
+    corners = [[int(n) for n in line.split(",")] for line in result.to_icdar().splitlines()]
+    np.testing.assert_array_equal(corners[0], np.rint(first.quad).ravel())
+    first.polygon = np.float32([[40, 40], [90, 30], [140, 40], [140, 80], [90, 70], [40, 80]])
+    found = result.to_coco(image_id=7)
+    assert [(r["image_id"], r["category_id"]) for r in found] == [(7, 1)] * 2
+    assert found[0]["bbox"] == [40, 30, 100, 50]
+    assert found[0]["segmentation"] == [first.polygon.ravel().tolist()]
+    assert found[0]["score"] == round(first.score, 3)
+    drawn = result.draw()
+    assert drawn.shape == image.shape and (drawn != image).any()
+    assert not np.shares_memory(drawn, result.image)
+    result.image = None
+    with pytest.raises(ValueError, match="does not hold its image"):
+        result.draw()
 
 
 def test_settings_are_tried_on_maps_without_the_network():

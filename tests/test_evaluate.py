@@ -16,8 +16,8 @@ from textdet.common.errors import DataError
 from textdet.data.formats.registry import find_format, read_dataset
 from textdet.data.triplets import read_samples
 from textdet.decoding.settings import DetectionSettings
-from textdet.network.detector import FoundWord, Result
 from textdet.network.model_files import ModelFiles
+from textdet.network.result import FoundWord, Result
 
 
 def make_dataset(folder, truth, **images):

@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from textdet.common.errors import DataError
-    from textdet.network.detector import FoundWord, Maps, Result, TextDetector
+    from textdet.network.detector import TextDetector
+    from textdet.network.result import FoundWord, Maps, Result
 
 __version__ = "0.1.0"
 __all__ = ["DataError", "FoundWord", "Maps", "Result", "TextDetector", "__version__"]
 
 _HOMES = {
     "DataError": "textdet.common.errors",
-    "FoundWord": "textdet.network.detector",
-    "Maps": "textdet.network.detector",
-    "Result": "textdet.network.detector",
+    "FoundWord": "textdet.network.result",
+    "Maps": "textdet.network.result",
+    "Result": "textdet.network.result",
     "TextDetector": "textdet.network.detector",
 }
 

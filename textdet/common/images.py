@@ -67,7 +67,7 @@ def read_image(source: Path | BinaryIO, upright: bool = True) -> np.ndarray:
                 image.load()
                 if upright and exif_orientation(image) > 1:
                     ImageOps.exif_transpose(image, in_place=True)
-                return np.array(_to_rgb(image))
+                return np.array(to_rgb(image))
     except DataError:
         raise
     except FileNotFoundError:
@@ -94,7 +94,7 @@ def exif_orientation(image: "Image.Image") -> int:
     return value if value in range(1, 9) else 1
 
 
-def _to_rgb(image: "Image.Image") -> "Image.Image":
+def to_rgb(image: "Image.Image") -> "Image.Image":
     """A Pillow image of any mode as one of mode RGB."""
     from PIL import Image
 

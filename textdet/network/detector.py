@@ -1,77 +1,25 @@
 """A trained model that finds words in images."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from textdet.common.images import read_image, resize
+from textdet.common.image_arrays import CHANNEL_ORDERS, ImageInput, as_rgb
+from textdet.common.images import resize
 from textdet.decoding.characters import split_characters
 from textdet.decoding.decode import decode_maps, take_large_words
 from textdet.decoding.reading_order import group_lines
 from textdet.network.model_files import bundled_model, find_model
+from textdet.network.result import FoundWord, Maps, Result
 from textdet.network.runtimes import open_runtime
 from textdet.network.tiles import cut_tiles
 
 NETWORK_SETTINGS = ("long_side", "max_enlargement", "second_scale")  # the others need maps alone
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake
-
-
-@dataclass
-class FoundWord:
-    """One word in an image, in the image's continuous pixel coordinates.
-
-    Params:
-        quad: (4, 2) float32, clockwise from the corner with the smallest x + y.
-        polygon: (k, 2) float32 around a curved word, clockwise; None where the quad serves.
-        score: 0..1, the word's highest character value.
-        characters: (n, 4, 2) float32, in reading direction; None when not asked for.
-    """
-
-    quad: np.ndarray
-    polygon: np.ndarray | None
-    score: float
-    characters: np.ndarray | None = None
-
-    @property
-    def outline(self) -> np.ndarray:
-        """The polygon where there is one, else the quad."""
-        return self.quad if self.polygon is None else self.polygon
-
-
-@dataclass
-class Maps:
-    """What the network makes of one image.
-
-    Params:
-        values: (2, h, w), character then affinity, see TextDetector.predict.
-        width, height: px of the image.
-    """
-
-    values: np.ndarray
-    width: int
-    height: int
-
-
-@dataclass
-class Result:
-    """What was found in one image.
-
-    Params:
-        width, height: px of the image.
-        words: in reading order.
-        lines: the words' positions in `words`, one list a line of text.
-        maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, as words were looked for
-            in them (see TextDetector.predict).
-    """
-
-    width: int
-    height: int
-    words: list[FoundWord]
-    lines: list[list[int]]
-    maps: np.ndarray
 
 
 class TextDetector:
@@ -95,6 +43,7 @@ class TextDetector:
         characters: also split the words into characters.
         tiles: cut images larger than long_side instead of shrinking them.
         batch_size: images or tiles of one size that go through the network together.
+        channel_order: of arrays: "rgb", or "bgr" as OpenCV reads images.
         overrides: fields of DetectionSettings; None for the model's own.
 
     Raises:
@@ -115,11 +64,17 @@ class TextDetector:
         characters: bool = False,
         tiles: bool = False,
         batch_size: int = 1,
+        channel_order: str = "rgb",
         **overrides: float | str | None,
     ):
         self.model_dir = bundled_model() if model_dir is None else Path(model_dir)
         self.poly, self.characters, self.tiles = poly, characters, tiles
         self.batch_size = batch_size
+        if channel_order not in CHANNEL_ORDERS:
+            raise ValueError(
+                f"channel_order must be one of {CHANNEL_ORDERS}, not {channel_order!r}"
+            )
+        self.channel_order = channel_order
         given = {name: value for name, value in overrides.items() if value is not None}
         self.files = find_model(self.model_dir)
         self.settings = replace(self.files.settings(), **given)
@@ -129,40 +84,42 @@ class TextDetector:
             if self.settings.decoder == "craft":
                 self.map_step = 2  # which expects the maps as that network gives them
 
-    def __call__(self, image: np.ndarray | str | Path) -> Result:
-        """Find the words of one image.
+    def __call__(self, image: "ImageInput | Sequence[ImageInput]") -> Result | list[Result]:
+        """Find the words of one image, or of several.
 
         Params:
-            image: (H, W, 3) uint8 RGB, or a file.
+            image: a file's path, an array or a Pillow image, see as_rgb; or a list of these.
+
+        Returns:
+            What was found; of a list, a list of that.
 
         Raises:
             DataError: a file that is not a sound image, or an image too large for the memory.
             ValueError: an array of another kind.
+            TypeError: something else.
         """
-        if not isinstance(image, np.ndarray):
-            image = read_image(Path(image))
-        return self.detect([image])[0]
+        if not isinstance(image, list | tuple):
+            return self.detect([image])[0]
+        size = self.batch_size
+        parts = (image[start : start + size] for start in range(0, len(image), size))
+        return [result for part in parts for result in self.detect(part)]
 
-    def detect(self, images: list[np.ndarray]) -> list[Result]:
-        """Find the words of several images.
+    def detect(self, images: Sequence[ImageInput]) -> list[Result]:
+        """Find the words of several images, which are all in memory at once.
 
         Params:
-            images: (H, W, 3) uint8 RGB each, of any sizes.
+            images, and what is raised: as for the detector itself.
 
         Returns:
             What was found in each.
-
-        Raises:
-            DataError: the memory is too small.
-            ValueError: an array of another kind.
         """
-        for image in images:
-            _check_array(image)
-        sizes = [(image.shape[1], image.shape[0]) for image in images]
-        found = zip(self.predict(images), sizes, strict=True)
-        return [self.decode(Maps(values, *size)) for values, size in found]
+        images = [as_rgb(image, self.channel_order) for image in images]
+        return [
+            self.decode(Maps(values, image.shape[1], image.shape[0], image))
+            for values, image in zip(self.predict(images), images, strict=True)
+        ]
 
-    def maps(self, image: np.ndarray | str | Path) -> Maps:
+    def maps(self, image: ImageInput) -> Maps:
         """Run the network on one image; decode() finds the words in what it gives.
 
             maps = detector.maps("photo.jpg")
@@ -172,10 +129,8 @@ class TextDetector:
         Params:
             image, and what is raised: as for the detector itself.
         """
-        if not isinstance(image, np.ndarray):
-            image = read_image(Path(image))
-        _check_array(image)
-        return Maps(self.predict([image])[0], image.shape[1], image.shape[0])
+        image = as_rgb(image, self.channel_order)
+        return Maps(self.predict([image])[0], image.shape[1], image.shape[0], image)
 
     def predict(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Compute the maps that words are looked for in.
@@ -288,9 +243,4 @@ class TextDetector:
                 words.append(FoundWord(quad, polygon, float(found.scores[i]), characters))
         if values.dtype != np.uint8:
             values = np.rint(255 * values).astype(np.uint8)
-        return Result(maps.width, maps.height, words, lines, values)
-
-
-def _check_array(image: np.ndarray) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f"an image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
+        return Result(maps.width, maps.height, words, lines, values, maps.image)

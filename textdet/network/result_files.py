@@ -10,7 +10,8 @@ import numpy as np
 from textdet.common.files import write_atomically
 from textdet.common.image_inputs import STDIN
 from textdet.common.pictures import draw_found, draw_maps, save_picture
-from textdet.network.detector import FoundWord, Result, TextDetector
+from textdet.network.detector import TextDetector
+from textdet.network.result import Result
 
 ENDINGS = (".json", ".txt", ".jpg", "_heatmaps.jpg")  # of an image's results
 HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
@@ -75,41 +76,18 @@ def write_result(
     if heatmaps:
         _save(base, "_heatmaps.jpg", _picture_of_maps(image, result.maps))
     _save(base, ".jpg", draw_found(image, result))
-    write_atomically(base.with_name(f"{base.name}.txt"), icdar_lines(result.words))
+    write_atomically(base.with_name(f"{base.name}.txt"), result.to_icdar())
+    found = result.to_json()
     record = {
         "file": _file(path),
-        "size": [result.width, result.height],
+        "size": found["size"],
         "model": str(detector.model_dir),
         "settings": asdict(detector.settings),
-        "words": [word_record(word) for word in result.words],
-        "lines": result.lines,
+        "words": found["words"],
+        "lines": found["lines"],
     }
     text = json.dumps(record, ensure_ascii=False) + "\n"
     write_atomically(base.with_name(f"{base.name}.json"), text)
-
-
-def icdar_lines(words: list[FoundWord]) -> str:
-    """The words' quads as ICDAR 2015 wants them: x1,y1,x2,y2,x3,y3,x4,y4 a line, whole px."""
-    return "".join(
-        ",".join(str(value) for value in np.rint(word.quad).astype(int).ravel()) + "\n"
-        for word in words
-    )
-
-
-def word_record(word: FoundWord) -> dict:
-    """A word as the JSON has it, px rounded to hundredths; see detect.py."""
-    record = {
-        "quad": _rounded(word.quad),
-        "polygon": _rounded(word.polygon),
-        "score": round(word.score, 3),
-    }
-    if word.characters is not None:
-        record["characters"] = _rounded(word.characters)
-    return record
-
-
-def _rounded(points: np.ndarray | None) -> list | None:
-    return None if points is None else np.round(points.astype(np.float64), 2).tolist()
 
 
 def _picture_of_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
