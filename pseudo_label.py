@@ -5,7 +5,8 @@
 The weak supervision of CRAFT: the model looks at each word by itself, its character map is cut
 into characters, and how well their number fits the transcription says how far they are trusted;
 train.py weighs the loss by it. Train on the result together with generated images, label again
-with the better model, and so on. A chunk's annotation file is written last and marks it done; the
+with the better model, and so on. With --labels maps the model's own maps of the whole images become
+the labels, corrected by the words. A chunk's annotation file is written last and marks it done; the
 same command goes on where the last one stopped.
 """
 
@@ -24,10 +25,12 @@ from textdet.common.cli import (
     existing_folder,
     integer,
     name_left_out,
+    number,
     run_main,
 )
 from textdet.common.errors import DataError
-from textdet.data.annotation import PIECE_OF, Sample
+from textdet.common.images import is_image, read_image
+from textdet.data.annotation import PIECE_OF, Sample, Word
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
     Chunk,
@@ -49,6 +52,9 @@ from textdet.network.detector import TextDetector
 from textdet.network.flags import add_model_flags
 from textdet.network.model_files import choose_model, find_model
 from textdet.network.pseudo_labels import label_images
+from textdet.network.soft_labels import free_labels, soft_labels
+
+UNANNOTATED = "images"  # as a --format: a folder of images without annotation
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,8 +62,18 @@ def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--input_dir", type=existing_folder, required=True, help="images with their words")
-    add("--format", choices=("auto", *FORMATS), default="auto", help="of --input_dir")
+    text = (
+        "of --input_dir; images: not annotated, all its words are the model's (with --labels maps)"
+    )
+    add("--format", choices=("auto", *FORMATS, UNANNOTATED), default="auto", help=text)
     add("--save_folder", type=Path, required=True, help="folder to write or go on with")
+    text = (
+        "cells: characters cut from the model's map of each word; maps: its own maps of the whole "
+    )
+    text += "image, corrected by the words; default: cells"
+    add("--labels", choices=("cells", "maps"), default="cells", help=text)
+    text = "0..1, how much don't-care words are to count in training; default: 0, not labelled"
+    add("--ignored_weight", type=number(0, 1), default=0.0, metavar="WEIGHT", help=text)
     add(
         "--piece_size",
         type=integer(64, 4096),
@@ -70,14 +86,20 @@ def parse_arguments() -> argparse.Namespace:
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     add_model_flags(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.format == UNANNOTATED and args.labels != "maps":
+        parser.error(f"--format {UNANNOTATED} goes with --labels maps: there are no words to cut")
+    return args
 
 
 def main() -> None:
     """Label as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
     model_dir = choose_model(args.model_dir)
-    samples, problems = read_dataset(args.input_dir, args.format)
+    if args.format == UNANNOTATED:
+        samples, problems = unannotated(args.input_dir), []
+    else:
+        samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     samples = samples[: args.max_samples]
     settings = {
@@ -85,6 +107,8 @@ def main() -> None:
         "format": args.format,
         "images": words_fingerprint(samples),
         "model": find_model(model_dir).fingerprint(),
+        "labels": args.labels,
+        "ignored_weight": args.ignored_weight,
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
@@ -102,6 +126,19 @@ def main() -> None:
     report(args, counts)
 
 
+def unannotated(folder: Path) -> list[Sample]:
+    """A sample for each image in a folder and below it, without words.
+
+    Raises:
+        DataError: there is none.
+    """
+    paths = sorted(path for path in folder.rglob("*") if is_image(path) and path.is_file())
+    if not paths:
+        raise DataError(f"{folder}: no images in it")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return [Sample(folder, n, 0, 0, [], {}, p) for n, p in zip(names, paths, strict=True)]
+
+
 def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) -> Iterator[int]:
     """Label chunks; while the network runs on one, the next one is read.
 
@@ -116,19 +153,22 @@ def label(args: argparse.Namespace, model_dir: Path, chunks: Iterable[Chunk]) ->
     with ThreadPoolExecutor(args.num_workers) as pool:
         detector, waiting = None, None
         for following in itertools.chain(chunks, [None]):
-            reading = [pool.submit(read_sound, s) for s in following.sources] if following else []
+            sources = following.sources if following else []
+            reading = [pool.submit(read_sound, s, args.format != UNANNOTATED) for s in sources]
             if waiting:
                 chunk, images = waiting
-                detector = detector or TextDetector(model_dir, args.device, args.runtime)
+                detector = detector or TextDetector(
+                    model_dir, args.device, args.runtime, characters=True
+                )
                 label_chunk(args, chunk, [image.result() for image in images], detector, pool)
                 yield chunk.images
             waiting = following, reading
 
 
-def read_sound(sample: Sample) -> np.ndarray | str:
+def read_sound(sample: Sample, is_annotated: bool) -> np.ndarray | str:
     """A sample's image (H, W, 3) uint8 RGB, or a line that says why there is none."""
     try:
-        return read_sample_image(sample)
+        return read_sample_image(sample) if is_annotated else read_image(sample.image_path)
     except DataError as error:
         return str(error)
 
@@ -151,28 +191,63 @@ def label_chunk(
     """
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(chunk.sources, found, strict=True) if not isinstance(e, str)]
-    images, words = [image for _, image in sound], [sample.words for sample, _ in sound]
-    labelled = label_images(images, words, detector.run, args.batch_size)
-    pieces = []
-    for (sample, image), own in zip(sound, labelled, strict=True):
+    entries, writing = [], []
+    for sample, image, maps, words in labelled(args, sound, detector):
         extra = {**sample.extra, PIECE_OF: sample.origin}
-        for number, (piece, inside) in enumerate(cut_pieces(image, own, args.piece_size)):
-            file, (height, width) = piece_file(sample, number), piece.shape[:2]
-            entry = Sample(chunk.folder, file, width, height, inside, extra)
-            pieces.append((entry, piece))
-    for _ in pool.map(write_piece, *zip(*pieces, strict=True)):
-        pass  # what a thread raised is raised here
-    finish_chunk(chunk.path, [entry.to_json() for entry, _ in pieces], problems)
+        pieces = cut_pieces(image, words, args.piece_size)
+        own_maps = [None] * len(pieces)
+        if maps is not None:
+            own_maps = [part for part, _ in cut_pieces(maps, [], args.piece_size)]
+        for k, ((piece, inside), part) in enumerate(zip(pieces, own_maps, strict=True)):
+            height, width = piece.shape[:2]
+            entry = Sample(chunk.folder, piece_file(sample, k), width, height, inside, extra)
+            entries.append(entry)
+            writing.append(pool.submit(write_piece, entry, piece, part))
+    for piece in writing:
+        piece.result()  # what a thread raised is raised here
+    finish_chunk(chunk.path, [entry.to_json() for entry in entries], problems)
 
 
-def write_piece(sample: Sample, image: np.ndarray) -> None:
+def labelled(
+    args: argparse.Namespace, sound: list[tuple[Sample, np.ndarray]], detector: TextDetector
+) -> Iterator[tuple[Sample, np.ndarray, np.ndarray | None, list[Word]]]:
+    """Label images as --labels says.
+
+    Params:
+        args: the flags.
+        sound: samples and their images, (H, W, 3) uint8 RGB.
+        detector: whose network labels.
+
+    Returns:
+        yields each sample, its image, its maps (H, W, 2) uint8, 0..255 for 0..1, or None where they
+        are to be drawn from its words, and its words.
+    """
+    if args.labels == "cells":
+        images, words = [image for _, image in sound], [sample.words for sample, _ in sound]
+        found = label_images(images, words, detector.run, args.batch_size, args.ignored_weight)
+        for (sample, image), own in zip(sound, found, strict=True):
+            yield sample, image, None, own
+        return
+    for sample, image in sound:
+        if args.format == UNANNOTATED:
+            maps, own = free_labels(image, detector)
+        else:
+            maps, own = soft_labels(image, sample.words, detector, args.ignored_weight)
+        yield sample, image, np.dstack(list(maps)), own
+
+
+def write_piece(sample: Sample, image: np.ndarray, maps: np.ndarray | None) -> None:
     """Write a labelled image with its heatmaps.
 
     Params:
         sample: says where, and its words.
         image: (H, W, 3) uint8 RGB.
+        maps: (H, W, 2) uint8, 0..255 for 0..1, character then affinity; None to draw them.
     """
-    maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
+    if maps is None:
+        maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
+    else:
+        maps = np.moveaxis(maps, 2, 0)
     write_triplet(sample, image, maps, C.JPEG_QUALITY)
 
 

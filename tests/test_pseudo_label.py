@@ -9,10 +9,11 @@ import shapely
 from conftest import SIZE, assert_refused, run, run_well
 
 from textdet.data.annotation import Sample, Word
+from textdet.data.cache import draw_weights
 from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import read_samples, read_triplet
-from textdet.decoding.characters import LOOSEST_END, ink_outline
+from textdet.decoding.characters import LOOSEST_END, ink_outline, peak_clarity
 from textdet.network.pseudo_labels import LOWEST_CONFIDENCE, cut_evenly, label_images
 
 
@@ -152,13 +153,44 @@ def test_words_without_text_and_without_ink():
     empty = Word("", [], quads[:0], seen.polygon + 150)
     flat = Word("ab", [], quads[:0], np.float32([(5, 5), (9, 5), (9, 5.2), (5, 5.2)]))
     found = label([unread, ignored, empty, flat, seen])
-    assert (
-        len(found[0].quads) == 6
-        and found[0].confidence == LOWEST_CONFIDENCE
-        and not found[0].ignore
-    )
+    assert len(found[0].quads) == 6 and found[0].confidence == 1 and not found[0].ignore
     assert [len(word.quads) for word in found[1:4]] == [0, 0, 0]
     assert all(word.ignore for word in found[1:4])
+
+
+def test_words_without_text_are_trusted_by_their_peaks():
+    """Two characters of six stand clear; the others are faint, or run into each other."""
+    quads = cells(6, 24, 32) + np.float32((40, 60))
+    values = [1, 0.45, 1, 1, 1, 0.45]
+    picture = np.zeros((200, 400), np.uint8)
+    for quad, value in zip(quads, values, strict=True):
+        single = draw_heatmaps([quad[None]], 400, 200)[0]
+        picture = np.maximum(picture, (single * value).astype(np.uint8))
+    between = (quads[2:4].mean((0, 1))).astype(int)
+    bridge = picture[between[1] - 14 : between[1] + 14, between[0] - 8 : between[0] + 8]
+    bridge[:] = np.maximum(bridge, 222)  # .87 of the peaks: two characters, but not clear ones
+    outline = word_of("abcdef", quads).polygon
+    assert peak_clarity(picture, outline) == pytest.approx(2 / 6)
+    word = Word("", [], quads[:0], outline)
+    rgb = np.repeat(picture[..., None], 3, 2)
+    (found,) = label_images([rgb], [[word]], identity, 4)[0]
+    assert found.confidence == LOWEST_CONFIDENCE
+
+
+def test_dont_care_words_count_as_much_as_asked():
+    quads = cells(6, 16, 28) + np.float32((40, 60))
+    picture = draw_heatmaps([quads], 200, 200)[0]
+    word = Word("###", [], quads[:0], word_of("abcdef", quads).polygon, True)
+    blank = Word("###", [], quads[:0], word.polygon + 100, True)
+    rgb = np.repeat(picture[..., None], 3, 2)
+    found, nothing = label_images([rgb], [[word, blank]], identity, 4, 0.3)[0]
+    assert found.ignore and found.text == "###" and len(found.quads) == 6
+    assert found.training_weight == pytest.approx(0.3) and nothing.training_weight == 0
+    again = Word.from_json(json.loads(json.dumps(found.to_json())))
+    assert again.training_weight == found.training_weight and again.ignore
+    sample = Sample(None, "a.jpg", 200, 200, [again, nothing])
+    weights = draw_weights(sample, 200)
+    assert set(np.unique(weights)) == {0, round(0.3 * 255), 255}
 
 
 @pytest.mark.parametrize(

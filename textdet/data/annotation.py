@@ -28,6 +28,8 @@ class Word:
             corner.
         ignore: don't-care; counts neither for nor against a detector.
         confidence: 0..1, how far the character cells are to be trusted (1 for generated ones).
+        weight: 0..1, how much the word's pixels count in training; None for what follows from the
+            other fields, see training_weight.
     """
 
     text: str
@@ -36,6 +38,15 @@ class Word:
     polygon: np.ndarray
     ignore: bool = False
     confidence: float = 1.0
+    weight: float | None = None
+
+    @property
+    def training_weight(self) -> float:
+        """0..1, how much the pixels of the polygon count in training: not at all in a don't-care
+        word or one without characters, which the maps then lack, unless a weight is given."""
+        if self.weight is not None:
+            return self.weight
+        return 0.0 if self.ignore or not self.characters else max(self.confidence, 0.0)
 
     def mapped(self, scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> "Word":
         """The word with all its points scaled, then moved.
@@ -52,12 +63,14 @@ class Word:
     def to_json(self) -> dict:
         """As it stands in an annotation, to 1/100 px."""
         cells = zip(self.characters, _rounded(self.quads), strict=True)
+        weight = {} if self.weight is None else {"weight": self.weight}
         return {
             "text": self.text,
             "polygon": _rounded(self.polygon),
             "characters": [{"text": text, "quad": quad} for text, quad in cells],
             "ignore": self.ignore,
             "confidence": self.confidence,
+            **weight,
         }
 
     @classmethod
@@ -82,6 +95,7 @@ class Word:
             polygon=polygon,
             ignore=bool(record.get("ignore", False)),
             confidence=float(record.get("confidence", 1.0)),
+            weight=None if record.get("weight") is None else float(record["weight"]),
         )
 
 

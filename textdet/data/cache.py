@@ -79,12 +79,6 @@ def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.n
     return fit(image, size), fit(np.dstack(list(maps)), size), draw_weights(sample, size)
 
 
-def is_weighted(word: Word) -> bool:
-    """Whether a word counts less than others in training: don't-care, trusted less, or without
-    characters, which the maps then lack."""
-    return word.ignore or word.confidence < 1 or not word.characters
-
-
 def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
     """How much each pixel of the fitted square counts in training.
 
@@ -93,31 +87,24 @@ def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
         size: px, side of the square.
 
     Returns:
-        (size, size) uint8, 0..255 for 0..1: 0 in don't-care regions and in words without
-        characters, its confidence in the polygon of any other word, the lowest where they overlap.
-        None when all pixels count in full.
+        (size, size) uint8, 0..255 for 0..1: each word's training_weight in its polygon, the lowest
+        where they overlap. None when all pixels count in full.
     """
-    words = [word for word in fitted_words(sample, size) if is_weighted(word)]
+    words = [word for word in fitted_words(sample, size) if word.training_weight < 1]
     if not words:
         return None
-    values = [
-        0 if word.ignore or not word.characters else max(word.confidence, 0) for word in words
-    ]
     weights = np.full((size, size), 255, np.uint8)
-    for value, word in sorted(zip(values, words, strict=True), key=lambda pair: -pair[0]):
+    for word in sorted(words, key=lambda word: -word.training_weight):
         # From continuous coordinates to those of the pixels' centres, in 1/16 px.
         corners = np.round((word.polygon - 0.5) * 16).astype(np.int32)
-        cv2.fillPoly(weights, [corners], round(value * 255), shift=4)
+        cv2.fillPoly(weights, [corners], round(word.training_weight * 255), shift=4)
     return weights
 
 
 def fitted_words(sample: Sample, size: int) -> list[Word]:
     """A sample's words in the continuous coordinates of its fitted square of `size` px."""
     scale = np.float32(fit_scale(sample.width, sample.height, size))
-    return [
-        Word(w.text, w.characters, w.quads * scale, w.polygon * scale, w.ignore, w.confidence)
-        for w in sample.words
-    ]
+    return [word.mapped(scale) for word in sample.words]
 
 
 class Source:
@@ -165,7 +152,7 @@ class Source:
         where weights are not cached are they drawn from the words that count less.
         """
         kept = [
-            [word for word in sample.words if is_weighted(word)] if self.rows is None else []
+            [w for w in sample.words if w.training_weight < 1] if self.rows is None else []
             for sample in self.samples
         ]
         lean = [replace(s, words=words) for s, words in zip(self.samples, kept, strict=True)]
@@ -307,7 +294,9 @@ def _open_cache(
     """
     root = samples[0].folder / CACHE
     folder = root / f"{side}-{_fingerprint(samples, size)}"
-    weighted = [row for row, s in enumerate(samples) if any(map(is_weighted, s.words))]
+    weighted = [
+        row for row, s in enumerate(samples) if any(word.training_weight < 1 for word in s.words)
+    ]
     cache, record = Cache(folder, size, weighted), folder / "cache.json"
     root.mkdir(exist_ok=True)
     with _lock_in(root, LOCK):  # nobody deletes a cache while another begins to use it
@@ -401,7 +390,9 @@ def _fingerprint(samples: list[Sample], size: int) -> str:
             except OSError:
                 state = "missing"
             parts.append(f"{path.name}/{state}")
-        for word in filter(is_weighted, sample.words):
-            kind = f"{word.ignore}/{word.confidence}/{len(word.characters)}"
-            parts.append(f"{kind}/{word.polygon.tolist()}")
+        parts += [
+            f"{word.training_weight}/{word.polygon.tolist()}"
+            for word in sample.words
+            if word.training_weight < 1
+        ]
     return fingerprint(parts)

@@ -28,12 +28,12 @@ def cut_pieces(
     MIN_WORD_HEIGHT, is don't-care there.
 
     Params:
-        image: (H, W, 3) uint8.
+        image: (H, W, C) uint8, C at most 4.
         words: in it.
         side: px.
 
     Returns:
-        a pair for each piece: image (h, w, 3) uint8, and the words in its coordinates.
+        a pair for each piece: image (h, w, C) uint8, and the words in its coordinates.
     """
     height, width = image.shape[:2]
     if max(width, height) <= side:
@@ -73,7 +73,9 @@ def _cut(word: Word, shape: tuple) -> Word | None:
     polygon = _inside(word.polygon, limits)
     if polygon is None:
         return None
-    return replace(word, characters=[], quads=word.quads[:0], polygon=polygon, ignore=True)
+    return replace(
+        word, characters=[], quads=word.quads[:0], polygon=polygon, ignore=True, weight=None
+    )
 
 
 def _inside(polygon: np.ndarray, limits: np.ndarray) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from textdet.decoding.curved import Ribbon, ribbon_of
 
 FOREGROUND = 0.35  # 0..1, a character's peak reaches it (the paper's .75 is for the best maps)
 PROMINENCE = 0.1  # a valley between two characters is lower than both peaks by this share
+CLEAR_PEAK, CLEAR_VALLEY = 0.5, 0.85  # a clear character's peak; of it, the valleys beside it
 
 SAMPLES = 2  # columns of a straightened word for each px of the map
 ROWS = 16  # of a straightened word
@@ -52,22 +53,32 @@ def split_characters(
         raise ValueError("polygon holds values that are not finite")
     if textmap.dtype != np.uint8:
         textmap = textmap.astype(np.float32, copy=False)
-    ribbon, straight = _straightened(textmap, polygon)
-    is_vertical = False
-    if len(polygon) == 4 and np.diff(quad_size(polygon))[0] > 0:
-        downwards = _straightened(textmap, np.roll(polygon, -1, axis=0))
-        gain = len(character_bounds(downwards[1])) - len(character_bounds(straight))
-        is_vertical = gain > 0 or (
-            gain == 0 and downwards[0].length > VERTICAL_RATIO * ribbon.length
-        )
-    if is_vertical:
-        ribbon, straight = downwards
+    ribbon, straight, is_vertical = _in_reading_direction(textmap, polygon)
     bounds = character_bounds(straight, count) * (ribbon.length / straight.shape[1])
     upper, lower = (ribbon.at(bounds, np.full(bounds.shape, share)) for share in (0.0, 1.0))
     corners = [upper[:, 0], upper[:, 1], lower[:, 1], lower[:, 0]]
     # Downwards, the upper side is the right one: a character's first corner is at its left.
     corners = corners[3:] + corners[:3] if is_vertical else corners
     return np.stack(corners, axis=1).astype(np.float32)
+
+
+def peak_clarity(textmap: np.ndarray, polygon: np.ndarray) -> float:
+    """How clearly a word's characters stand apart in the map.
+
+    Params:
+        textmap: (H, W) character map, uint8 0..255 or float32 0..1.
+        polygon: (2K, 2) of the word, as split_characters takes it.
+
+    Returns:
+        0..1, the share of its characters whose peak reaches CLEAR_PEAK, and whose valleys towards
+        their neighbours stay below CLEAR_VALLEY of it.
+    """
+    profile = _profile(_in_reading_direction(textmap, polygon)[1])
+    peaks, valleys = find_peaks_and_valleys(profile)
+    heights, depths = profile[peaks], profile[valleys]
+    between = np.concatenate([[0.0], depths, [0.0]])  # nothing is to be told apart at the ends
+    highest_valley = np.maximum(between[:-1], between[1:])
+    return float(np.mean((heights >= CLEAR_PEAK) & (highest_valley < CLEAR_VALLEY * heights)))
 
 
 def ink_outline(textmap: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -107,6 +118,19 @@ def _filled(profile: np.ndarray, side: float, limit: float) -> np.ndarray:
     step = side / len(profile)
     first, last = inside[0] * step, (inside[-1] + 1) * step
     return np.array([min(first, limit), max(last, side - limit)])
+
+
+def _in_reading_direction(
+    textmap: np.ndarray, polygon: np.ndarray
+) -> tuple[Ribbon, np.ndarray, bool]:
+    """A word's band and its picture, straightened, and whether it is read downwards."""
+    ribbon, straight = _straightened(textmap, polygon)
+    if len(polygon) == 4 and np.diff(quad_size(polygon))[0] > 0:
+        downwards = _straightened(textmap, np.roll(polygon, -1, axis=0))
+        gain = len(character_bounds(downwards[1])) - len(character_bounds(straight))
+        if gain > 0 or (gain == 0 and downwards[0].length > VERTICAL_RATIO * ribbon.length):
+            return *downwards, True
+    return ribbon, straight, False
 
 
 def _straightened(

@@ -13,7 +13,7 @@ import numpy as np
 
 from textdet.common.geometry import CENTRE, FROM_CENTRE, map_points, quad_size, signed_area
 from textdet.data.annotation import Word
-from textdet.decoding.characters import FOREGROUND, ink_outline, split_characters
+from textdet.decoding.characters import FOREGROUND, ink_outline, peak_clarity, split_characters
 from textdet.network.runtimes import STRIDE
 
 WORD_HEIGHT = 48  # px, to which a word is brought for the network
@@ -32,6 +32,7 @@ def label_images(
     words: list[list[Word]],
     predict: Callable[[np.ndarray], np.ndarray],
     batch_size: int,
+    ignored_weight: float = 0.0,
 ) -> list[list[Word]]:
     """Give the words of some images their characters.
 
@@ -41,6 +42,7 @@ def label_images(
         predict: the network, (B, h, w, 3) uint8 to maps (B, 2, h, w) uint8, 0..255 for 0..1,
             character then affinity; h and w are multiples of STRIDE.
         batch_size: crops that it sees at once.
+        ignored_weight: 0..1, see label_word.
 
     Returns:
         The words of each image; don't-care words, and those without extent, as don't-care.
@@ -49,7 +51,8 @@ def label_images(
         (i, k): crop
         for i, (image, own) in enumerate(zip(images, words, strict=True))
         for k, word in enumerate(own)
-        if not word.ignore and (crop := crop_word(image, word.polygon)) is not None
+        if (ignored_weight or not word.ignore)
+        and (crop := crop_word(image, word.polygon)) is not None
     }
     labelled = [[replace(word, ignore=True) for word in own] for own in words]
 
@@ -62,7 +65,7 @@ def label_images(
             batch = places[start : start + batch_size]
             maps = predict(np.stack([crops[place].pixels for place in batch]))
             for (i, k), (textmap, _) in zip(batch, maps, strict=True):
-                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap)
+                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap, ignored_weight)
     return labelled
 
 
@@ -154,23 +157,26 @@ def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
 # --- Crop and map to characters --------------------------------------------------------------
 
 
-def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
+def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: float = 0.0) -> Word:
     """Give a word the cells that the model sees in its crop, and how far they can be trusted.
 
     Confidence is (l - |l - lc|) / l for l letters and lc cells found; at LOWEST_CONFIDENCE or below
     the word is cut into l equal parts, and that is its confidence. A word without a transcription
-    has what was found, with LOWEST_CONFIDENCE; it is don't-care when nothing was. The cells fill
-    the word's ink, not the room that people leave around it, where neighbouring words would touch.
+    has what was found, trusted by how clear it is, LOWEST_CONFIDENCE at least; it is don't-care
+    when nothing was. The cells fill the word's ink, not the room that people leave around it, where
+    neighbouring words would touch.
 
     Params:
         word: as annotated, in px of the image.
         crop: of it.
         textmap: (h, w) uint8, 0..255 for 0..1, the crop's character map.
+        ignored_weight: 0..1, how much a don't-care word counts in training, times its confidence.
+            Its transcription is not relied on, and it stays don't-care.
 
     Returns:
         A new word with its characters' quads, (n, 4, 2) px of the image.
     """
-    letters = [letter for letter in word.text if not letter.isspace()]
+    letters = [letter for letter in word.text if not letter.isspace() and not word.ignore]
     outline = ink_outline(textmap, crop.polygon)
     quads = split_characters(textmap, outline)
     known, found, confidence = len(letters), len(quads), LOWEST_CONFIDENCE
@@ -180,11 +186,14 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray) -> Word:
             quads, confidence = cut_evenly(outline, known), LOWEST_CONFIDENCE
         elif known != found:
             quads = split_characters(textmap, outline, known)
-    elif not _has_ink(textmap, crop.polygon):
+    elif _has_ink(textmap, crop.polygon):
+        confidence = max(LOWEST_CONFIDENCE, peak_clarity(textmap, outline))
+    else:
         return Word(word.text, [], word.quads[:0], word.polygon, True)
+    weight = ignored_weight * confidence if word.ignore else None
     texts = letters or [""] * len(quads)
     quads = map_points(crop.to_image, _linked_downwards(quads))
-    return Word(word.text, texts, quads, word.polygon, False, confidence)
+    return Word(word.text, texts, quads, word.polygon, word.ignore, confidence, weight)
 
 
 def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:

@@ -98,7 +98,7 @@ def data_fingerprint(samples: list[Sample]) -> str:
         parts.append(f"{path.name}/{size}")
         for word in sample.words:
             parts += [
-                f"{word.ignore}{word.confidence}",
+                f"{word.ignore}{word.confidence}{word.weight}",
                 word.polygon.tobytes(),
                 word.quads.tobytes(),
             ]

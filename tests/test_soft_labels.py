@@ -1,0 +1,96 @@
+"""A teacher's own maps as labels, corrected by the words that people drew."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import SIZE, assert_refused, run, run_well
+from test_pseudo_label import cells, word_of
+
+from textdet.data.annotation import Word
+from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.triplets import read_samples, read_triplet
+from textdet.network.soft_labels import correct_maps
+
+WIDTH, HEIGHT = 420, 120
+FIRST, SECOND = (cells(5, 18, 30) + np.float32((x, 40)) for x in (40, 150))
+
+
+def bare(text, quads, ignore=False):
+    return Word(text, [], quads[:0], word_of("abcde", quads).polygon, ignore)
+
+
+def test_what_a_teacher_sees_in_the_words_stays_as_it_is():
+    maps = draw_heatmaps([FIRST, SECOND], WIDTH, HEIGHT)
+    soft = (maps * 0.8).astype(np.uint8)  # soft values, not those that would be drawn
+    found, words = correct_maps(soft, [bare("abcde", FIRST), bare("", SECOND)])
+    assert [len(word.quads) for word in words] == [5, 5]
+    assert [word.confidence for word in words] == [1, 1]
+    assert (found != soft).mean() < 0.005  # but for the Gaussians' faint rims
+    assert (found[:, maps.min(0) > 60] == soft[:, maps.min(0) > 60]).all()
+
+
+def test_nothing_beside_the_words_and_no_affinity_between_them():
+    """The teacher joins two words, and sees a third one that nobody annotated."""
+    bridge, stray = np.concatenate([FIRST, SECOND]), SECOND + np.float32((150, 0))
+    maps = draw_heatmaps([bridge, stray], WIDTH, HEIGHT)
+    found, _ = correct_maps(maps, [bare("abcde", FIRST), bare("abcde", SECOND)])
+    gap = slice(int(FIRST[..., 0].max()) + 1, int(SECOND[..., 0].min()) - 1)
+    assert maps[1][:, gap].max() > 200 and found[1][:, gap].max() == 0
+    beyond = int(SECOND[..., 0].max()) + 20
+    assert maps[0][:, beyond:].max() > 200 and found[:, :, beyond:].max() == 0
+    inside = maps[1, 55, 50:120]
+    np.testing.assert_array_equal(found[1, 55, 50:120], inside)
+
+
+def test_a_word_that_the_teacher_does_not_see_is_cut_evenly():
+    maps = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    maps[0, 50:60, 60:110] = 60  # a faint smear
+    found, (word,) = correct_maps(maps, [bare("abcde", FIRST)])
+    assert len(word.quads) == 5 and word.confidence == 0.5
+    np.testing.assert_allclose(word.quads, FIRST, atol=1)
+    expected = draw_heatmaps([word.quads], WIDTH, HEIGHT)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4])
+def test_dont_care_words(weight):
+    maps = draw_heatmaps([FIRST], WIDTH, HEIGHT)
+    found, (word,) = correct_maps(maps, [bare("###", FIRST, ignore=True)], weight)
+    assert word.ignore and word.training_weight == pytest.approx(weight)
+    assert (found.max() > 200) == (weight > 0)
+
+
+def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
+    """Of annotated images, and of images alone."""
+    options = ("--model_dir", model_dir, "--piece_size", SIZE // 2, "--max_samples", 3)
+    options += ("--device", "cpu", "--labels", "maps")
+    corrected, free = tmp_path / "corrected", tmp_path / "free"
+    run_well("pseudo_label.py", "--input_dir", triplets, *options, "--save_folder", corrected)
+    photos = tmp_path / "photos"
+    shutil.copytree(triplets / "images", photos / "inner")
+    (photos / "inner" / "notes.txt").write_text("no image")
+    options += ("--format", "images")
+    run_well("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
+    for folder in (corrected, free):
+        samples, problems = read_samples(folder)
+        assert len(samples) > 3 and not problems  # shrunk, and cut
+        for sample in samples:
+            image, maps = read_triplet(sample)
+            assert image.shape[:2] == maps.shape[1:] and max(image.shape) <= SIZE // 2
+    # The model's own maps of an image that nobody annotated, also where it finds no words: an
+    # untrained network sees a little everywhere.
+    samples = read_samples(free)[0]
+    seen = np.stack([read_triplet(sample)[1] for sample in samples if sample.width == SIZE // 2])
+    assert seen.min() > 0
+    assert all(not word.text for sample in samples for word in sample.words)
+
+
+def test_images_alone_have_no_words_to_cut(triplets, model_dir, tmp_path):
+    command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
+    command += ("--save_folder", tmp_path / "out", "--format", "images")
+    assert_refused(run(*command), "--labels maps")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    command = ("pseudo_label.py", "--input_dir", empty, *command[3:], "--labels", "maps")
+    assert_refused(run(*command), "no images in it")
