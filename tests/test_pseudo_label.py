@@ -2,14 +2,19 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import shapely
-from conftest import SIZE, assert_refused, run, run_well
+from conftest import ROOT, SIZE, assert_refused, run, run_well
+from filelock import FileLock
 
 from textdet.data.annotation import Sample, Word
 from textdet.data.cache import draw_weights
+from textdet.data.chunked_folder import CLAIMS
 from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import read_samples, read_triplet
@@ -319,6 +324,46 @@ def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
         *("--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", False),
     )
     assert json.loads((output / "train_results.json").read_text())["train_loss"] > 0
+
+
+def test_processes_share_a_folder(triplets, model_dir, tmp_path):
+    """What another process has claimed is left to it, and made when that one has ended."""
+    folder = tmp_path / "labelled"
+    command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
+    command += ("--piece_size", SIZE, "--chunk_size", 3, "--device", "cpu")
+    command += ("--save_folder", folder)
+    run_well(*command)
+    complete = (folder / "dataset.json").read_bytes()
+    first, second, third = (folder / "annotations" / f"{n:05d}.jsonl" for n in range(3))
+    second.unlink()
+    third.unlink()
+    with FileLock(folder / CLAIMS / "00001.lock") as claim:
+        assert_refused(run(*command, "--overwrite"), "another process")
+        with subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT) as process:
+            while not third.exists():
+                assert process.poll() is None
+                time.sleep(0.1)
+            assert first.exists() and not second.exists()
+            claim.release()
+            assert process.wait() == 0
+    assert second.exists() and not (folder / CLAIMS).exists()
+    assert (folder / "dataset.json").read_bytes() == complete
+
+
+def test_cluster_labels_alike(triplets, model_dir, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
+    command += ("--piece_size", SIZE, "--chunk_size", 4, "--device", "cpu", "--save_folder")
+    run_well(*command, tmp_path / "alone")
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        run_well(*command, tmp_path / "together", "--cluster", cluster.scheduler_address)
+    for path in (tmp_path / "alone").rglob("*.*"):
+        if path.suffix in (".jsonl", ".json", ".png"):
+            other = tmp_path / "together" / path.relative_to(tmp_path / "alone")
+            assert path.read_bytes() == other.read_bytes(), path
 
 
 def test_bad_input_is_one_line(triplets, model_dir, tmp_path):

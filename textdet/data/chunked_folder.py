@@ -6,10 +6,13 @@ files, then the annotation file that marks it done.
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError
@@ -28,6 +31,8 @@ from textdet.data.triplets import FORMAT_VERSION, make_folders
 
 DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
+CLAIMS = ".claims"  # folder with a file for each chunk that a process is making, while it does
+WAIT = 1.0  # s, until chunks that others make are looked at again
 MAX_NAMED = 10  # lines about what was left out that are shown at the end
 
 
@@ -83,6 +88,7 @@ def fill_folder(
     is_done: Callable[[Chunk], bool] = lambda chunk: chunk.path.exists(),
     total: int | None = None,
     problems: Sequence[str] = (),
+    shared: bool = False,
 ) -> dict:
     """Make the chunks that a folder lacks, with a progress bar, then its dataset.json.
 
@@ -95,6 +101,8 @@ def fill_folder(
         is_done: whether a chunk is there; it may delete what is there wrongly.
         total: images in all chunks; None where nobody knows.
         problems: lines about what was left out before the chunks were cut.
+        shared: whether other processes may make chunks of the folder at the same time; then
+            summarise must count theirs.
 
     Returns:
         The counts.
@@ -102,22 +110,75 @@ def fill_folder(
     Raises:
         what the functions given raise.
     """
+    claims = _Claims(folder) if shared else None
     with progress_bar(total=total, unit="image") as bar:
 
-        def missing() -> Iterator[Chunk]:
-            for chunk in chunks:
+        def missing(candidates: Iterable[Chunk], elsewhere: list[Chunk]) -> Iterator[Chunk]:
+            for chunk in candidates:
                 if is_done(chunk):
                     bar.initial += chunk.images  # they do not count for the rate
                     bar.update(chunk.images)
+                elif claims and not claims.take(chunk):
+                    elsewhere.append(chunk)
                 else:
                     yield chunk
 
-        for images in work(missing()):
-            bar.update(images)
+        while chunks:
+            elsewhere = []  # what other processes have begun, and may yet leave undone
+            made = False
+            for images in work(missing(chunks, elsewhere)):
+                bar.update(images)
+                made = True
+                if claims:
+                    claims.release()
+            chunks = elsewhere
+            if chunks and not made:
+                time.sleep(WAIT)
+    if claims:
+        claims.clear()
     counts = summarise(folder)
     left_out = [*problems, *read_left_out(folder)]
     write_json(folder / DATASET_FILE, {**settings, "counts": counts, "left_out": left_out})
     return counts
+
+
+class _Claims:
+    """Which chunks this process makes: it holds a file of each one locked until it is done. A
+    process that ends leaves its chunks to the others."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / CLAIMS
+        self.held: dict[Path, FileLock] = {}  # by the chunk's annotation file
+
+    def take(self, chunk: Chunk) -> bool:
+        """Claim a chunk, unless another process has."""
+        lock = FileLock(self.folder / f"{chunk.path.stem}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self.held[chunk.path] = lock
+        return True
+
+    def release(self) -> None:
+        """Give back the claims to what is done."""
+        for path in [path for path in self.held if path.exists()]:
+            self.held.pop(path).release()
+
+    def clear(self) -> None:
+        """Delete the files, when all chunks are done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_claimed(folder: Path) -> bool:
+    """Whether a process makes chunks of the folder at this moment."""
+    for path in (folder / CLAIMS).glob("*.lock"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout:
+            return True
+    return False
 
 
 def in_workers(
@@ -162,7 +223,7 @@ def start_folder(
 
     Raises:
         DataError: when the settings differ, or the folder holds something of `read_only` or other
-            things, or cannot be written.
+            things, or cannot be written, or is to be deleted while another process fills it.
     """
     for source in read_only:
         if source.resolve().is_relative_to(folder.resolve()):
@@ -174,6 +235,9 @@ def start_folder(
         _refuse_stranger(folder)
     elif not overwrite:
         _refuse_other_settings(record, settings, growing)
+    is_shared = _is_claimed(folder)
+    if is_shared and overwrite:
+        raise DataError(f"{folder} is being made by another process")
     try:
         if record.exists() and overwrite:
             # The annotations first: they say which images are there.
@@ -184,7 +248,7 @@ def start_folder(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, settings)
         make_folders(folder)
-        for part in (folder, *parts, folder / LEFT_OUT):
+        for part in () if is_shared else (folder, *parts, folder / LEFT_OUT):
             for leftover in part.glob(".*.tmp"):  # of a run that was killed
                 leftover.unlink(missing_ok=True)
     except OSError as error:
