@@ -17,7 +17,7 @@ import numpy as np
 
 from textdet.common.errors import DataError, SizeError
 from textdet.common.files import write_atomically
-from textdet.common.images import exif_orientation, read_image
+from textdet.common.images import image_size, read_image
 from textdet.data.annotation import (
     AFFINITIES,
     ANNOTATION_ERRORS,
@@ -125,16 +125,13 @@ def check_triplet(sample: Sample) -> str | None:
     Raises:
         SizeError: with the file's name, when one has another size than the annotation says.
     """
-    from PIL import Image
-
-    for path in (sample.image_path, *sample.heatmap_paths):
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-                turned = exif_orientation(image) > 4
-        except (OSError, Image.DecompressionBombError):
-            return f"{path}: missing, not a readable image, or far too large"
-        _check_size(path, *((height, width) if turned else (width, height)), sample)
+    try:
+        for path in (sample.image_path, *sample.heatmap_paths):
+            _check_size(path, *image_size(path, upright=sample.elsewhere is None), sample)
+    except SizeError:
+        raise
+    except DataError as error:
+        return str(error)
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
+from textdet.common.images import image_size
 from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.icdar import looks_like
@@ -133,15 +134,7 @@ def sample_of(item: Item, folder: Path) -> Sample:
     Raises:
         DataError: the image is not one that can be read.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(item.image_path) as image:
-            width, height = image.size
-    except OSError:
-        raise DataError(f"{item.image_path}: not a readable image") from None
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{item.image_path}: is too large ({error})") from None
+    width, height = image_size(item.image_path, upright=False)
     file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
     extra = {UNREAD: len(item.problems)} if item.problems else {}
     return Sample(folder, file, width, height, item.words, extra, item.image_path)
