@@ -11,10 +11,12 @@ leaves in --output_dir
     NAME.jpg             the image with the words outlined green, with --characters these blue
     NAME_heatmaps.jpg    with --heatmaps: character map warm, affinity map blue
 
-NAME is the image's name without its suffix; where files of that name are there already, other than
-this image's own results, it is NAME_2, NAME_3, and so on. The .json is written last:
+NAME is the image's name without its suffix, for further pages of a TIFF NAME_p2, NAME_p3, and so
+on; where files of that name are there already, other than this image's own results, it is NAME_2,
+NAME_3, and so on. The .json is written last:
 
     file        absolute path of the image, "-" for standard input
+    page        its number in the file, from 1
     size        [width, height], px of the image turned upright by its EXIF tag
     model       folder of the model
     settings    thresholds, decoder and resolution, as in detection.json
@@ -32,12 +34,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from textdet.common.cli import ArgumentParser, integer, progress_bar, run_main
+import numpy as np
+
+from textdet.common.cli import ArgumentParser, integer, one_line, progress_bar, run_main
 from textdet.common.errors import DataError
-from textdet.common.image_inputs import find_images, read_chunks
+from textdet.common.image_inputs import Page, find_images, find_pages, read_chunks
+from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, open_detector
 from textdet.network.model_files import choose_model
-from textdet.network.result_files import free_name, write_result
+from textdet.network.result import Result
+from textdet.network.result_files import free_name, is_result, write_result
 
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
@@ -88,35 +94,54 @@ def detect(args: argparse.Namespace) -> None:
     Raises:
         DataError: when not one image can be read.
     """
-    paths, skipped = find_images(args.inputs, args.recursive, args.output_dir)
+    paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
+    pages = find_pages(paths, skipped)
     detector = open_detector(args, characters=args.characters, batch_size=args.batch_size)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    names, results = {}, {}
-    bar = progress_bar(paths, unit="image", disable=len(paths) == 1 and not args.tiles)
+    names, results, taken = {}, {}, set()
+    bar = progress_bar(pages, unit="image", disable=len(pages) == 1 and not args.tiles)
     for chunk in read_chunks(bar, args.batch_size, skipped):
-        try:
-            found = detector.detect([image for _, image in chunk])
-        except DataError as error:  # the memory is too small
-            skipped += [f"{path}: {error}" for path, _ in chunk]
-            continue
-        for (path, image), result in zip(chunk, found, strict=True):
-            names[path] = free_name(args.output_dir, path, set(names.values()))
-            base = args.output_dir / names[path]
-            write_result(base, path, image, result, detector, args.heatmaps)
-            results[path] = len(result.words), detector.scale(result.width, result.height)
+        for page, image, result in find_words(detector, chunk, skipped):
+            names[page] = free_name(args.output_dir, page, taken)
+            taken.add(names[page])
+            base = args.output_dir / names[page]
+            write_result(base, page, image, result, detector, args.heatmaps)
+            results[page] = len(result.words), detector.scale(result.width, result.height)
     if not results and len(skipped) == 1:
         raise DataError(skipped[0])
     for problem in skipped:
-        print(f"skipped: {problem}", file=sys.stderr)
+        print(f"skipped: {one_line(problem)}", file=sys.stderr)
     if not results:
         raise DataError(f"none of the {len(skipped)} images could be read")
     report(args, names, results, len(skipped))
 
 
+def find_words(
+    detector: TextDetector, chunk: list[tuple[Page, np.ndarray]], skipped: list[str]
+) -> list[tuple[Page, np.ndarray, Result]]:
+    """The words of some images.
+
+    Params:
+        chunk: pages and their images.
+        skipped: gets a line for each image for which the memory is too small.
+
+    Returns:
+        pages, images and what was found, of the others.
+    """
+    try:
+        found = detector.detect([image for _, image in chunk])
+        return [(*pair, result) for pair, result in zip(chunk, found, strict=True)]
+    except DataError as error:
+        if len(chunk) == 1:
+            skipped.append(f"{chunk[0][0]}: {error}")
+            return []
+    return [found for pair in chunk for found in find_words(detector, [pair], skipped)]
+
+
 def report(
     args: argparse.Namespace,
-    names: dict[Path, str],
-    results: dict[Path, tuple[int, float]],
+    names: dict[Page, str],
+    results: dict[Page, tuple[int, float]],
     skipped: int,
 ) -> None:
     """Say how many words were found, where they are, and where to look when some are missing.
@@ -131,9 +156,9 @@ def report(
     print(f"{args.output_dir}: {total} words in {len(results)} images, {skipped} skipped")
     if args.heatmaps:
         print("  what the network saw: *_heatmaps.jpg there")
-    empty = [path for path, (number, _) in results.items() if not number]
+    empty = [page for page, (number, _) in results.items() if not number]
     if empty:
-        print(f"  nothing found in {len(empty)}: {', '.join(map(str, empty[:5]))}")
+        print(f"  nothing found in {len(empty)}: {', '.join(map(one_line, empty[:5]))}")
         if not args.heatmaps:
             print("  --heatmaps shows why")
         print("  lower --text_threshold and --low_text find fainter words")
@@ -141,7 +166,7 @@ def report(
     if shrunk and not args.tiles:
         print(f"  {shrunk} shrunk to less than half their size: --tiles keeps small text, slower")
     if len(names) == 1:
-        print(f"  look at {args.output_dir / next(iter(names.values()))}.jpg")
+        print(f"  look at {args.output_dir}/{one_line(next(iter(names.values())))}.jpg")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from PIL import Image
 
 import detect
 from textdet.common.errors import DataError
-from textdet.common.image_inputs import find_images
+from textdet.common.files import shortened
+from textdet.common.image_inputs import Page, find_images
 from textdet.decoding.decode import add_margin, decode_maps, take_large_words
 from textdet.decoding.settings import DetectionSettings, save_settings
 from textdet.network.detector import TextDetector
-from textdet.network.result_files import free_name
+from textdet.network.result_files import free_name, is_result
 from textdet.network.runtimes import STRIDE
 from textdet.network.tiles import tile_spans
 
@@ -358,7 +359,8 @@ def test_inputs_and_names(tmp_path):
         path.touch()
 
     def names(*inputs, recursive=False):
-        paths, problems = find_images([str(tmp_path / i) for i in inputs], recursive, output)
+        inputs = [str(tmp_path / name) for name in inputs]
+        paths, problems = find_images(inputs, recursive, output, is_result)
         return [str(path.relative_to(tmp_path)) for path in paths], len(problems)
 
     in_a = ["a/photo.jpg", "a/photo.png"]
@@ -368,23 +370,46 @@ def test_inputs_and_names(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         names("none", "none*")
     with pytest.raises(DataError, match="would be replaced"):
-        find_images([str(tmp_path / "a")], False, tmp_path / "a")
+        find_images([str(tmp_path / "a")], False, tmp_path / "a", is_result)
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(DataError, match="would be replaced"):
-        find_images([str(tmp_path / "link/photo.jpg")], False, tmp_path / "b/../a")
+        find_images([str(tmp_path / "link/photo.jpg")], False, tmp_path / "b/../a", is_result)
+    (tmp_path / "a/deep/loop").symlink_to(tmp_path / "a")
+    assert len(names("a/**/*.*")[0]) == 4  # the loop leads to none that is new
 
     output.mkdir()
-    first, second = tmp_path / "a/photo.jpg", tmp_path / "b/photo.jpg"
+    first, second = (Page(tmp_path / name) for name in ("a/photo.jpg", "b/photo.jpg"))
     assert free_name(output, first, set()) == "photo"
     assert free_name(output, second, {"photo"}) == "photo_2"
-    (output / "photo.json").write_text(json.dumps({"file": str(first)}))
+    fields = {"size": [9, 9], "model": "", "settings": {}, "words": [], "lines": []}
+    record = json.dumps({"file": str(first.path), **fields})
+    (output / "photo.json").write_text(record)
     assert free_name(output, first, set()) == "photo"
     assert free_name(output, second, set()) == "photo_2"
+    assert free_name(output, replace(first, number=2), set()) == "photo_p2"
     # What this script has not written stays, even in its folder.
-    (output / "photo.json").write_text('{"shapes": []}')
-    assert free_name(output, first, set()) == "photo_2"
+    for other in ('{"shapes": []}', json.dumps({"file": str(first.path)}), "[" * 10**5, "5"):
+        (output / "photo.json").write_text(other)
+        assert free_name(output, first, set()) == "photo_2"
     (output / "photo_2.txt").write_text("1,1,9,1,9,9,1,9,word")
     assert free_name(output, first, set()) == "photo_3"
+
+    # Results of an earlier run are no images, other pictures beside them are named.
+    for name in ("photo.jpg", "photo_heatmaps.jpg", "mine.jpg"):
+        (output / name).touch()
+    (output / "photo.json").write_text(record)
+    paths, problems = find_images([str(tmp_path / "*/*.jpg")], False, output, is_result)
+    assert paths == [first.path, second.path]
+    assert "2 images" in problems[0] and "earlier run" in problems[0]
+    assert "mine.jpg" in problems[1] and len(problems) == 2
+
+
+def test_names_that_are_too_long_for_a_file_with_an_ending():
+    assert shortened("photo") == "photo" and shortened("я" * 100) == "я" * 100
+    names = ["я" * 120, "я" * 119 + "ю", "x" * 249, "x" * 250]
+    short = [shortened(name) for name in names]
+    assert len(set(short)) == 4 and max(len(os.fsencode(name)) for name in short) <= 200
+    assert all(a[:50] == b[:50] for a, b in zip(short, names, strict=True))
 
 
 def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys):
@@ -465,6 +490,32 @@ def test_a_name_that_is_not_utf8(random_model, tmp_path):
     assert names == {f"{stem}{suffix}" for suffix in (".jpg", ".json", ".txt")}
     record = json.loads((tmp_path / "out" / f"{stem}.json").read_text())
     assert record["file"] == str(tmp_path / "images" / name)
+
+
+def test_pages_and_odd_names_are_all_read(random_model, tmp_path):
+    """A TIFF's pages, an animation's first frame, a very long name, a name with escapes."""
+    folder, output = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    colours = ("white", "grey", "black")
+    pages = [Image.new("RGB", (40 + 10 * k, 30), colour) for k, colour in enumerate(colours)]
+    pages[0].save(folder / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(folder / "film.gif", save_all=True, append_images=pages[1:])
+    long, forged = "я" * 122 + ".png", "a\x1b[2J\nskipped: b.jpg"
+    pages[0].save(folder / long)
+    (folder / forged).with_suffix(".png").write_bytes(b"not an image")
+    (folder / "phone.HEIC").touch()
+    command = ("detect.py", folder, "--model_dir", random_model, "--device", "cpu")
+    for _ in range(2):
+        result = run_well(*command, "--output_dir", output)
+        assert "in 5 images, 3 skipped" in result.stdout
+        assert "film.gif: 2 of its 3 frames" in result.stderr
+        assert "1 .heic" in result.stderr and "phone.HEIC" in result.stderr
+        assert result.stderr.count("\nskipped: ") == 2 and "\x1b" not in result.stderr
+        records = {path.stem: json.loads(path.read_text()) for path in output.glob("*.json")}
+        assert records.keys() == {"scan", "scan_p2", "scan_p3", "film", shortened(long[:-4])}
+    for number, name in enumerate(("scan", "scan_p2", "scan_p3"), 1):
+        assert records[name]["page"] == number and records[name]["file"].endswith("scan.tif")
+        assert records[name]["size"] == [30 + 10 * number, 30]
 
 
 def test_bad_models_are_refused(model_dir, monkeypatch):

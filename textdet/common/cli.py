@@ -128,7 +128,7 @@ def progress_bar(iterable: Iterable | None = None, **options: Any) -> "tqdm":
         def display(self, msg=None, pos=None):
             print(self, file=sys.stderr, flush=True)
 
-    return Lines(iterable, **options, mininterval=10, miniters=1, delay=1)
+    return Lines(iterable, **{"mininterval": 10, "miniters": 1, "delay": 1, **options})
 
 
 def name_left_out(problems: list[str]) -> None:
@@ -138,7 +138,19 @@ def name_left_out(problems: list[str]) -> None:
         problems: a line for each, without "left out".
     """
     for problem in problems:
-        print(f"left out: {problem}", file=sys.stderr)
+        print(f"left out: {one_line(problem)}", file=sys.stderr)
+
+
+def one_line(text: object) -> str:
+    """A text for a terminal: names of files may hold line ends and escape sequences.
+
+    Params:
+        text: runs of white space in it become single spaces, what cannot be printed an escape.
+    """
+    line = " ".join(str(text).split())
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line
+    )
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -165,7 +177,7 @@ def fail(message: str) -> NoReturn:
     """Print one line on standard error, after the script's name, and exit with 2.
 
     Params:
-        message: runs of white space in it, line ends too, become single spaces.
+        message: see one_line.
     """
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(2)

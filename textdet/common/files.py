@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from textdet.common.fingerprints import fingerprint
+
+MAX_NAME = 200  # bytes of a name that comes from a data set or a user
+
 
 def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """Write beside `path` and rename, so that the file appears whole or not at all.
@@ -25,6 +29,24 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def shortened(name: str) -> str:
+    """A name that leaves room for endings, within the 255 bytes that file systems allow.
+
+    Params:
+        name: of a file, without its ending.
+
+    Returns:
+        the name itself up to MAX_NAME bytes; of a longer one its beginning and a fingerprint, by
+        which names with one beginning differ.
+    """
+    if len(os.fsencode(name)) <= MAX_NAME:
+        return name
+    tail = f"_{fingerprint([name])}"
+    while len(os.fsencode(name)) + len(tail) > MAX_NAME:
+        name = name[:-1]
+    return name + tail
 
 
 def write_json(path: Path, record: dict) -> None:

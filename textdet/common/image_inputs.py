@@ -1,21 +1,52 @@
 """The images that a command line names: files, folders, globs, standard input."""
 
 import io
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
-from textdet.common.images import IMAGE_SUFFIXES, MAX_PIXELS, is_image, read_image
+from textdet.common.images import (
+    IMAGE_SUFFIXES,
+    MAX_PIXELS,
+    find_frames,
+    is_image,
+    name_other_pictures,
+    read_image,
+)
 
 STDIN = Path("-")
 
 
+@dataclass(frozen=True)
+class Page:
+    """An image of a file; most files hold one.
+
+    Params:
+        path: of the file; STDIN for standard input.
+        number: of the page in it, from 1.
+        frame: as read_image counts them.
+        data: what was read from standard input.
+    """
+
+    path: Path
+    number: int = 1
+    frame: int = 0
+    data: BinaryIO | None = None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.number == 1 else f"{self.path}, page {self.number}"
+
+
 def find_images(
-    inputs: list[str], recursive: bool, output_dir: Path
+    inputs: list[str], recursive: bool, output_dir: Path, is_result: Callable[[Path], bool]
 ) -> tuple[list[Path], list[str]]:
     """Find the images that a command line names.
 
@@ -23,74 +54,95 @@ def find_images(
         inputs: files, folders and glob patterns, and "-" for standard input. Files are taken
             whatever their names; of folders, only what is_image knows.
         recursive: whether folders are searched with all that is below them.
-        output_dir: where results go. Images below it are earlier results and left out, unless an
-            input names the folder itself that they lie in.
+        output_dir: where results go. Images in it are left out, since results would replace them.
+        is_result: whether an image in output_dir is a result of an earlier run.
 
     Returns:
-        the images, each once; and a line for each input that names none.
+        the images, each once; and a line for each thing that was left out.
 
     Raises:
-        DataError: no image is left, or an image lies in output_dir, where its result would replace
-            it.
+        DataError: no image is left.
     """
-    output_dir = output_dir.resolve()
+    output_dir = os.path.realpath(output_dir)
     paths, problems = [], []
     for text in inputs:
         if text == str(STDIN):
             paths.append(STDIN)
             continue
         # A name with brackets is a file before it is a pattern.
-        matches = [text] if Path(text).exists() else sorted(glob(text, recursive=True))
+        matches = [text] if os.path.exists(text) else sorted(glob(text, recursive=True))
         if not matches:
             problems.append(f"{text}: no such file or folder")
         for match in map(Path, matches):
             if match.is_dir():
-                found = _images_in(match, recursive, output_dir)
+                inside = match.rglob("*") if recursive else match.iterdir()
+                files = sorted(filter(Path.is_file, inside))
+                found = list(filter(is_image, files))
                 if not found:
-                    problems.append(
-                        f"{match}: no images in it ({', '.join(sorted(IMAGE_SUFFIXES))})"
-                    )
+                    endings = ", ".join(sorted(IMAGE_SUFFIXES))
+                    problems.append(f"{match}: no images in it ({endings})")
+                problems += [f"{match}: {line}" for line in name_other_pictures(files)]
                 paths += found
             else:
                 paths.append(match)
-    paths = list({path.absolute(): path for path in paths}.values())
+    unique = {}
+    for path in paths:  # links may lead to the same folder by many ways
+        unique.setdefault((os.path.realpath(path.parent), path.name), path)
+    paths = list(unique.values())
+    there = [p for p in paths if p != STDIN and os.path.realpath(p.parent) == output_dir]
+    results = [path for path in there if is_result(path)]
+    if results:
+        problems.append(f"{len(results)} images in {output_dir}: results of an earlier run")
+    problems += [
+        f"{path} lies in --output_dir and would be replaced; choose another"
+        for path in there
+        if path not in results
+    ]
+    paths = [path for path in paths if path not in there]
     if not paths:
         raise DataError("; ".join(problems))
-    for path in paths:
-        if path != STDIN and path.absolute().parent.resolve() == output_dir:
-            raise DataError(f"{path} lies in --output_dir and would be replaced; choose another")
     return paths, problems
 
 
-def _images_in(folder: Path, recursive: bool, output_dir: Path) -> list[Path]:
-    """A folder's images in the order of their names; earlier results in subfolders left out."""
-    found = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(
-        path
-        for path in found
-        if is_image(path)
-        and path.is_file()
-        and not (output_dir in path.resolve().parents and path.parent != folder)
-    )
-
-
-def read_chunks(
-    paths: Iterable[Path], size: int, skipped: list[str]
-) -> Iterator[list[tuple[Path, np.ndarray]]]:
-    """Read images, some at a time, so that not all are in memory at once.
+def find_pages(paths: list[Path], problems: list[str]) -> list[Page]:
+    """All pages of image files.
 
     Params:
         paths: STDIN among them stands for standard input.
+        problems: gets a line for each file that cannot be opened, and for each animation, of which
+            the first frame is taken.
+    """
+    pages = []
+    for path in progress_bar(paths, unit="file", desc="opening", delay=2):
+        try:
+            data = _standard_input() if path == STDIN else None
+            found = find_frames(data or path)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        pages += [Page(path, number, frame, data) for number, frame in enumerate(found.pages, 1)]
+        if found.more:
+            problems.append(f"{path}: {found.more} of its {found.more + 1} frames")
+    return pages
+
+
+def read_chunks(
+    pages: Iterable[Page], size: int, skipped: list[str]
+) -> Iterator[list[tuple[Page, np.ndarray]]]:
+    """Read images, some at a time, so that not all are in memory at once.
+
+    Params:
+        pages: of image files.
         size: images in a chunk; the last one may hold fewer.
         skipped: gets a line for each damaged image, which is left out.
 
     Returns:
-        yields chunks of pairs: the path, and the image (H, W, 3) uint8 RGB.
+        yields chunks of pairs: the page, and the image (H, W, 3) uint8 RGB.
     """
     chunk = []
-    for path in paths:
+    for page in pages:
         try:
-            chunk.append((path, read_image(_standard_input() if path == STDIN else path)))
+            chunk.append((page, read_image(page.data or page.path, frame=page.frame)))
         except DataError as error:
             skipped.append(str(error))
         if len(chunk) == size:

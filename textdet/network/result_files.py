@@ -7,45 +7,62 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from textdet.common.files import write_atomically
-from textdet.common.image_inputs import STDIN
+from textdet.common.files import shortened, write_atomically
+from textdet.common.image_inputs import STDIN, Page
 from textdet.common.pictures import draw_found, draw_maps, save_picture
 from textdet.network.detector import TextDetector
 from textdet.network.result import Result
 
-ENDINGS = (".json", ".txt", ".jpg", "_heatmaps.jpg")  # of an image's results
+PICTURES = (".jpg", "_heatmaps.jpg")
+ENDINGS = (".json", ".txt", *PICTURES)  # of an image's results
+RECORD = {"file", "size", "model", "settings", "words", "lines"}  # fields of the .json, at least
 HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
 
 
-def free_name(output_dir: Path, path: Path, taken: set[str]) -> str:
+def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     """A name for an image's results that replaces nothing but its own results of an earlier run.
 
     Params:
         output_dir: the folder of the results.
-        path: the image; STDIN for standard input.
+        page: the image.
         taken: names that this run has given.
 
     Returns:
-        The image's name without its suffix; with _2, _3, ... where that is taken.
+        The image's name without its suffix, shortened where it is very long, with _p2 for its
+        file's second page, and so on; with _2, _3, ... where that is taken.
     """
-    stem = "stdin" if path == STDIN else path.stem
+    stem = shortened("stdin" if page.path == STDIN else page.path.stem)
+    stem = stem if page.number == 1 else f"{stem}_p{page.number}"
     number = 1
     while True:
         name = stem if number == 1 else f"{stem}_{number}"
-        if name not in taken and _is_free(output_dir / name, path):
+        if name not in taken and _is_free(output_dir / name, page):
             return name
         number += 1
 
 
-def _is_free(base: Path, path: Path) -> bool:
+def is_result(path: Path) -> bool:
+    """Whether a picture is one that this project wrote for an image, by the .json beside it."""
+    names = [path.name.removesuffix(ending) for ending in PICTURES if path.name.endswith(ending)]
+    return any(_read_record(path.with_name(name)) is not None for name in names)
+
+
+def _is_free(base: Path, page: Page) -> bool:
     """Whether there is no file of this name, or one that this script wrote for the same image."""
+    record = _read_record(base)
+    if record is None:  # none, or not one of ours
+        return not any(base.with_name(f"{base.name}{ending}").exists() for ending in ENDINGS)
+    return record["file"] == _file(page.path) and record.get("page", 1) == page.number
+
+
+def _read_record(base: Path) -> dict | None:
+    """The record of earlier results with this path without the ending; None where it is not one."""
     try:
         record = json.loads(base.with_name(f"{base.name}.json").read_text(encoding="utf-8"))
-        if record["file"] == _file(path):
-            return True
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not one of ours
-        return not any(base.with_name(f"{base.name}{ending}").exists() for ending in ENDINGS)
-    return False
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_ours = isinstance(record, dict) and record.keys() >= RECORD
+    return record if is_ours else None
 
 
 def _file(path: Path) -> str:
@@ -54,7 +71,7 @@ def _file(path: Path) -> str:
 
 def write_result(
     base: Path,
-    path: Path,
+    page: Page,
     image: np.ndarray,
     result: Result,
     detector: TextDetector,
@@ -64,7 +81,7 @@ def write_result(
 
     Params:
         base: their path without the ending.
-        path: the image's; STDIN for standard input.
+        page: the image.
         image: (H, W, 3) uint8 RGB.
         result: what the detector found in it.
         detector: names the model and the settings.
@@ -79,7 +96,8 @@ def write_result(
     write_atomically(base.with_name(f"{base.name}.txt"), result.to_icdar())
     found = result.to_json()
     record = {
-        "file": _file(path),
+        "file": _file(page.path),
+        "page": page.number,
         "size": found["size"],
         "model": str(detector.model_dir),
         "settings": asdict(detector.settings),
