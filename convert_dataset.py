@@ -20,7 +20,7 @@ import cv2
 from static import constants as C
 from textdet.common.cli import ArgumentParser, existing_folder, integer, run_main
 from textdet.common.errors import DataError
-from textdet.common.images import read_image
+from textdet.common.images import name_further_frames, read_image
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
@@ -167,6 +167,7 @@ def convert_chunk(chunk: Chunk, characters: bool) -> int:
         problems += entry.problems
         try:
             image = read_image(entry.image_path, entry.upright)
+            problems += name_further_frames(entry.image_path)
         except DataError as error:
             problems.append(str(error))
             continue

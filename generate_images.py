@@ -35,6 +35,7 @@ from textdet.common.cli import (  # noqa: E402
 )
 from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.fingerprints import file_digest, fingerprint  # noqa: E402
+from textdet.common.images import name_other_pictures  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
     PREVIEW_FILE,
@@ -47,9 +48,9 @@ from textdet.data.chunked_folder import (  # noqa: E402
 from textdet.data.preview import write_preview  # noqa: E402
 from textdet.synth.augment import make_pipelines  # noqa: E402
 from textdet.synth.backgrounds import check_backgrounds, list_backgrounds  # noqa: E402
-from textdet.synth.content import load_vocabularies  # noqa: E402
+from textdet.synth.content import Vocabulary, load_vocabularies  # noqa: E402
 from textdet.synth.fonts import Font, load_fonts  # noqa: E402
-from textdet.synth.resources import fonts_by_language  # noqa: E402
+from textdet.synth.resources import fonts_by_language, name_undrawn  # noqa: E402
 from textdet.synth.settings import (  # noqa: E402
     GeneratorSettings,
     parse_assignment,
@@ -68,7 +69,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
     add("--seed", type=integer(0), default=0, help="another seed gives other images")
     add("--backgrounds", type=existing_folder, default=C.BACKGROUNDS, help="folder of photographs")
-    add("--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf and .otf files")
+    add(
+        "--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf, .otf and .ttc files"
+    )
     add("--words", type=Path, default=C.WORDS, help="your own words: a text file, one a line")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
@@ -148,20 +151,23 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
         letter for vocabulary in vocabularies for word in vocabulary.words for letter in word
     }
     letters |= set(string.digits + string.punctuation)
-    damaged = [font for font in fonts if not can_draw(font, letters)]
-    problems += [f"{font.path}: a damaged font" for font in damaged]
-    sound = [font for font in fonts if font not in damaged]
+    damaged = {font.path for font in fonts if not can_draw(font, letters)}
+    problems += [f"{path}: a damaged font" for path in sorted(damaged)]
+    sound = [font for font in fonts if font.path not in damaged]
     if not sound:
         raise DataError(f"no sound font in {args.fonts}; {problems[0]}")
     matches = fonts_by_language(vocabularies, sound)
-    used = [font for font in fonts if any(font in group for group in matches.values())]
+    used = list(dict.fromkeys(font.path for group in matches.values() for font in group))
     problems += [
-        f"{font.path}: lacks letters of {args.words}"
-        for font in fonts
-        if font not in used and font not in damaged
+        f"{path}: lacks letters of {args.words}"
+        for path in dict.fromkeys(font.path for font in sound)
+        if path not in used
     ]
     problems += [f"no font in {args.fonts} speaks {k}" for k, v in matches.items() if not v]
+    if not args.words.is_dir():
+        problems += undrawn_lines(args, settings, vocabularies[0], matches)
     photographs = list_backgrounds(args.backgrounds, apart_from=args.save_folder)
+    problems += name_other_pictures(args.backgrounds.rglob("*"))
     with progress_bar(photographs, desc="checking", unit="photo") as bar:
         backgrounds, bad_backgrounds = check_backgrounds(bar, settings.BACKGROUND_SIDE)
     job = Job(
@@ -170,10 +176,35 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
         seed=args.seed,
         size=args.image_size,
         backgrounds=tuple(path.absolute() for path in backgrounds),
-        fonts=tuple(font.path.absolute() for font in used),
+        fonts=tuple(path.absolute() for path in sorted(used)),
         words=args.words.absolute(),
     )
     return job, problems + bad_backgrounds
+
+
+def undrawn_lines(
+    args: argparse.Namespace,
+    settings: GeneratorSettings,
+    vocabulary: Vocabulary,
+    fonts: dict[str, list[Font]],
+) -> list[str]:
+    """Lines about the words of a person's own list that no image will show.
+
+    Params:
+        vocabulary: the list.
+        fonts: by language.
+    """
+    own = fonts[vocabulary.language]
+    lacking, long = name_undrawn(vocabulary, own, settings.MIN_FONT_SIZE, args.image_size)
+    reasons = (
+        (lacking, "no font has all their characters"),
+        (long, f"too long for images of {args.image_size} px, however small"),
+    )
+    return [
+        f"{len(words)} words of {args.words}, {reason}: {', '.join(w[:40] for w in words[:5])}"
+        for words, reason in reasons
+        if words
+    ]
 
 
 def can_draw(font: Font, letters: set[str]) -> bool:

@@ -21,7 +21,7 @@ from textdet.data.triplets import write_triplet
 from textdet.synth.augment import make_pipelines
 from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.content import load_vocabularies
-from textdet.synth.fonts import Font, load_fonts
+from textdet.synth.fonts import load_fonts, open_fonts
 from textdet.synth.resources import Resources, fonts_by_language
 from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
@@ -70,7 +70,7 @@ def bundled_resources(settings: GeneratorSettings) -> Resources:
         DataError: a file cannot be used.
     """
     backgrounds, fonts = list_backgrounds(C.BACKGROUNDS), load_fonts(C.FONTS)[0]
-    paths = tuple(font.path for font in fonts)
+    paths = tuple(dict.fromkeys(font.path for font in fonts))
     return open_resources(tuple(backgrounds), paths, C.WORDS, settings.languages())
 
 
@@ -89,7 +89,8 @@ def open_resources(
         DataError: a file cannot be used.
     """
     vocabularies = load_vocabularies(words, languages)
-    matches = fonts_by_language(vocabularies, [Font(path) for path in fonts])
+    opened = [font for path in fonts for font in open_fonts(path)]
+    matches = fonts_by_language(vocabularies, opened)
     gc.freeze()  # modules and resources stay; a collection through them takes 0.1 s
     return Resources(list(backgrounds), vocabularies, matches)
 

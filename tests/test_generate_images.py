@@ -15,12 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, run, run_well
+from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image
 
+import generate_images
 from static import constants as C
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.metrics import polygon_ious
+from textdet.synth.fonts import open_fonts
+from textdet.synth.settings import GeneratorSettings
 
 SMALL = ("--image_size", 160, "--chunk_size", 3, "--seed", 7)
 
@@ -348,6 +352,7 @@ def test_the_summary_says_what_was_dropped_and_why(tmp_path):
         "--words", path, "--save_folder", folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
+    assert "left out: 2 words" in result.stderr and "too long for images of 128 px" in result.stderr
     dropped = json.loads((folder / "dataset.json").read_text())["counts"]["dropped blocks"]
     noted = Counter()
     for sample in read_samples(folder)[0]:
@@ -358,6 +363,50 @@ def test_the_summary_says_what_was_dropped_and_why(tmp_path):
         assert f"{number} {reason}" in result.stdout
 
 
+def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
+    """A collection's faces are used; other kinds, loops of links and what is never drawn named."""
+    fonts, photos, words = tmp_path / "fonts", tmp_path / "photos", tmp_path / "words.txt"
+    fonts.mkdir()
+    collection = TTCollection()
+    names = ("DejaVuSans-Bold.ttf", "NotoSans-Regular.ttf")
+    collection.fonts = [TTFont(path) for name in names for path in C.FONTS.rglob(name)]
+    collection.save(fonts / "both.ttc")
+    (fonts / "web.woff2").write_bytes(b"wOF2")
+    photos.mkdir()
+    pages = [Image.new("RGB", (90, 90), colour) for colour in ("red", "blue")]
+    pages[0].save(photos / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(photos / "old.jfif", "JPEG")
+    (photos / "phone.heic").touch()
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+    (photos / "sub").symlink_to(".")
+    plain = [f"word{chr(0x61 + i)}" for i in range(20)]
+    marked = ["mi\u200bd", "so\u00adft", "en\u200e", "\ufeffbom\ufeff"]
+    words.write_text("\n".join([*plain, *marked, "漢字", "M" * 300]), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["generate_images.py"])
+    args = generate_images.parse_arguments()
+    args.fonts, args.backgrounds, args.words = fonts, photos, words
+    args.save_folder = photos / "data"
+    job, problems = generate_images.prepare(args, GeneratorSettings())
+    text = "\n".join(problems)
+    for line in (
+        "web.woff2: a font of another kind",
+        "1 words of",
+        "no font has all their characters: 漢字",
+        "however small: MMM",
+        "1 .heic",
+        "loop.jpg: not a readable image",
+        "scan.tif: 1 of its 2 pages",
+    ):
+        assert line in text
+    assert len(problems) == 6
+    assert [path.name for path in job.backgrounds] == ["old.jfif", "scan.tif"]
+    assert [path.name for path in job.fonts] == ["both.ttc"]
+    found = open_fonts(job.fonts[0])
+    assert [font.name for font in found] == ["both", "both_1"]
+    assert all(found[0].supports(word) and found[1].supports(word) for word in marked)
+    assert [font._face.family_name for font in found] == [b"DejaVu Sans", b"Noto Sans"]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -366,7 +415,7 @@ def test_the_summary_says_what_was_dropped_and_why(tmp_path):
         (("--fonts", "nowhere"), "no such folder"),
         (("--words", "nowhere.txt"), "no such file"),
         (("--colour", "red"), "unrecognized arguments"),
-        (("--fonts", "EMPTY"), "no usable .ttf or .otf font"),
+        (("--fonts", "EMPTY"), "no usable font"),
         (("--backgrounds", "EMPTY"), "no image"),
         (("--backgrounds", "BROKEN"), "none of the 1 backgrounds can be read"),
         (("--fonts", "BROKEN"), "no sound font"),

@@ -5,6 +5,7 @@ files, then the annotation file that marks it done.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,7 +227,7 @@ def start_folder(
             things, or cannot be written, or is to be deleted while another process fills it.
     """
     for source in read_only:
-        if source.resolve().is_relative_to(folder.resolve()):
+        if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
             raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
     settings = {"format_version": FORMAT_VERSION, **settings}
     record = folder / DATASET_FILE

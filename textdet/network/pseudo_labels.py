@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from textdet.common.geometry import CENTRE, FROM_CENTRE, map_points, quad_size, signed_area
+from textdet.common.letters import leaves_ink
 from textdet.data.annotation import Word
 from textdet.decoding.characters import FOREGROUND, ink_outline, peak_clarity, split_characters
 from textdet.network.runtimes import STRIDE
@@ -176,7 +177,7 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
     Returns:
         A new word with its characters' quads, (n, 4, 2) px of the image.
     """
-    letters = [letter for letter in word.text if not letter.isspace() and not word.ignore]
+    letters = [] if word.ignore else [*filter(leaves_ink, word.text)]
     outline = ink_outline(textmap, crop.polygon)
     quads = split_characters(textmap, outline)
     known, found, confidence = len(letters), len(quads), LOWEST_CONFIDENCE

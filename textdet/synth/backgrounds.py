@@ -1,5 +1,6 @@
 """What lies under the text: crops of photographs, drawn textures, paper."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.images import IMAGE_SUFFIXES, is_image, read_image
+from textdet.common.images import IMAGE_SUFFIXES, is_image, name_further_frames, read_image
 from textdet.common.stage_times import stage
 from textdet.synth.distractors import draw_distractors
 from textdet.synth.settings import GeneratorSettings
@@ -32,9 +33,10 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
     paths = sorted(p for p in folder.rglob("*") if is_image(p))
-    if apart_from and apart_from.resolve().is_relative_to(folder.resolve()):
-        own = apart_from.resolve()
-        paths = [path for path in paths if not path.resolve().is_relative_to(own)]
+    real = {path: Path(os.path.realpath(path)) for path in (folder, *paths)}
+    own = Path(os.path.realpath(apart_from)) if apart_from else None
+    if own and own.is_relative_to(real[folder]):
+        paths = [path for path in paths if not real[path].is_relative_to(own)]
     if not paths:
         raise DataError(f"{folder}: no image ({', '.join(sorted(IMAGE_SUFFIXES))}) in it")
     return paths
@@ -57,6 +59,7 @@ def check_backgrounds(paths: Iterable[Path], largest: int) -> tuple[list[Path], 
     for path in paths:
         try:
             height, width = read_image(path).shape[:2]
+            problems += name_further_frames(path)
         except DataError as error:
             problems.append(str(error))
             continue

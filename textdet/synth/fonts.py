@@ -11,10 +11,13 @@ import numpy as np
 import uharfbuzz as hb
 
 from textdet.common.errors import DataError
-from textdet.synth.scripts import JOINERS, SHAPED, visual_runs
+from textdet.common.letters import leaves_ink
+from textdet.synth.scripts import SHAPED, visual_runs
 
 # Ligatures would put two letters into one glyph; scripts that need shaping keep theirs.
 FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}
+FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
+OTHER_FONTS = (".woff", ".woff2", ".eot", ".pfb", ".pfa", ".dfont", ".fon", ".bdf", ".pcf")
 LOAD_FLAGS = freetype.FT_LOAD_NO_HINTING | freetype.FT_LOAD_NO_BITMAP
 WORDS_KEPT = 256  # shaped words remembered a font: one is asked for several times in a row
 
@@ -61,19 +64,20 @@ class Font:
     set_size() comes before shape(), bitmap() and turned_bitmap().
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, number: int = 0):
         """Open a file.
 
         Params:
-            path: of a .ttf or .otf file.
+            path: one of FONT_SUFFIXES.
+            number: of the font in a collection, from 0.
 
         Raises:
             DataError: the file is not a scalable font.
         """
-        self.path = path
+        self.path, self.number = path, number
         try:
-            self._face = freetype.Face(str(path))
-            face = hb.Face(hb.Blob.from_file_path(str(path)))
+            self._face = freetype.Face(str(path), number)
+            face = hb.Face(hb.Blob.from_file_path(str(path)), number)
             if not self._face.is_scalable or not face.glyph_count:
                 raise ValueError("no outlines in it")
             self._scripts = {hb.ot_tag_to_script(tag) for tag in face.get_table_script_tags("GSUB")}
@@ -88,8 +92,8 @@ class Font:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
-        return self.path.stem
+        """The file's name without its ending, in a collection with the font's number in it."""
+        return f"{self.path.stem}_{self.number}" if self.number else self.path.stem
 
     def supports(self, text: str) -> bool:
         """Whether every character gets a glyph with ink, and the rules for its script."""
@@ -159,7 +163,7 @@ class Font:
         inked = {glyph.cluster for glyph in glyphs if self.extent(glyph.index)}
         for glyph in glyphs:
             character = text[glyph.cluster]
-            if not glyph.index or (glyph.cluster not in inked and character not in JOINERS):
+            if not glyph.index or (glyph.cluster not in inked and leaves_ink(character)):
                 return f"has no ink for {character!r}"
         return None if inked else "is asked for nothing"
 
@@ -242,8 +246,17 @@ class Font:
         return self._face.glyph.advance.x / self._units or 0.25
 
 
+def open_fonts(path: Path) -> list[Font]:
+    """The fonts of a file: one, or all of a collection. Raises DataError as Font does."""
+    try:
+        number = freetype.Face(str(path)).num_faces
+    except freetype.FT_Exception as error:
+        raise DataError(f"{path}: not a usable font ({error})") from None
+    return [Font(path, i) for i in range(number)]
+
+
 def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
-    """Open every .ttf and .otf below `folder`, in order of their paths.
+    """Open every font below `folder`, in order of their paths.
 
     Returns:
         the fonts, and a line for each file that had to be left out.
@@ -251,15 +264,18 @@ def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
     Raises:
         DataError: no font is left.
     """
+    endings = ", ".join(FONT_SUFFIXES)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; --fonts takes a folder of .ttf and .otf files")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".ttf", ".otf"))
+        raise DataError(f"{folder}: no such folder; --fonts takes a folder of {endings} files")
     fonts, problems = [], []
-    for path in paths:
+    for path in sorted(folder.rglob("*")):
         try:
-            fonts.append(Font(path))
+            if path.suffix.lower() in FONT_SUFFIXES:
+                fonts += open_fonts(path)
+            elif path.suffix.lower() in OTHER_FONTS:
+                problems.append(f"{path}: a font of another kind, make it .ttf or .otf")
         except DataError as error:
             problems.append(str(error))
     if not fonts:
-        raise DataError(f"{folder}: no usable .ttf or .otf font in it")
+        raise DataError("; ".join([f"{folder}: no usable font ({endings}) in it", *problems[:1]]))
     return fonts, problems

@@ -59,3 +59,35 @@ def fonts_by_language(vocabularies: list[Vocabulary], fonts: list[Font]) -> dict
 def _evenly(words: list[str], number: int) -> list[str]:
     """At least `number` of the words, evenly from all of them, where there are so many."""
     return words[:: max(1, len(words) // number)]
+
+
+def name_undrawn(
+    vocabulary: Vocabulary, fonts: list[Font], em: float, size: int
+) -> tuple[list[str], list[str]]:
+    """The words of a list that no image will show.
+
+    Params:
+        fonts: of the vocabulary's language.
+        em: px, the smallest that text is set at.
+        size: px, side of the images.
+
+    Returns:
+        those for which no font has all characters, and those too long even at the smallest size.
+    """
+    lacking, long = [], []
+    for word in dict.fromkeys(vocabulary.words):
+        able = (font for font in fonts if font.supports(word))
+        if len(word) * em > size:  # no letter is much wider than an em
+            widths = [_width(font, word, em) for font in able]
+            if widths and min(widths) > size:
+                long.append(word)
+            elif not widths:
+                lacking.append(word)
+        elif next(able, None) is None:
+            lacking.append(word)
+    return lacking, long
+
+
+def _width(font: Font, word: str, em: float) -> float:
+    font.set_size(em)
+    return sum(glyph.advance for glyph in font.shape(word))

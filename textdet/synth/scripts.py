@@ -27,7 +27,6 @@ SHAPED = {
     "Tibt": "Tibetan",
 }
 FIRST_RIGHT_TO_LEFT = "\u0590"  # no character before it runs from right to left
-JOINERS = "\u200c\u200d"  # steer the shapes of their neighbours, and have none of their own
 
 
 def base_level(text: str) -> int | None:

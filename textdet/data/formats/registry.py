@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
-from textdet.common.images import image_size
+from textdet.common.images import image_size, name_further_frames
 from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.icdar import looks_like
@@ -117,6 +117,7 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
         problems += item.problems
         try:
             samples.append(sample_of(item, folder))
+            problems += name_further_frames(item.image_path)
         except DataError as error:
             problems.append(str(error))
     if not samples:
