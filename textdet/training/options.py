@@ -11,7 +11,7 @@ from textdet.decoding.settings import SETTINGS_FILE
 if TYPE_CHECKING:  # importing it takes seconds
     from textdet.training.arguments import DetectorTrainingArguments
 
-AUGMENTATIONS = ("none", "light", "default", "strong")  # of training/augmentation.py
+AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
@@ -63,7 +63,7 @@ class DataArguments:
     crop_size: int | None = option(
         None, "Side in px of the random crops to train on. Default: half of --image_size."
     )
-    augmentation: str = option("default", "Preset of augmentation: none, light, default or strong.")
+    augmentation: str = option("default", f"Preset of augmentation: {', '.join(AUGMENTATIONS)}.")
     mirror: bool = option(False, "Also train on mirrored text.")
     test_size: float = option(
         0.1, "Share of the images, 0 to 1, that is held out: not trained on, validated with."
