@@ -42,13 +42,19 @@ from textdet.data.chunked_folder import (  # noqa: E402
     Chunk,
     cut_chunks,
     fill_folder,
+    iterate_samples,
     read_records,
     start_folder,
 )
 from textdet.data.preview import write_preview  # noqa: E402
 from textdet.synth.augment import make_pipelines  # noqa: E402
 from textdet.synth.backgrounds import check_backgrounds, list_backgrounds  # noqa: E402
-from textdet.synth.content import Vocabulary, load_vocabularies  # noqa: E402
+from textdet.synth.content import (  # noqa: E402
+    ONLY_WORDS,
+    Vocabulary,
+    list_usage,
+    load_vocabularies,
+)
 from textdet.synth.fonts import Font, load_fonts  # noqa: E402
 from textdet.synth.resources import fonts_by_language, name_undrawn  # noqa: E402
 from textdet.synth.settings import (  # noqa: E402
@@ -72,8 +78,13 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf, .otf and .ttc files"
     )
-    add("--words", type=Path, default=C.WORDS, help="your own words: a text file, one a line")
+    add("--words", type=Path, default=C.WORDS, help="your own texts: a file, one a line")
+    text = "draw no text but that of --words: no dates, prices, addresses, no sheets of paper"
+    add("--only_words", action="store_true", help=text)
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
+    presets = sorted(path.stem for path in C.PRESETS.glob("*.toml"))
+    text = f"settings for a kind of images, from {C.PRESETS.relative_to(C.STATIC.parent)}"
+    add("--preset", choices=presets, help=text)
     add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
     add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="more, after the file's")
     add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
@@ -113,19 +124,25 @@ def main() -> None:
         ) from None
     made = args.num_images - sum(chunk.images for chunk in done)
     print_summary(args, made, time.monotonic() - started, counts, seconds)
+    if not args.words.is_dir():
+        print_list_usage(args, settings)
 
 
 # --- Before the start ------------------------------------------------------------------------
 
 
 def make_settings(args: argparse.Namespace) -> GeneratorSettings:
-    """The defaults, changed by --settings and then by --set.
+    """The defaults, changed by --preset, --settings, --only_words and --set, one after the other.
 
     Raises:
         DataError: a file cannot be read, or a name or value is wrong.
     """
     settings = GeneratorSettings()
-    sources = [(str(args.settings), read_settings(args.settings))] if args.settings else []
+    files = [C.PRESETS / f"{args.preset}.toml"] if args.preset else []
+    files += [args.settings] if args.settings else []
+    sources = [(str(path), read_settings(path)) for path in files]
+    if args.only_words:
+        sources.append(("--only_words", ONLY_WORDS))
     sources += [(f"--set {text}", parse_assignment(text)) for text in args.set or ()]
     for name, changes in sources:
         try:
@@ -354,6 +371,7 @@ def print_summary(
     print(f"  blocks of text dropped: {sum(dropped.values())}")
     for reason, value in dropped.items():
         print(f"  {value:8d} {reason}")
+    print("  heights of words (FONT_SIZE, SIGN_FONT_SIZE, PARAGRAPH_FONT_SIZE, PAGE_FONT_SIZE):")
     for name, value in heights.items():
         print(f"  {name:>10} high: {value:6d} {'#' * round(40 * value / counts['words'])}")
     total = seconds.total()
@@ -362,6 +380,17 @@ def print_summary(
     for name, spent in seconds.most_common():
         print(f"  {name:>15}: {spent:7.1f} s {spent / total:5.0%}")
     print(f"  look at {args.save_folder / PREVIEW_FILE}")
+
+
+def print_list_usage(args: argparse.Namespace, settings: GeneratorSettings) -> None:
+    """Print how much of the text is from a person's own list, and which lines are not there."""
+    (vocabulary,) = load_vocabularies(args.words, settings.languages())
+    samples = iterate_samples(args.save_folder)
+    share, missing = list_usage(vocabulary, (word.text for s in samples for word in s.words))
+    print(f"  words from {args.words}: {share:.0%}")
+    if missing:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        print(f"  {len(missing)} of its {len(vocabulary.words)} lines were not drawn: {shown}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ STATIC = Path(__file__).resolve().parent
 BACKGROUNDS = STATIC / "backgrounds"  # photographs without text
 FONTS = STATIC / "fonts"  # .ttf and .otf, searched recursively
 WORDS = STATIC / "words"  # one list a language, one word a line
+PRESETS = STATIC / "presets"  # settings of the generator for kinds of images, NAME.toml each
 PICTOGRAMS = STATIC / "pictograms" / "fa-solid-900.ttf"  # a font of things that are not text
 IMAGE_SIZE = 512  # px, side of the square images
 

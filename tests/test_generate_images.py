@@ -333,6 +333,25 @@ def test_arabic_is_refused_by_fonts_without_it(tmp_path):
     assert any("\u0600" <= letter <= "\u06ff" for word in words for letter in word.text)
 
 
+def test_nothing_but_ones_own_words(tmp_path):
+    """Also with a preset, and --set has the last word."""
+    path, folder = tmp_path / "words.txt", tmp_path / "data"
+    path.write_text("199 ₽\nrye bread\nmilk\n", encoding="utf-8")
+    command = ("generate_images.py", "--num_images", 6, "--image_size", 256, "--num_workers", 1)
+    command += ("--words", path, "--only_words", "--preset", "documents", "--save_folder", folder)
+    result = run(*command, "--set", "EMPTY_PROBABILITY=0")
+    assert result.returncode == 0 and "100%" in result.stdout, result.stderr
+    samples = read_samples(folder)[0]
+    texts = {word.text.lower() for sample in samples for word in sample.words}
+    assert texts and texts <= {"199", "₽", "rye", "bread", "milk"}
+    assert {sample.extra["kind"] for sample in samples} == {"scene"}
+    shown = run(
+        "generate_images.py", "--preset", "labels", "--set", "BLOCKS=[1,2]", "--show_settings"
+    )
+    assert "EMPTY_PROBABILITY = 0.02" in shown.stdout and "BLOCKS = [1, 2]" in shown.stdout
+    assert_refused(run("generate_images.py", "--preset", "cards"), "labels", "signs")
+
+
 def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
     """Constants are there to be changed; `python -c` stands in for a changed file."""
     code = (

@@ -10,10 +10,17 @@ import pytest
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.geometry import map_pixels, map_points, scaling, translation
-from textdet.synth.blocks import clip_words, map_words
-from textdet.synth.content import RUSSIAN, Vocabulary, load_vocabularies, sample_phrase
+from textdet.synth.blocks import _sample_line, clip_words, map_words
+from textdet.synth.content import (
+    ONLY_WORDS,
+    RUSSIAN,
+    Vocabulary,
+    list_usage,
+    load_vocabularies,
+    sample_phrase,
+)
 from textdet.synth.fonts import load_fonts
-from textdet.synth.settings import GeneratorSettings
+from textdet.synth.settings import GeneratorSettings, read_settings
 from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.warps import plane_homography
 
@@ -178,7 +185,40 @@ def test_vocabulary_of_ones_own(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("\ufeffalpha\nbeta gamma\n", encoding="utf-8")
     (own,) = load_vocabularies(path, LANGUAGES)
-    assert own == Vocabulary("own", ["alpha", "beta", "gamma"], ["alpha", "beta", "gamma"])
+    lines = ["alpha", "beta gamma"]
+    assert own == Vocabulary("own", lines, lines, is_own=True)
+
+
+def test_lines_of_ones_own_list_stay_together(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("199 ₽\n  rye   bread  \nmilk\n₽\n\n", encoding="utf-8")
+    (own,) = load_vocabularies(path, LANGUAGES)
+    assert own.words == ["199 ₽", "rye bread", "milk", "₽"]
+    rng, only = np.random.default_rng(1), DEFAULTS.changed(**ONLY_WORDS)
+    font = next(font for font in FONTS if font.supports("₽"))
+    lines = {
+        " ".join(_sample_line(rng, only, own, font, "lower", count, 20))
+        for count in (1, 2, 3)
+        for _ in range(60)
+    }
+    whole = {"199 ₽", "rye bread"}
+    assert whole <= lines
+    others = {word for line in lines - whole for word in line.split()}
+    assert others == {"milk", "₽"}  # they join each other, and no other line
+    web = {word for (word,) in phrases(own, "web", "lower", 40)}
+    assert all("₽" not in word and ".." not in word and "www..com" not in word for word in web)
+
+
+def test_use_of_a_list():
+    own = Vocabulary("own", ["199 ₽", "milk", "rye bread"], [], is_own=True)
+    share, missing = list_usage(own, ["Milk,", "MILK", "199", "₽", "12/7/71", "rye"])
+    assert share == pytest.approx(5 / 6) and missing == ["rye bread"]
+
+
+@pytest.mark.parametrize("path", sorted(C.PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_presets_are_settings(path):
+    changed = DEFAULTS.changed(**read_settings(path))
+    assert (changed == DEFAULTS) == (path.stem == "mixed")
 
 
 @pytest.mark.parametrize("names", ["Ann Lee\nCher\n", "Ann Lee\n\nMary Ann Lee\n"])

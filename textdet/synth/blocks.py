@@ -143,15 +143,22 @@ def _sample_line(
     count: int,
     em: float,
 ) -> list[str]:
-    """Up to `count` words; large lettering is a short word, else it would not stay large."""
+    """Up to `count` words; large lettering is a short word, else it would not stay large.
+
+    Several words that stand on one line of a person's own list stay together as a line.
+    """
     best = []
     for _ in range(SHORT_TRIES):
         line = []
         while len(line) < count and (
             phrase := sample_supported(rng, settings, font, vocabulary, case)
         ):
+            if vocabulary.is_own and len(phrase) > 1:
+                line = line or phrase
+                break
             line += phrase
-        line = line[:count]
+        else:
+            line = line[:count]
         length = sum(map(len, line))
         if not best or 0 < length < sum(map(len, best)):
             best = line

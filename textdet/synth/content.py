@@ -1,6 +1,7 @@
 """What the text says: words of the lists, names, prices, dates, addresses, codes."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,9 @@ LETTERS = {
     "english": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
 }
+NOT_IN_HOSTS = re.compile(r"[^\w-]|_")
 FIELD = re.compile(r"{(.)}")
-RUSSIAN = re.compile(r"[а-яё-]+", re.IGNORECASE)
+RUSSIAN = re.compile(r"[а-яё -]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,21 @@ class Vocabulary:
 
     Params:
         language: the name of its list.
-        words, common: its list, and the short list of its most frequent words.
+        words, common: its list, and the short list of its most frequent words. An entry of a
+            person's own list may be several words with single spaces, a line that stays together.
         names: of people, given name and surname.
+        is_own: whether it is a person's own list.
     """
 
     language: str
     words: list[str]
     common: list[str]
     names: list[tuple[str, ...]] = field(default_factory=list)
+    is_own: bool = False
 
 
 def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
-    """Read a folder of lists, those of each language, or a person's own file (one word a line).
+    """Read a folder of lists, those of each language, or a person's own file (one text a line).
 
     An own list of Russian words goes with the Russian patterns of names, dates, addresses and so
     on, any other one with the English ones.
@@ -56,22 +61,22 @@ def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
         return [
             Vocabulary(
                 name,
-                _read_list(path / f"{name}.txt"),
-                _read_list(path / f"common_{name}.txt"),
+                _read_lines(path / f"{name}.txt"),
+                _read_lines(path / f"common_{name}.txt"),
                 _read_names(path / f"names_{name}.txt"),
             )
             for name in languages
         ]
-    words = _read_list(path)
-    russian = sum(bool(RUSSIAN.fullmatch(word)) for word in words) > len(words) / 2
-    return [Vocabulary("russian" if russian else "own", words, words)]
+    words = _read_lines(path)
+    russian = sum(bool(RUSSIAN.fullmatch(line)) for line in words) > len(words) / 2
+    return [Vocabulary("russian" if russian else "own", words, words, is_own=True)]
 
 
-def _read_list(path: Path) -> list[str]:
-    words = _read_text(path).split()
-    if not words:
+def _read_lines(path: Path) -> list[str]:
+    lines = [" ".join(line.split()) for line in _read_text(path).splitlines() if line.strip()]
+    if not lines:
         raise DataError(f"{path}: there is no word in it")
-    return words
+    return lines
 
 
 def _read_names(path: Path) -> list[tuple[str, ...]]:
@@ -87,10 +92,42 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such file; --words takes a text file, one word a line"
+            f"{path}: no such file; --words takes a text file, one text a line"
         ) from None
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: not a UTF-8 text file ({error})") from None
+
+
+# The settings with which nothing is drawn that does not stand in the list of words. Sheets of paper
+# are left out: their forms and receipts hold figures.
+ONLY_WORDS = {
+    "KIND_SHARES": {**dict.fromkeys(GeneratorSettings().KIND_SHARES, 0.0), "word": 1.0},
+    "PUNCTUATION_PROBABILITY": 0.0,
+    "PAGE_PROBABILITY": 0.0,
+}
+
+
+def list_usage(vocabulary: Vocabulary, texts: Iterable[str]) -> tuple[float, list[str]]:
+    """How much of what was drawn stands in a list, and what of the list was never drawn.
+
+    Params:
+        vocabulary: the list.
+        texts: of all words that were drawn; letters' case and punctuation around do not matter.
+
+    Returns:
+        0..1, the share of the texts that are words of the list; and its lines that have a word
+        which is not among the texts.
+    """
+    parts = {line: [_bare(part) for part in line.split(" ")] for line in vocabulary.words}
+    listed = {part for own in parts.values() for part in own}
+    drawn = Counter(map(_bare, texts))
+    share = sum(n for text, n in drawn.items() if text in listed) / max(drawn.total(), 1)
+    return share, [line for line, own in parts.items() if any(part not in drawn for part in own)]
+
+
+def _bare(text: str) -> str:
+    """A word as two spellings of it agree: letters' case and the marks of _punctuate aside."""
+    return text.casefold().strip(',.:!?;"()«»-*') or text
 
 
 def sample_phrase(
@@ -102,12 +139,12 @@ def sample_phrase(
         case: lower (keeps the list's own capitals), title or upper; web addresses stay as they are.
 
     Returns:
-        one to five tokens without spaces in them.
+        one to five tokens without spaces in them; all those of a line of a person's own list.
     """
     kind = sample_kind(rng, settings.KIND_SHARES)
     if kind in ("word", "common"):
         words = vocabulary.words if kind == "word" else vocabulary.common
-        return [_punctuate(rng, settings, _cased(words[rng.integers(len(words))], case))]
+        return _punctuate(rng, settings, _cased(words[rng.integers(len(words))], case)).split(" ")
     if kind == "letter":
         return [_letters(rng, vocabulary, 1)]
     choices = _PATTERNS[kind].get(vocabulary.language, _PATTERNS[kind]["english"])
@@ -121,7 +158,9 @@ def sample_phrase(
 
 
 def _cased(token: str, case: str) -> str:
-    return {"upper": token.upper(), "title": token[:1].upper() + token[1:]}.get(case, token)
+    if case == "title":
+        return " ".join(part[:1].upper() + part[1:] for part in token.split(" "))
+    return token.upper() if case == "upper" else token
 
 
 def _punctuate(rng: np.random.Generator, settings: GeneratorSettings, token: str) -> str:
@@ -165,7 +204,14 @@ def _amount(rng, _) -> str:
 
 
 def _word(rng, vocabulary) -> str:
-    return vocabulary.words[rng.integers(len(vocabulary.words))]
+    parts = vocabulary.words[rng.integers(len(vocabulary.words))].split(" ")
+    return parts[rng.integers(len(parts))] if len(parts) > 1 else parts[0]
+
+
+def _host(rng, vocabulary) -> str:
+    """A word as it may stand in a web address; some letters where it has none, as "₽"."""
+    word = NOT_IN_HOSTS.sub("", _word(rng, vocabulary).lower())
+    return word if word.strip("-") else _letters(rng, vocabulary, 3).lower()
 
 
 def _person(rng, vocabulary) -> dict[str, str]:
@@ -207,7 +253,7 @@ _FIELDS = {
     "o": _digits(2),
     "v": _digits(4),
     "x": _digits(6),
-    "u": lambda rng, vocabulary: _word(rng, vocabulary).lower().replace("'", ""),
+    "u": _host,
     "c": lambda rng, vocabulary: _letters(rng, vocabulary, 3),
 }
 _PATTERNS = {
