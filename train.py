@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textdet.common.cli import fail, name_left_out, run_main
+from textdet.common.errors import DataError
 from textdet.common.pictures import save_picture
 from textdet.training.options import METRICS, DataArguments, ModelArguments, check
 
@@ -51,20 +52,31 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingA
 def main() -> None:
     """Train as the flags say, validate, and save the model with its records."""
     model_args, data_args, args = parse_arguments()
-    from textdet.training.checkpoints import is_finished, last_checkpoint
+    from textdet.data.held_out import Record, read_record
+    from textdet.training.checkpoints import find_checkpoint, is_finished
     from textdet.training.data import make_training_set, open_data
+    from textdet.training.plain_errors import loading
     from textdet.training.report import draw_samples
-    from train_utils import begin_record, describe_run, make_trainer
+    from textdet.training.run_folder import check_own, describe_changes, hold
+    from train_utils import begin_record, describe_run, make_trainer, model_before
 
     if args.process_index:  # one of several processes speaks
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    data = open_data(data_args, args.main_process_first(desc="the cache"))
+    output = Path(args.output_dir)
+    check_own(output)
+    output.mkdir(parents=True, exist_ok=True)
+    if args.should_log and not data_args.show_samples:
+        held = hold(output)  # noqa: F841  until the process ends
+    checkpoint = find_checkpoint(args)
+    before = model_before(model_args, output, checkpoint)
+    print(describe_start(model_args, checkpoint))
+    seen = read_record(before) if before else Record()
+    turn = args.main_process_first(desc="the cache")
+    data = open_data(data_args, turn, seen, args.should_save)
     if args.should_log:
         name_left_out(data.problems)
     train_set, sampler = make_training_set(data_args, data.train, args.seed)
 
-    output = Path(args.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
     if data_args.show_samples:
         save_picture(
             output / "samples.png", draw_samples(train_set, sampler, data_args.show_samples)
@@ -72,27 +84,48 @@ def main() -> None:
         print(f"{output / 'samples.png'}: crops with words, maps and weights (black: none)")
         return
 
-    checkpoint = args.resume_from_checkpoint or last_checkpoint(output)
     results = output / "eval_results.json"  # written last
+    record = describe_run(model_args, data_args, args, data, seen)
+    changes = describe_changes(output, record) if checkpoint else ""
     if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
-        print(f"{output}: trained as far as asked; --num_train_epochs or --max_steps goes further")
+        further = "--num_train_epochs or --max_steps goes further"
+        if changes:
+            raise DataError(
+                f"{output}: trained as far as asked, but with {changes}; a larger {further} with "
+                f"what is asked now, a new --output_dir with --model_name_or_path {output} begins "
+                "with this model"
+            )
+        print(f"{output}: trained as far as asked; {further}")
         return
-    record = describe_run(model_args, data_args, args, data, checkpoint)
+    if changes:
+        print(f"now with {changes}")
     at_start = partial(begin_record, args, record, results)
     trainer = make_trainer(
         model_args, data_args, args, train_set, sampler, data.validation, at_start
     )
-    if checkpoint:
-        print(f"going on from {checkpoint}; a new --output_dir starts anew")
     print(f"training on {len(data.train)} images, validating with {len(data.validation)}")
-    result = trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.keep_better()
-    trainer.save_model()
-    trainer.save_state()
-    trainer.save_metrics("train", result.metrics)
-    metrics = trainer.evaluate()
+    with loading():
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.keep_better()
+        trainer.save_model()
+        trainer.save_state()
+        trainer.save_metrics("train", result.metrics)
+        metrics = trainer.evaluate()
     trainer.save_metrics("eval", metrics)
     report(output, metrics, len(data.validation))
+
+
+def describe_start(model_args: ModelArguments, checkpoint: str | None) -> str:
+    """Say what training starts from.
+
+    Params:
+        checkpoint: folder of the one that the run goes on from; None when it begins.
+    """
+    if checkpoint:
+        return f"going on from {checkpoint}; a new --output_dir starts anew"
+    if model_args.from_scratch:
+        return "starting from random weights"
+    return f"starting from {model_args.model_name_or_path}; --model_name_or_path names another"
 
 
 def report(output: Path, metrics: dict[str, float], count: int) -> None:

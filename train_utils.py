@@ -1,5 +1,7 @@
 """Training: the Trainer and its metrics."""
 
+import math
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -12,17 +14,24 @@ import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
 from transformers.trainer_utils import EvalPrediction, TrainOutput
 
 from static import constants as C
+from textdet.common.cli import name_left_out
 from textdet.common.errors import DataError
 from textdet.common.memory import keep_memory
 from textdet.data.cache import Source
-from textdet.data.held_out import KEY, TRAINING_FILE, still_held_out
+from textdet.data.held_out import TRAINING_FILE, Record, still_held_out
 from textdet.decoding.metrics import ImageMatch, Truth, match_maps, summarise
-from textdet.decoding.settings import DetectionSettings, load_settings
-from textdet.network.model_files import bundled_model
+from textdet.decoding.settings import SETTINGS_FILE, DetectionSettings, load_settings
+from textdet.network.model_files import CONFIG_FILE, bundled_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,
@@ -35,19 +44,21 @@ from textdet.network.segformer import (
 from textdet.training.callbacks import (
     AtStart,
     KeepSchedule,
+    LogLines,
     SavePictures,
     SetEpoch,
     StopEarly,
     StopWhenNotFinite,
     check_finite,
 )
-from textdet.training.checkpoints import writing
+from textdet.training.checkpoints import read_state, steps_ahead
 from textdet.training.data import TrainingData
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset, collate
 from textdet.training.ema import WeightAverage
 from textdet.training.loss import HeatmapLoss, gather_batch
 from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
+from textdet.training.plain_errors import writing
 from textdet.training.report import draw_predictions, save_record
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
@@ -121,6 +132,7 @@ class HeatmapTrainer(Trainer):
         sampler: the order of the training data.
         truth: each validation image's words.
         settings: how words are found in the validation images' maps; None for the defaults.
+        first_settings: detection.json of the model to start from; None where it has none.
     """
 
     def __init__(
@@ -130,6 +142,7 @@ class HeatmapTrainer(Trainer):
         sampler: MixSampler | None = None,
         truth: Sequence[Truth] = (),
         settings: DetectionSettings | None = None,
+        first_settings: Path | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, data_collator=collate, compute_metrics=summarise_rows, **kwargs)
@@ -138,8 +151,14 @@ class HeatmapTrainer(Trainer):
         self.normalise = Normalise().to(self.args.device)
         # The loss is a mean over the batch: the Trainer has to divide it when it accumulates.
         self.model_accepts_loss_kwargs = False
-        for callback in (SetEpoch(sampler), KeepSchedule(), StopWhenNotFinite()):
+        self.first_settings = first_settings
+        self.done: dict | None = None  # the state of the checkpoint to go on from
+        self.set_epoch = SetEpoch(sampler)
+        for callback in (self.set_epoch, KeepSchedule(), StopWhenNotFinite()):
             self.add_callback(callback)
+        if self.args.disable_tqdm:
+            self.remove_callback(PrinterCallback)
+            self.add_callback(LogLines())
         self.average: WeightAverage | None = None
         if self.args.ema is not None:
             self.average = WeightAverage(self.model, self.args.ema)
@@ -194,6 +213,7 @@ class HeatmapTrainer(Trainer):
         """
         if self.average:
             self.average.checkpoint = resume_from_checkpoint
+        self.done = read_state(resume_from_checkpoint) if resume_from_checkpoint else None
         try:
             with writing(self.args.output_dir):
                 return super().train(resume_from_checkpoint, **more)
@@ -202,9 +222,51 @@ class HeatmapTrainer(Trainer):
                 f"{resume_from_checkpoint} was trained with another optimizer ({error}): name a "
                 f"new --output_dir, and go on with --model_name_or_path {resume_from_checkpoint}"
             ) from None
+        except (DataError, OSError):
+            raise
+        except Exception as error:
+            if self.set_epoch.has_begun:
+                raise
+            where = f" from {resume_from_checkpoint}" if resume_from_checkpoint else ""
+            reason = f"{type(error).__name__}: {error}"
+            raise DataError(f"training cannot begin{where} by these flags ({reason})") from error
+
+    def set_initial_training_values(
+        self, args: TrainingArguments, dataloader: DataLoader
+    ) -> tuple[int, ...]:
+        """Count the steps of a run, see transformers.Trainer; of one that goes on those that are
+        left of what was asked for.
+
+        Raises:
+            DataError: an epoch has no batch.
+        """
+        if not len(dataloader):
+            raise DataError(
+                f"--dataloader_drop_last: {len(self.train_dataset)} images do not fill a batch"
+            )
+        counted = super().set_initial_training_values(args, dataloader)
+        if self.done is None:
+            return counted
+        _, per_epoch, examples, samples, batch, batches, _ = counted
+        epochs, steps, left = steps_ahead(args, self.done, per_epoch, batches)
+        self.position = epochs, steps * args.gradient_accumulation_steps
+        last_epoch = epochs + math.ceil((steps + left) / per_epoch) if left else epochs
+        max_steps = self.done["global_step"] + left
+        return last_epoch, per_epoch, examples, samples, batch, batches, max_steps
+
+    def _init_training_state(self, max_steps: int, *args: Any) -> tuple[int, int]:
+        """Where to go on: epochs done, and batches of the next one, as counted above; and the steps
+        between logs, validations and checkpoints of this command, not those of the one before."""
+        fresh = super()._init_training_state(max_steps, *args)
+        if self.done is None:
+            return fresh
+        self.state.compute_steps(self.args, max_steps)
+        epochs, batches = self.position
+        return epochs, 0 if self.args.ignore_data_skip else batches
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the weights, and their running average where there is one.
+        """Save the weights, and their running average where there is one; and the detection
+        settings of the first model, unless the folder has its own.
 
         Params:
             output_dir: folder to write to; None for that of the run.
@@ -212,10 +274,24 @@ class HeatmapTrainer(Trainer):
         Raises:
             DataError: the disk is full.
         """
-        with writing(self.args.output_dir):
+        folder = Path(output_dir or self.args.output_dir)
+        with writing(folder):
             super().save_model(output_dir, _internal_call)
-            if self.average and self.args.should_save:
-                self.average.save(output_dir or self.args.output_dir)
+            if not self.args.should_save:
+                return
+            if self.average:
+                self.average.save(folder)
+            for path in folder.glob("*.safetensors"):  # which the library writes for nobody else
+                shutil.copymode(folder / CONFIG_FILE, path)
+        if self.first_settings and not (folder / SETTINGS_FILE).exists():
+            shutil.copyfile(self.first_settings, folder / SETTINGS_FILE)
+
+    def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
+        """See transformers.Trainer; a hub that fails is named, since the model is saved."""
+        try:
+            return super().push_to_hub(*args, **kwargs)
+        except Exception as error:  # the hub's and its transport's
+            name_left_out([f"the model hub does not have it ({error})"])
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validate the weights' running average where there is one, else the weights.
@@ -366,11 +442,45 @@ def make_trainer(
             sampler=sampler,
             truth=validation_set.truth(),
             settings=load_settings(name) if model_args.tuned_thresholds else None,
+            first_settings=sound_settings(model.name_or_path),
         )
-    except (ValueError, ImportError, RuntimeError) as error:  # --report_to
-        raise DataError(str(error)) from error
+    except Exception as error:  # of --report_to, --push_to_hub: the library's, the hub's
+        raise DataError(f"the Trainer cannot be made by these flags ({error})") from error
     trainer.add_callback(SavePictures(trainer, partial(draw_predictions, trainer, validation)))
     return trainer
+
+
+def sound_settings(start: str) -> Path | None:
+    """The detection.json of the model to start from; None where there is no sound one.
+
+    Params:
+        start: the model's folder, its name on the hub, or an empty text.
+    """
+    path = Path(start) / SETTINGS_FILE
+    if not start or not path.is_file():
+        return None
+    try:
+        load_settings(start)
+    except DataError as error:
+        name_left_out([str(error)])
+        return None
+    return path
+
+
+def model_before(model_args: ModelArguments, output: Path, checkpoint: str | None) -> Path | None:
+    """The folder of the model that training starts from.
+
+    Params:
+        output: folder of the run.
+        checkpoint: folder of the one that the run goes on from; None when it begins.
+
+    Returns:
+        The folder; None for random weights and for a model on the hub.
+    """
+    if checkpoint:
+        return output
+    named = Path(model_args.model_name_or_path)
+    return named if named.is_dir() and not model_args.from_scratch else None
 
 
 def describe_run(
@@ -378,7 +488,7 @@ def describe_run(
     data_args: DataArguments,
     args: TrainingArguments,
     data: TrainingData,
-    checkpoint: str | None,
+    before: Record,
 ) -> dict:
     """Collect what training.json says.
 
@@ -387,22 +497,18 @@ def describe_run(
 
     Params:
         data: the images of the run.
-        checkpoint: folder of the one that the run goes on from; None when it begins.
+        before: of the model that training starts from.
 
     Returns:
         Sections of the file by their names, as JSON can hold them.
     """
-    if checkpoint:
-        before = Path(args.output_dir)
-    else:
-        before = None if model_args.from_scratch else Path(model_args.model_name_or_path)
     return {
         "data_fingerprint": data.fingerprint,
         "images": {"train": len(data.train), "test": len(data.validation)},
         "model": asdict(model_args),
         "data": asdict(data_args),
-        KEY: still_held_out(before, data.held_out) if before else data.held_out,
         "training": args.to_dict(),
+        **(still_held_out(before, data.record).to_json() if data.record else {}),
     }
 
 

@@ -12,12 +12,19 @@ from easy_images import write_images
 from evaluate import choose_samples
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
-from textdet.data.held_out import find_held_out, list_held_out, still_held_out
+from textdet.data.held_out import (
+    Record,
+    find_held_out,
+    list_held_out,
+    read_record,
+    record_of,
+    still_held_out,
+)
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.training.data import find_samples
 from textdet.training.options import DataArguments, ModelArguments
-from train_utils import describe_run
+from train_utils import describe_run, model_before
 from tune import find_test_samples, split_rows
 
 
@@ -37,13 +44,13 @@ def fonts(tmp_path_factory):
 def model(fonts, tmp_path):
     """A model's folder as train.py --unseen fonts leaves it, and the files that it tested on."""
     data_args = DataArguments(input_dir=[str(fonts)], unseen=["fonts"], max_eval_samples=2)
-    split = find_samples(data_args)
+    split = find_samples(data_args, Record())
     assert len(split.validation) == 2  # more than these are held out
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    (folder / "training.json").write_text(json.dumps({"held_back": split.held_out}))
-    return folder, split.held_out[fonts.name]
+    (folder / "training.json").write_text(json.dumps(split.record.to_json()))
+    return folder, split.record.held_out[fonts.name]
 
 
 def tuned_on(folders, model, **flags):
@@ -65,16 +72,26 @@ def test_the_split_of_the_training_is_kept(fonts, model, tmp_path, capsys):
     held = {names[file] for file in files}
     assert len(held) == 1 and sorted(files) == sorted(f for f in names if names[f] in held)
     moved = Path(shutil.copytree(fonts, tmp_path / "elsewhere" / fonts.name))
-    for place in (fonts, moved):
+    renamed = Path(shutil.copytree(fonts, tmp_path / "renamed"))
+    for place in (fonts, moved, renamed):
         assert set(tuned_on([place], folder)) == set(judged_by(place, folder)) == set(files)
     assert "judged by the 3 of its 24 images" in capsys.readouterr().out
     assert len(tuned_on([fonts], folder, test_size=1)) == len(judged_by(fonts, folder, "all")) == 24
 
 
-def test_other_folders_are_not_touched_by_it(fonts, model, tmp_path):
+def make_other(folder, place):
+    """Other images with the same annotations, as after another run of the generator."""
+    other = Path(shutil.copytree(folder, place))
+    for path in (other / "images").iterdir():
+        path.write_bytes(path.read_bytes() + b"other")
+    return other
+
+
+@pytest.mark.parametrize("name", ["other", "fonts"])
+def test_other_images_are_not_touched_by_it(fonts, model, tmp_path, name):
     """They are split by the images' names as before, or judged as a whole."""
     folder, _ = model
-    other = Path(shutil.copytree(fonts, tmp_path / "other"))
+    other = make_other(fonts, tmp_path / name)
     assert len(judged_by(other, folder)) == 24
     files = tuned_on([other], folder)
     (folder / "training.json").unlink()
@@ -82,9 +99,55 @@ def test_other_folders_are_not_touched_by_it(fonts, model, tmp_path):
     assert len(judged_by(fonts, folder)) == 24
 
 
+def test_a_folder_that_has_grown_is_judged_by_its_new_images_too(fonts, model, tmp_path):
+    folder, files = model
+    grown = Path(shutil.copytree(fonts, tmp_path / "grown"))
+    path = grown / "annotations/00000.jsonl"
+    line = json.loads(path.read_text().splitlines()[0]) | {"file": "new.jpg"}
+    path.write_text(path.read_text() + "\n" + json.dumps(line))
+    (grown / "images/new.jpg").write_bytes((fonts / "images/0.jpg").read_bytes() + b"new")
+    assert set(judged_by(grown, folder)) == {*files, "new.jpg"}
+    copy = Path(shutil.copytree(fonts, tmp_path / "copy"))
+    shutil.copy(copy / "images" / files[0], copy / "images/0.jpg")  # the other way round
+    assert set(judged_by(copy, folder)) == {*files, "0.jpg"}
+
+
+def test_a_record_of_an_older_version_knows_names(fonts, model, tmp_path):
+    folder, files = model
+    (folder / "training.json").write_text(json.dumps({"held_back": {fonts.name: files}}))
+    other = make_other(fonts, tmp_path / "other")
+    assert set(judged_by(fonts, folder)) == set(files) and len(judged_by(other, folder)) == 24
+    # Trained further by this version, its first images stay known by their names.
+    now = record_of(read_samples(other)[0][:20], read_samples(other)[0][20:], [])
+    both = still_held_out(read_record(folder), now)
+    (folder / "training.json").write_text(json.dumps(both.to_json()))
+    assert set(judged_by(fonts, folder)) == set(files) and len(judged_by(other, folder)) == 4
+    assert len(judged_by(make_other(other, tmp_path / "third"), folder)) == 24
+
+
+def test_a_checkpoint_knows_what_its_run_holds_out(fonts, model):
+    folder, files = model
+    checkpoint = folder / "checkpoint-20"
+    checkpoint.mkdir()
+    assert set(judged_by(fonts, checkpoint)) == set(files)
+
+
+def test_what_the_first_model_has_seen_is_not_validated_with(fonts, tmp_path, capsys):
+    """The folder's new name splits it anew."""
+    renamed = Path(shutil.copytree(fonts, tmp_path / "renamed"))
+    before = find_samples(DataArguments(input_dir=[str(fonts)], test_size=0.5), Record())
+    after = find_samples(DataArguments(input_dir=[str(renamed)], test_size=0.5), before.record)
+    held = {sample.file for sample in before.validation}
+    assert after.validation and {sample.file for sample in after.validation} < held
+    assert "not validated with" in capsys.readouterr().out
+    everything = record_of(read_samples(fonts)[0], [], [])
+    flattered = find_samples(DataArguments(input_dir=[str(renamed)]), everything)
+    assert flattered.validation and "scores flatter" in capsys.readouterr().out
+
+
 def test_real_images_without_characters_are_tuned_on_all(fonts, model, tmp_path):
     """Also when convert_dataset.py has written them, with heatmaps that are empty."""
-    own = Path(shutil.copytree(fonts, tmp_path / "own"))
+    own = make_other(fonts, tmp_path / "own")
     path = own / "annotations/00000.jsonl"
     lines = [json.loads(line) for line in path.open()]
     for word in (word for line in lines for word in line["words"]):
@@ -117,11 +180,13 @@ def test_a_folder_trained_on_as_a_whole_is_not_judged_as_unseen(fonts, tmp_path)
 def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
     (tmp_path / "training.json").write_text(json.dumps({"held_back": {"fonts": ["1"]}}))
     now = {"fonts": ["1", "2"]}
-    data = SimpleNamespace(train=[], validation=[], fingerprint="", held_out=now)
+    data = SimpleNamespace(train=[], validation=[], fingerprint="", record=Record(now))
     args = SimpleNamespace(output_dir=str(tmp_path), to_dict=dict)
 
     def held_back(start, checkpoint=None):
-        return describe_run(start, DataArguments(), args, data, checkpoint)["held_back"]
+        before = model_before(start, tmp_path, checkpoint)
+        record = read_record(before) if before else Record()
+        return describe_run(start, DataArguments(), args, data, record)["held_back"]
 
     assert held_back(ModelArguments(str(tmp_path))) == {"fonts": ["1"]}
     assert held_back(ModelArguments("some/hub_name")) == now
@@ -130,7 +195,21 @@ def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
     assert held_back(scratch, checkpoint=str(tmp_path / "checkpoint-1")) == {"fonts": ["1"]}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"held_back": 3}', '{"held_back": {"fonts": 3}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        "1" * 5000,
+        '{"held_back": 3}',
+        '{"held_back": {"fonts": 3}}',
+        '{"held_back": {"fonts": "1.jpg"}}',
+        '{"held_back": {"fonts": [1]}}',
+        '{"known_by_name": 3}',
+        '{"trained_on": ["a"]}',
+    ],
+)
 def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(DataError, match="training.json: damaged"):
@@ -139,7 +218,7 @@ def test_a_damaged_record_is_one_line(fonts, tmp_path, content):
 
 def test_a_run_that_goes_on_holds_back_what_it_never_saw(tmp_path):
     def held_back(**now):
-        return still_held_out(tmp_path, now)
+        return still_held_out(read_record(tmp_path), Record(now)).held_out
 
     assert held_back(fonts=["1", "2"]) == {"fonts": ["1", "2"]}  # a new folder
     record = {"held_back": {"fonts": ["1", "2"], "gone": ["7"]}}

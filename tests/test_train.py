@@ -1,5 +1,6 @@
 """train.py as its users run it."""
 
+import io
 import json
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ import train
 from textdet.common.cli import run_main
 from textdet.common.errors import DataError
 from textdet.data.cache import open_source
+from textdet.data.held_out import Record, find_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.network.model_files import bundled_model
@@ -38,11 +41,13 @@ from textdet.network.segformer import (
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset
 from textdet.training.callbacks import AtStart, StopEarly
-from textdet.training.checkpoints import is_finished, last_checkpoint
+from textdet.training.checkpoints import is_finished, last_checkpoint, steps_ahead
 from textdet.training.data import find_samples
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
 from textdet.training.loss import HeatmapLoss
+from textdet.training.plain_errors import loading
 from textdet.training.report import data_fingerprint
+from textdet.training.run_folder import check_own, hold
 from train_utils import HeatmapTrainer
 
 TINY = ("--image_size", SIDE, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)
@@ -142,6 +147,15 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
     learned, test = split_samples(read_samples(data)[0], 0.25)
     assert record["data_fingerprint"] == data_fingerprint(learned + test)  # with all their words
     assert record["held_back"] == {data.name: sorted(sample.file for sample in test)}
+    moved = data.rename(data.with_name("moved"))
+    samples = read_samples(moved)[0]
+    held_out = {sample.file for sample in find_held_out(folder, samples)}
+    assert held_out == {sample.file for sample in test}
+    moved.rename(data)
+    assert result.stdout.startswith("starting from random weights")
+    assert "step 4 of 9" in result.stdout and "left" in result.stdout
+    modes = {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()}
+    assert modes == {(folder / "training.json").stat().st_mode & 0o777}
 
     scalars, pictures = set(), 0
     for path in (folder / "runs").rglob("events.*"):
@@ -381,6 +395,192 @@ def test_muon_does_not_replace_another_optimizer(tmp_path):
         DetectorTrainingArguments(output_dir=str(tmp_path), muon=True, optim="adafactor")
 
 
+# --- Going on --------------------------------------------------------------------------------
+
+SAVED = {"save_strategy": "steps", "save_steps": 1, "warmup_steps": 0}
+
+
+@pytest.mark.parametrize(
+    "then", [{"per_device_train_batch_size": 8}, {"gradient_accumulation_steps": 4}, {"images": 3}]
+)
+def test_what_is_asked_is_trained_whatever_a_step_is_now(data, tmp_path, then):
+    """Of an epoch in two steps, then two epochs asked for: the second is trained as a whole."""
+    small = {"per_device_train_batch_size": 4, "max_grad_norm": 0.5, **SAVED}
+    make_trainer(data, tmp_path, num_train_epochs=1, **small).train()
+    trainer = make_trainer(data, tmp_path, **small | {"num_train_epochs": 2, **then})
+    seen = []
+    read = trainer.train_dataset.source.read_sound
+    trainer.train_dataset.source.read_sound = lambda i: seen.append(i) or read(i)
+    trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
+    assert trainer.state.epoch == 2 and sorted(seen) == list(range(then.get("images", 8)))
+    assert trainer.state.global_step == 3 and last_checkpoint(tmp_path).endswith("-3")
+
+
+@pytest.mark.parametrize(
+    ("asked", "done", "per_epoch", "batches", "expected"),
+    [
+        ({"num_train_epochs": 3}, (4, 2.0), 2, 2, (2, 0, 2)),  # nothing has changed
+        ({"num_train_epochs": 3}, (5, 2.5), 2, 2, (2, 1, 1)),
+        ({"num_train_epochs": 3}, (1, 2 / 3), 2, 3, (0, 1, 5)),  # two batches a step, then one
+        ({"num_train_epochs": 2}, (1000, 1.0), 10, 10, (1, 0, 10)),
+        ({"num_train_epochs": 2}, (3, 0.3), 100, 100, (0, 30, 170)),
+        ({"num_train_epochs": 1.5}, (10, 1.0), 20, 20, (1, 0, 10)),
+        ({"num_train_epochs": 1}, (6, 3.0), 2, 2, (3, 0, 0)),
+        ({"max_steps": 120}, (100, 10.0), 5, 5, (10, 0, 20)),
+        ({"max_steps": 120}, (100, 1.5), 40, 40, (1, 20, 20)),
+    ],
+)
+def test_progress_is_counted_in_what_was_asked_for(asked, done, per_epoch, batches, expected):
+    accumulated = -(-batches // per_epoch)
+    args = SimpleNamespace(max_steps=-1, gradient_accumulation_steps=accumulated)
+    args.__dict__.update(asked)
+    state = dict(zip(("global_step", "epoch"), done, strict=True))
+    assert steps_ahead(args, state, per_epoch, batches) == expected
+
+
+def test_the_steps_between_checkpoints_can_change_when_a_run_goes_on(data, tmp_path):
+    make_trainer(data, tmp_path, max_steps=1, **SAVED).train()
+    trainer = make_trainer(data, tmp_path, max_steps=5, **SAVED | {"save_steps": 3})
+    trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
+    assert {path.name[-1] for path in tmp_path.glob("checkpoint-*")} == {"3", "5"}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(data, tmp_path_factory):
+    """A run's folder with two checkpoints. Not to be written to."""
+    folder = tmp_path_factory.mktemp("train") / "checkpoints"
+    make_trainer(data, folder, max_steps=2, **SAVED, ema=0.9).train()
+    return folder
+
+
+def state_with(**fields):
+    def change(content):
+        return json.dumps(json.loads(content) | fields).encode()
+
+    return change
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def pickled(value):
+    def change(_):
+        stream = io.BytesIO()
+        torch.save(value, stream)
+        return stream.getvalue()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *((name, cut) for name in ("model.safetensors", "average.safetensors", "scheduler.pt")),
+        *(("optimizer.pt", how) for how in (cut, flip)),
+        *(("rng_state.pth", how) for how in (cut, flip, pickled({}), pickled({"python": 5}))),
+        ("rng_state.pth", pickled({"python": (3, (1,), None), "numpy": 1, "cpu": 2})),
+        *(("trainer_state.json", lambda _, c=c: c) for c in (b"", b"[]", b"[" * 100_000, b"{}")),
+        ("trainer_state.json", lambda _: b'{"global_step": ' + b"1" * 5000 + b"}"),
+        ("trainer_state.json", state_with(global_step="2")),
+        ("trainer_state.json", state_with(global_step=10**400)),
+        ("trainer_state.json", state_with(epoch=float("inf"))),
+        ("trainer_state.json", state_with(log_history={"loss": 1})),
+        ("trainer_state.json", state_with(log_history=[{"eval_f1": "high"}])),
+        ("trainer_state.json", state_with(best_model_checkpoint=5)),
+        ("trainer_state.json", state_with(train_batch_size="x")),
+        ("trainer_state.json", state_with(unknown=1)),
+    ],
+)
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(
+    checkpoints, tmp_path, name, damage, capsys
+):
+    assert last_checkpoint(checkpoints).endswith("checkpoint-2")
+    folder = tmp_path / "run"
+    shutil.copytree(checkpoints, folder)
+    path = folder / "checkpoint-2" / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert last_checkpoint(folder).endswith("checkpoint-1")
+    assert capsys.readouterr().err.startswith(f"left out: {path}: damaged (")
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt"])
+def test_a_checkpoint_of_something_else_is_one_line(data, checkpoints, tmp_path, name):
+    folder = Path(shutil.copytree(checkpoints, tmp_path / "run"))
+    (folder / "checkpoint-2" / name).write_bytes(pickled({"a": 1})(b""))
+    trainer = make_trainer(data, folder, max_steps=3, **SAVED)
+    with pytest.raises(DataError, match="checkpoint-2"):
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+
+
+def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, monkeypatch, capsys):
+    """Of other images, and of flags that change what is learned."""
+    other = tmp_path / "other"
+    write_images(other, 20)
+    out = Path(shutil.copytree(whole[0], tmp_path / "out"))
+    own = ("--output_dir", out, *RUN, "--dataloader_num_workers", 0)
+    for flags, said in (
+        (
+            ("--input_dir", other),
+            f"other data (16 images in {data} then, 20 images in {other} now)",
+        ),
+        (("--input_dir", data, "--crop_size", 96), "--crop_size 96 instead of 64"),
+        (("--input_dir", data, "--learning_rate", 0.5), "--learning_rate 0.5 instead of 0.0015"),
+        (("--input_dir", data, "--resume_from_checkpoint", "nowhere"), "nowhere: no checkpoint"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            here(monkeypatch, *own, *flags)
+        assert said in capsys.readouterr().err
+    here(monkeypatch, *own, "--input_dir", data, "--logging_steps", 3, "--num_train_epochs", 2)
+    assert "trained as far as asked; " in capsys.readouterr().out
+
+
+def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, capsys):
+    with hold(tmp_path), pytest.raises(SystemExit, match="2"):
+        here(monkeypatch, "--input_dir", data, *TINY, "--output_dir", tmp_path)
+    assert "another training is under way" in capsys.readouterr().err
+    hold(tmp_path).close()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "checkpoint-7"])
+def test_a_model_that_is_not_its_own_is_not_written_over(whole, tmp_path, name):
+    (tmp_path / "notes.txt").write_text("mine")
+    check_own(tmp_path)
+    check_own(tmp_path / "new")
+    check_own(whole[0])
+    if name.startswith("checkpoint"):
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("{}")
+    for record in (None, "{}", "damaged"):
+        if record:
+            (tmp_path / "training.json").write_text(record)
+        with pytest.raises(DataError, match="is not overwritten"):
+            check_own(tmp_path)
+
+
+def test_a_killed_loader_process_is_one_line():
+    """PyTorch raises its error from a signal handler: in a test that could be anywhere."""
+    with pytest.raises(DataError, match="was killed, perhaps for want of memory"), loading():
+        raise RuntimeError("DataLoader worker (pid 17) is killed by signal: Killed. ")
+    with pytest.raises(RuntimeError, match="something else"), loading():
+        raise RuntimeError("something else")
+
+
+def test_an_error_of_a_loader_process_is_one_line(data, tmp_path):
+    folder = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
+    trainer = make_trainer(folder, tmp_path, max_steps=2, dataloader_num_workers=1)
+    for path in (folder / "images").iterdir():
+        path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(DataError, match="^none of the images can be decoded$"), loading():
+        trainer.train()
+
+
 def test_early_stopping_looks_at_the_whole_history():
     class State:
         log_history = []
@@ -534,7 +734,7 @@ def test_damaged_weights_are_one_line(whole, tmp_path):
 
 def test_folders_that_cannot_be(data, tmp_path):
     def find(folder, **flags):
-        return find_samples(train.DataArguments(input_dir=[str(folder)], **flags))
+        return find_samples(train.DataArguments(input_dir=[str(folder)], **flags), Record())
 
     with pytest.raises(DataError, match="no such folder"):
         find(tmp_path / "nowhere")

@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -291,11 +292,53 @@ def test_a_cache_in_use_is_not_deleted(own_data, capsys):
     del second
     open_cache(128)
     assert used.exists() and not other.exists()
-    (used / "cache.json").unlink()  # as while it is being made
+    (used / "cache.json").write_text('{"is": "a cache of train.py --caching"}')  # being made
     with pytest.raises(DataError, match="another run is just making this cache"):
         open_cache(64)
     del first
     assert open_cache(64)[1] == used
+
+
+def test_only_what_a_cache_is_by_its_record_is_deleted(own_data):
+    """Not what others have put there, in a cache and beside it."""
+    samples, root = read_samples(own_data)[0], own_data / "cache"
+
+    def make(size):
+        source, _ = open_source(samples, size, caching=True, workers=1)
+        return source.rows[0][0].folder
+
+    first = make(64)
+    others = {"maps": "notes.txt", "train-0123": "images", "old": "cache.json", "b": "cache.json"}
+    for folder, file in others.items():
+        (root / folder).mkdir()
+        (root / folder / file).write_text('{"damaged": {}, "mine": 1}' if folder == "b" else "x")
+    elsewhere = shutil.copytree(first, own_data / "elsewhere")
+    (root / "link").symlink_to(elsewhere)
+    older = Path(shutil.copytree(first, root / "train-older"))
+    (older / "cache.json").write_text('{"damaged": {}}')
+    begun = Path(shutil.copytree(first, root / "train-begun"))
+    (begun / "cache.json").write_text('{"is": "a cache of train.py --caching"}')
+    (first / "notes.txt").write_text("mine")
+    make(96)
+    assert [path.name for path in first.iterdir()] == ["notes.txt"]
+    assert not older.exists() and not begun.exists()
+    assert all((root / folder / file).exists() for folder, file in others.items())
+    assert len(list(elsewhere.iterdir())) >= 4
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[" * 100_000, '{"damaged": 5}', '{"damaged": {"a": 1}}']
+)
+def test_a_cache_with_a_damaged_record_is_not_used(own_data, content):
+    samples = read_samples(own_data)[0][:2]
+    folder = open_source(samples, 64, caching=True, workers=1)[0].rows[0][0].folder
+    (folder / "cache.json").write_text(content)
+    if content.startswith('{"d'):  # known by it as a cache
+        source = open_source(samples, 64, caching=True, workers=1)[0]
+        assert source.rows[0][0].folder == folder and source.read(0)[0].any()
+    else:
+        with pytest.raises(DataError, match="delete the folder"):
+            open_source(samples, 64, caching=True, workers=1)
 
 
 def test_a_cache_that_the_disk_cannot_hold_is_refused(own_data, monkeypatch):

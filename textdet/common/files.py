@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from textdet.common.errors import DataError
 from textdet.common.fingerprints import fingerprint
 
 MAX_NAME = 200  # bytes of a name that comes from a data set or a user
@@ -56,3 +57,21 @@ def write_json(path: Path, record: dict) -> None:
         OSError: when the disk refuses.
     """
     write_atomically(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a record that write_json wrote, or whatever has come into its place.
+
+    Returns:
+        The record; its values may be anything that JSON can hold.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is no JSON object.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:  # the last for brackets in thousands
+        raise DataError(f"{path}: damaged ({error})") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{path}: damaged (no JSON object)")
+    return record

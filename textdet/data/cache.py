@@ -3,11 +3,10 @@
 Images, maps and weights have their channels last throughout, as they lie in the files' pixels.
 """
 
-import json
 import os
 import shutil
 import uuid
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError, SizeError
-from textdet.common.files import write_json
+from textdet.common.files import read_json, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample, Word
@@ -25,7 +24,10 @@ from textdet.data.triplets import check_triplet, read_triplet
 
 CACHE = "cache"  # folder within a triplet folder
 SIDES = ("train", "validation")  # of a split; each has a cache of its own
+RECORD = "cache.json"  # in a cache: who made it and, once it is finished, which rows are damaged
+MAKER = "a cache of train.py --caching"  # what RECORD says in it
 LOCK = ".lock"  # ending of the file that a run holds locked in a cache that it uses
+FILES = ("images", "maps", "weights", RECORD)
 BLOCK = 64  # samples a worker decodes in one go
 SPARE = 200 * 2**20  # bytes of the disk that a cache leaves free
 
@@ -297,14 +299,14 @@ def _open_cache(
     weighted = [
         row for row, s in enumerate(samples) if any(word.training_weight < 1 for word in s.words)
     ]
-    cache, record = Cache(folder, size, weighted), folder / "cache.json"
+    cache = Cache(folder, size, weighted)
     root.mkdir(exist_ok=True)
     with _lock_in(root, LOCK):  # nobody deletes a cache while another begins to use it
-        if record.exists():
+        damaged = _read_damaged(folder)
+        if damaged is not None:
             cache.keep()
             print(f"{folder}: using the cached data set")
-            damaged = json.loads(record.read_text(encoding="utf-8"))["damaged"]
-            return cache, {int(row): line for row, line in damaged.items()}
+            return cache, damaged
         _delete_unused(root, side)
         if folder.exists():
             raise DataError(
@@ -321,23 +323,48 @@ def _open_cache(
                 "use a smaller --image_size, --max_train_samples or --caching False"
             )
         folder.mkdir()
+        write_json(folder / RECORD, {"is": MAKER})
         cache.keep()
     cache.create(len(samples))
     damaged = _fill(cache, samples, workers)
-    write_json(record, {"damaged": damaged})
+    write_json(folder / RECORD, {"is": MAKER, "damaged": damaged})
     return cache, damaged
+
+
+def _read_damaged(folder: Path) -> dict[int, str] | None:
+    """A line for each damaged row of a finished cache; None where there is none."""
+    try:
+        damaged = read_json(folder / RECORD)["damaged"]
+        return {int(row): str(line) for row, line in damaged.items()}
+    except (DataError, KeyError, AttributeError, ValueError):
+        return None
 
 
 def _delete_unused(root: Path, side: str) -> None:
     """Delete the caches in `root` that no run uses, but not those of the split's other side."""
     others = [other for other in SIDES if other != side]
-    for folder in filter(Path.is_dir, root.iterdir()):
-        if folder.name.partition("-")[0] in others:
+    for folder in sorted(root.iterdir()):
+        if folder.name.partition("-")[0] in others or not _is_cache(folder):
             continue
         if any(map(_is_held, folder.glob(f"*{LOCK}"))):
             print(f"{folder}: not deleted, another run uses it")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        for path in folder.iterdir():  # nothing that somebody may have put there
+            if path.name in FILES or path.name.endswith(LOCK):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+
+
+def _is_cache(folder: Path) -> bool:
+    """Whether a folder is a cache that this project has made, as its record says."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    try:
+        record = read_json(folder / RECORD)
+    except DataError:
+        return False
+    return record.get("is") == MAKER or list(record) == ["damaged"]  # of older versions
 
 
 def _lock_in(folder: Path, name: str) -> AbstractContextManager:

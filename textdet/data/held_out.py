@@ -1,13 +1,67 @@
-"""Which images a model has not been trained on, as its training.json says."""
+"""Which images a model has not been trained on, as its training.json says.
 
-import json
+An image is known by the bytes of its file, wherever that lies. Where these cannot tell, its
+folder's and its own name do: pieces of an image are known as that image, and older records have
+names alone.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
-from textdet.data.annotation import Sample
+from textdet.common.files import read_json
+from textdet.data.annotation import PIECE_OF, Sample
 
 TRAINING_FILE = "training.json"  # in a model's folder
-KEY = "held_back"  # its field with the files that were held out, by their folder's name
+CHECKPOINT = re.compile(r"checkpoint-\d+")  # name of a folder that the Trainer makes in it
+HELD_OUT, BY_NAME, CONTENTS = "held_back", "known_by_name", "trained_on"  # fields of the record
+DIGEST = 8  # bytes of an image's hash: two of a million images agree once in 40 million records
+THREADS = 8  # that read files; hashing does not hold the interpreter
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a model was trained on, as far as it is needed to find what it was not trained on.
+
+    Params:
+        held_out: see list_held_out.
+        by_name: the folders of `held_out` of which names alone tell.
+        contents: hashes of the images that are not held out, see hash_images.
+    """
+
+    held_out: dict[str, list[str]] = field(default_factory=dict)
+    by_name: frozenset[str] = frozenset()
+    contents: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict:
+        """Its fields in training.json."""
+        return {
+            HELD_OUT: self.held_out,
+            BY_NAME: sorted(self.by_name),
+            CONTENTS: " ".join(sorted(self.contents)),  # one line of the file
+        }
+
+
+def record_of(train: list[Sample], validation: list[Sample], others: Sequence[Sample]) -> Record:
+    """What training on a split makes of its images.
+
+    Params:
+        train, validation: the two sides.
+        others: images that are on neither side, and so share something with both.
+    """
+    held_out = list_held_out(train, validation)
+    known = [*train, *others, *validation]
+    seen = [sample for sample in known if not _is_listed(sample, held_out)]
+    return Record(
+        held_out,
+        frozenset(_folder_of(sample.origin) for sample in known if PIECE_OF in sample.extra),
+        frozenset(hash_images(seen)) - {None},
+    )
 
 
 def list_held_out(train: list[Sample], validation: list[Sample]) -> dict[str, list[str]]:
@@ -26,44 +80,79 @@ def list_held_out(train: list[Sample], validation: list[Sample]) -> dict[str, li
     seen = {sample.origin for sample in train}
     held_out = {_folder_of(origin): [] for origin in sorted(seen)}
     for origin in sorted({sample.origin for sample in validation} - seen):
-        held_out.setdefault(_folder_of(origin), []).append(origin.partition("/")[2])
+        held_out.setdefault(_folder_of(origin), []).append(_file_of(origin))
     return held_out
 
 
-def still_held_out(model_dir: Path, held_out: dict[str, list[str]]) -> dict[str, list[str]]:
+def hash_images(samples: Iterable[Sample]) -> list[str | None]:
+    """Hash the files of images, several at a time.
+
+    Returns:
+        A text of hexadecimal digits each; None for a file that cannot be read.
+    """
+    paths = [sample.image_path for sample in samples]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(_hash, paths)
+        return list(progress_bar(found, total=len(paths), unit="image", desc="known images"))
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[: 2 * DIGEST]
+    except OSError:  # named as damaged where it is to be decoded
+        return None
+
+
+def still_held_out(before: Record, now: Record) -> Record:
     """What a model that is trained further will still not have seen.
 
     Of a folder that its record knows it is what was held out both then and now; of a folder no
     longer trained on, what was then.
 
     Params:
-        model_dir: the folder of the model as it is.
-        held_out: as list_held_out gives it, for the training to come.
+        before: the record of the model as it is.
+        now: of the training to come.
+    """
+    both = {
+        folder: sorted(set(files) & set(before.held_out.get(folder, files)))
+        for folder, files in now.held_out.items()
+    }
+    return Record(
+        {**before.held_out, **both}, before.by_name | now.by_name, before.contents | now.contents
+    )
+
+
+def read_record(model_dir: Path) -> Record:
+    """Read what a model was trained on.
+
+    Params:
+        model_dir: the model's folder, or one of its checkpoints.
 
     Returns:
-        Likewise.
+        The record; an empty one where there is none.
 
     Raises:
-        DataError: when the model's record is damaged.
+        DataError: it is damaged.
     """
-    before = _read_held_out(model_dir)
-    both = {
-        folder: sorted(set(files) & set(before.get(folder, files)))
-        for folder, files in held_out.items()
-    }
-    return {**before, **both}
-
-
-def _read_held_out(model_dir: Path) -> dict[str, list[str]]:
-    """The record's list; empty where there is no record. Raises DataError for a damaged one."""
     path = Path(model_dir) / TRAINING_FILE
+    if not path.exists() and CHECKPOINT.fullmatch(path.resolve().parent.name):
+        path = path.resolve().parents[1] / TRAINING_FILE  # of the run that it is from
     if not path.exists():
-        return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8")).get(KEY, {})
-        return {folder: [str(file) for file in files] for folder, files in record.items()}
-    except (ValueError, AttributeError, TypeError, OSError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it or train again") from None
+        return Record()
+    record = read_json(path)
+    held_out, contents = record.get(HELD_OUT, {}), record.get(CONTENTS, "")
+    is_sound = isinstance(held_out, dict) and isinstance(contents, str)
+    by_name = record.get(BY_NAME, list(held_out) if is_sound else None)  # of old, names alone tell
+    if not is_sound or not all(map(_are_names, (*held_out.values(), by_name))):
+        raise DataError(
+            f"{path}: damaged (its {HELD_OUT}, {BY_NAME} or {CONTENTS}); delete it or train again"
+        )
+    return Record(held_out, frozenset(by_name), frozenset(contents.split()))
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None:
@@ -79,17 +168,39 @@ def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None
     Raises:
         DataError: when the record is damaged, and for a folder of which nothing was held out.
     """
-    record = _read_held_out(model_dir)
-    origins = {f"{folder}/{file}" for folder, files in record.items() for file in files}
-    found = [sample for sample in samples if sample.origin in origins]
-    folders = {_folder_of(sample.origin) for sample in samples}
-    if not found and any(record.get(folder) == [] for folder in folders):
+    unseen = find_unseen(read_record(model_dir), samples)
+    if not unseen:
         raise DataError(
-            f"{samples[0].folder}: the model was trained on all images of a folder of this name; "
+            f"{samples[0].folder}: the model was trained on all images of this folder; "
             "evaluate.py --split all and tune.py --test_size 1 take them all the same"
         )
-    return found or None
+    return unseen if len(unseen) < len(samples) else None
+
+
+def find_unseen(record: Record, samples: list[Sample]) -> list[Sample]:
+    """Those of some samples that are not known to have been trained on."""
+    hashes = hash_images(samples) if record.contents else [None] * len(samples)
+    return [
+        sample
+        for sample, digest in zip(samples, hashes, strict=True)
+        if digest not in record.contents and not _is_named(sample, record)
+    ]
+
+
+def _is_named(sample: Sample, record: Record) -> bool:
+    """Whether a sample counts as trained on by its name."""
+    folder = _folder_of(sample.origin)
+    tells = folder in (record.held_out if PIECE_OF in sample.extra else record.by_name)
+    return tells and not _is_listed(sample, record.held_out)
+
+
+def _is_listed(sample: Sample, held_out: dict[str, list[str]]) -> bool:
+    return _file_of(sample.origin) in held_out.get(_folder_of(sample.origin), [])
 
 
 def _folder_of(origin: str) -> str:
     return origin.partition("/")[0]
+
+
+def _file_of(origin: str) -> str:
+    return origin.partition("/")[2]

@@ -1,5 +1,6 @@
 """What happens while the Trainer runs: the sampler's epochs, early stopping, pictures."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from tqdm import tqdm
 from transformers import (
     Trainer,
     TrainerCallback,
@@ -46,16 +48,18 @@ class SetEpoch(TrainerCallback):
 
     Params:
         sampler: its `epoch` is set, counted from 0.
+
+    Its attribute has_begun says whether an epoch has begun.
     """
 
     def __init__(self, sampler: MixSampler):
-        self.sampler = sampler
+        self.sampler, self.has_begun = sampler, False
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Set the number of the epoch that begins or, in a resumed run, goes on."""
-        self.sampler.epoch = int(state.epoch or 0)
+        self.sampler.epoch, self.has_begun = int(state.epoch or 0), True
 
 
 class KeepSchedule(TrainerCallback):
@@ -82,6 +86,40 @@ class KeepSchedule(TrainerCallback):
         for group, factor in zip(groups, lr_scheduler.lr_lambdas, strict=True):
             group["lr"] = group["initial_lr"] * factor(lr_scheduler.last_epoch)
         lr_scheduler._last_lr = [group["lr"] for group in groups]  # which the Trainer logs
+
+
+class LogLines(TrainerCallback):
+    """Prints what is logged as lines for a file: the step, of how many, and the time left."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Remember when and with which step the run began."""
+        self.begun, self.first = time.monotonic(), state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Print a line, on the first process alone.
+
+        Params:
+            logs: values by their names.
+        """
+        if not state.is_world_process_zero:
+            return
+        done, values = state.global_step - self.first, ""
+        if done and (left := state.max_steps - state.global_step):
+            seconds = (time.monotonic() - self.begun) / done * left
+            values = f", {tqdm.format_interval(seconds)} left"
+        for name, value in (logs or {}).items():
+            if name != "total_flos":
+                values += f", {name} {value:.4g}"
+        print(f"step {state.global_step} of {state.max_steps}{values}", flush=True)
 
 
 class StopWhenNotFinite(TrainerCallback):

@@ -8,7 +8,7 @@ from pathlib import Path
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.cache import SIDES, Source, open_source
-from textdet.data.held_out import list_held_out
+from textdet.data.held_out import Record, find_unseen, record_of
 from textdet.data.splits import split_samples
 from textdet.data.triplets import has_heatmaps, read_folders
 from textdet.training.augmentation import make_preset
@@ -23,13 +23,13 @@ class Split:
 
     Params:
         problems: a line for each damaged annotation.
-        held_out: list_held_out of all images.
+        record: of all images; None where nobody writes it.
     """
 
     train: list[Sample]
     validation: list[Sample]
     problems: list[str]
-    held_out: dict[str, list[str]]
+    record: Record | None
 
 
 @dataclass
@@ -40,26 +40,30 @@ class TrainingData:
         train, validation: the sound ones; `train` has words only where samples are to be shown.
         problems: a line for each image that is left out.
         fingerprint: see data_fingerprint.
-        held_out: see list_held_out.
+        record: of all images; None where nobody writes it.
     """
 
     train: Source
     validation: Source
     problems: list[str]
     fingerprint: str
-    held_out: dict[str, list[str]]
+    record: Record | None
 
 
-def open_data(data_args: DataArguments, turn: AbstractContextManager) -> TrainingData:
+def open_data(
+    data_args: DataArguments, turn: AbstractContextManager, before: Record, writes: bool
+) -> TrainingData:
     """Read and split the samples, and open the pixels of both sides.
 
     Params:
         turn: within it caches are made: one of several processes after the other.
+        before: of the model that training starts from.
+        writes: whether this process writes training.json.
 
     Raises:
         DataError: a folder without sound triplets, or too much is damaged.
     """
-    split = find_samples(data_args)
+    split = find_samples(data_args, before, writes)
     sides = split.train, split.validation
     with turn:
         (train, validation), damaged = zip(
@@ -78,12 +82,16 @@ def open_data(data_args: DataArguments, turn: AbstractContextManager) -> Trainin
         validation,
         problems,
         data_fingerprint(train.samples + validation.samples),
-        split.held_out,
+        split.record,
     )
 
 
-def find_samples(data_args: DataArguments) -> Split:
+def find_samples(data_args: DataArguments, before: Record, writes: bool = True) -> Split:
     """Read the annotations of all --input_dir and split them.
+
+    Params:
+        before: of the model that training starts from: what it has seen is not validated with.
+        writes: whether to make the record, for which all images are read.
 
     Raises:
         DataError: a folder without sound annotations, or with words but without heatmaps.
@@ -102,12 +110,31 @@ def find_samples(data_args: DataArguments) -> Split:
             f"{len(samples) - len(train) - len(validation)} have something of both sides and fall "
             "away"
         )
+    sides = {id(sample) for sample in (*train, *validation)}
+    others = [sample for sample in samples if id(sample) not in sides]
     return Split(
         at_most(data_args.max_train_samples, train),
-        at_most(data_args.max_eval_samples, validation),
+        at_most(data_args.max_eval_samples, leave_out_seen(before, validation)),
         problems,
-        list_held_out(train, validation),
+        record_of(train, validation, others) if writes else None,
     )
+
+
+def leave_out_seen(before: Record, validation: list[Sample]) -> list[Sample]:
+    """Leave out what the model that training starts from was trained on, and say so.
+
+    Params:
+        before: of that model.
+        validation: the images to validate with; all stay when none would be left.
+    """
+    unseen = find_unseen(before, validation)
+    if len(unseen) < len(validation):
+        seen = f"{len(validation) - len(unseen)} of the {len(validation)} images held out"
+        print(
+            f"{seen} were trained on by the model that this starts from: "
+            + ("not validated with" if unseen else "the validation's scores flatter")
+        )
+    return unseen or validation
 
 
 def at_most(count: int | None, samples: list[Sample]) -> list[Sample]:

@@ -1,0 +1,96 @@
+"""A run's folder: whether it is one, one run at a time, what the run before it was."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from textdet.common.errors import DataError
+from textdet.common.files import read_json
+from textdet.data.held_out import CHECKPOINT, TRAINING_FILE
+from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
+
+LOCK = "train.lock"  # held as long as a run is under way
+OF_A_MODEL = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
+# Of the flags in training.json those that change what is learned.
+OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
+OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "test_size", "unseen")
+OF_DATA += ("max_train_samples",)
+OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
+OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
+
+
+def check_own(folder: Path) -> None:
+    """Make sure that a folder holds no model and no checkpoints but those of train.py's.
+
+    Raises:
+        DataError: it does.
+    """
+    found = [path for path in folder.iterdir()] if folder.is_dir() else []
+    others = [p.name for p in found if p.name in OF_A_MODEL or CHECKPOINT.fullmatch(p.name)]
+    if others and not is_run(folder):
+        raise DataError(
+            f"{folder}: has {sorted(others)[0]}, but no {TRAINING_FILE} of train.py's: it is not "
+            "overwritten; name another --output_dir (--model_name_or_path starts from that model)"
+        )
+
+
+def is_run(folder: Path) -> bool:
+    """Whether train.py has made this folder, as its training.json says."""
+    try:
+        return {"command", "versions", "training"} <= read_json(folder / TRAINING_FILE).keys()
+    except DataError:
+        return False
+
+
+def hold(folder: Path) -> ExitStack:
+    """Bar other runs from a folder until this process ends, or the result is closed.
+
+    Raises:
+        DataError: another run is under way there.
+    """
+    held = ExitStack()
+    try:
+        held.enter_context(FileLock(folder / LOCK, timeout=0))
+    except Timeout:
+        raise DataError(
+            f"{folder}: another training is under way there; wait for it, or name another "
+            "--output_dir"
+        ) from None
+    return held
+
+
+def describe_changes(folder: Path, record: dict) -> str:
+    """What sets a command apart from the one before it.
+
+    Params:
+        folder: of the run.
+        record: the sections of training.json that the command would write.
+
+    Returns:
+        A phrase; empty when nothing does that changes what is learned.
+    """
+    try:
+        before = read_json(folder / TRAINING_FILE)
+    except DataError:  # an older version's, or none
+        return ""
+    changes = []
+    if before.get("data_fingerprint", record["data_fingerprint"]) != record["data_fingerprint"]:
+        changes.append(f"other data ({_words(before)} then, {_words(record)} now)")
+    for section, names in (("model", OF_MODEL), ("data", OF_DATA), ("training", OF_TRAINING)):
+        then, now = before.get(section), record[section]
+        if isinstance(then, dict):
+            changes += [
+                f"--{name} {now[name]} instead of {then[name]}"
+                for name in names
+                if name in then and name in now and then[name] != now[name]
+            ]
+    return ", ".join(changes)
+
+
+def _words(record: dict) -> str:
+    """The folders and the number of images, as training.json has them."""
+    data, images = record.get("data"), record.get("images")
+    folders = data.get("input_dir") if isinstance(data, dict) else None
+    number = sum(images.values()) if isinstance(images, dict) else "unknown"
+    return f"{number} images in {', '.join(map(str, folders or ['unknown']))}"
