@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
@@ -19,6 +21,7 @@ from transformers.models.segformer.modeling_segformer import (
 )
 
 from textdet.common.errors import DataError
+from textdet.network.model_config import read_config
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 transformers_logging.disable_progress_bar()  # loading 15 MB needs none
@@ -43,68 +46,114 @@ def load_model(
     """
     if from_scratch:
         return new_model()
-    source, problem = _find(name), "is not cached and the model hub is out of reach"
-    if source is None and stand_in is None:
-        raise DataError(f"{name}: neither a folder with a model, nor cached, nor on the hub")
-    if source is not None:
-        try:
-            return _load(source)
-        except DataError as error:
-            if stand_in is None:
-                raise
-            problem = str(error).removeprefix(f"{name}: ")
+    problem = "is not cached and the model hub is out of reach"
+    try:
+        source = _find(name)
+        if source is not None:
+            return _load(source, name)
+        if stand_in is None:
+            raise DataError(f"{name}: neither a folder with a model, nor cached, nor on the hub")
+    except DataError as error:
+        if stand_in is None:
+            raise
+        problem = str(error).removeprefix(f"{name}: ")
     has_stand_in = (stand_in / CONFIG_FILE).exists()
     print(
         f"{name} {problem}: starting from "
         + (f"the bundled {stand_in}" if has_stand_in else "random weights"),
         file=sys.stderr,
     )
-    return _load(stand_in, local_files_only=True) if has_stand_in else new_model()
+    return _load(stand_in, str(stand_in)) if has_stand_in else new_model()
 
 
-def _load(source: str | Path, **options) -> SegformerForSemanticSegmentation:
-    labels = dict(enumerate(LABELS))
+def _load(folder: Path, name: str) -> SegformerForSemanticSegmentation:
+    """Load a model to be trained: its classifier is made anew where it has other labels, and its
+    head where it is an encoder alone. Raises DataError."""
     try:
-        model = SegformerForSemanticSegmentation.from_pretrained(
-            source,
-            num_labels=len(labels),
-            id2label=labels,
-            label2id={label: i for i, label in labels.items()},
-            ignore_mismatched_sizes=True,  # the ADE20k classifier has 150 channels
-            use_safetensors=True,
-            dtype=torch.float32,  # the bundled weights are stored in half precision
-            **options,
-        )
-    except Exception as error:  # damaged weights raise kinds of the library's own
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: cannot be loaded as a SegFormer ({reason})") from None
+        return _read_model(folder, read_config(folder)[0], may_lack="decode_head.")
+    except DataError as error:
+        raise DataError(f"{name}: cannot be loaded as a SegFormer ({error})") from None
+
+
+def _read_model(
+    folder: Path, fields: dict, may_lack: str | None = None
+) -> SegformerForSemanticSegmentation:
+    """Build a model and fill in its weights.
+
+    The library's from_pretrained would follow what the folder names: other files, code on the hub.
+
+    Params:
+        folder: with WEIGHTS_FILE.
+        fields: of its config, see read_config.
+        may_lack: what the names of those weights begin with that are drawn by lot when the file
+            lacks them or has them in another shape; None when it must hold all.
+
+    Raises:
+        DataError: the file is missing or damaged, or its weights are not those of such a model.
+    """
+    labels = dict(enumerate(LABELS))
+    config = SegformerConfig(
+        **fields, id2label=labels, label2id={label: i for i, label in labels.items()}
+    )
+    with torch.device("meta"):  # takes no memory, whatever the sizes
+        model = SegformerForSemanticSegmentation(config)
+    path = folder / WEIGHTS_FILE
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"no sound {path.name}: {error}") from None
+    _translate_names(model, found)
+    expected = model.state_dict()
+    lacking = [
+        name
+        for name, tensor in expected.items()
+        if name not in found
+        or found[name].shape != tensor.shape
+        or found[name].is_floating_point() != tensor.is_floating_point()
+    ]
+    wrong = [name for name in lacking if may_lack is None or not name.startswith(may_lack)]
+    if wrong or (may_lack is None and len(found) > len(expected)):
+        first = wrong[0] if wrong else sorted(found.keys() - expected.keys())[0]
+        raise DataError(f"{path.name} and {CONFIG_FILE} do not go together, by {first} for one")
+    if lacking:
+        fresh = SegformerForSemanticSegmentation(config).state_dict()
+        found |= {name: fresh[name] for name in lacking}
+    # Copies, in single precision: the file may be half as precise, and is mapped into the memory.
+    state = {name: found[name].to(tensor.dtype, copy=True) for name, tensor in expected.items()}
+    model.load_state_dict(state, assign=True)
+    model.config.name_or_path = model.name_or_path = str(folder)
     return _adapt(model)
 
 
-def _find(name: str) -> str | None:
-    """The name if it can be loaded now, else None; within HUB_TIMEOUT even without a network."""
+def _find(name: str) -> Path | None:
+    """The folder with a model's files, of a hub's name where they are cached; None where they are
+    not to be had, within HUB_TIMEOUT even without a network. Raises DataError."""
     from huggingface_hub import (
         constants,
         get_hf_file_metadata,
         hf_hub_url,
+        snapshot_download,
         try_to_load_from_cache,
     )
 
     if Path(name).is_dir():
-        return name if (Path(name) / CONFIG_FILE).exists() else None
+        return Path(name) if (Path(name) / CONFIG_FILE).exists() else None
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return None
-    if isinstance(try_to_load_from_cache(name, CONFIG_FILE), str) and isinstance(
-        try_to_load_from_cache(name, WEIGHTS_FILE), str
-    ):
-        return name
+    files = [CONFIG_FILE, WEIGHTS_FILE]
+    cached = [try_to_load_from_cache(name, file) for file in files]
+    if all(isinstance(path, str) for path in cached):
+        return Path(cached[0]).parent
     if constants.HF_HUB_OFFLINE:
         return None
-    try:  # once: from_pretrained tries again and again for half a minute
+    try:  # once: a download tries again and again for half a minute
         get_hf_file_metadata(hf_hub_url(name, CONFIG_FILE), timeout=HUB_TIMEOUT)
     except Exception:  # whatever the transport or the hub says, the model is not to be had
         return None
-    return name
+    try:
+        return Path(snapshot_download(name, allow_patterns=files))
+    except Exception as error:  # the hub's kinds and its transport's
+        raise DataError(f"{name}: cannot be downloaded ({error})") from None
 
 
 def new_model() -> SegformerForSemanticSegmentation:
@@ -135,18 +184,16 @@ def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
     folder = Path(folder)
     if not (folder / CONFIG_FILE).is_file():
         raise DataError(f"{folder}: no model in it ({CONFIG_FILE}); train.py writes one")
-    try:
-        model = SegformerForSemanticSegmentation.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
-        )
-    except Exception as error:  # damaged weights raise kinds of the library's own
-        raise DataError(f"{folder}: the model cannot be loaded ({error})") from None
-    if model.config.num_labels != len(LABELS):
+    fields, labels = read_config(folder)
+    if labels != len(LABELS):
         raise DataError(
-            f"{folder}: has {model.config.num_labels} channels instead of {len(LABELS)}; "
+            f"{folder}: has {labels} channels instead of {len(LABELS)}; "
             "it was not trained by train.py"
         )
-    return _adapt(model.eval())
+    try:
+        return _read_model(folder, fields).eval()
+    except DataError as error:
+        raise DataError(f"{folder}: the model cannot be loaded ({error})") from None
 
 
 def image_processor(size: int) -> SegformerImageProcessorPil:

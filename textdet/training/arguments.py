@@ -1,7 +1,7 @@
 """transformers' TrainingArguments with defaults for this task. Importing it takes seconds."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 from transformers import TrainingArguments
@@ -9,6 +9,11 @@ from transformers import TrainingArguments
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.network.runtimes import has_fast_bf16
+
+# Flags of the library's that HeatmapTrainer, or a network without a vocabulary, cannot follow.
+NOT_HERE = ("neftune_noise_alpha", "use_liger_kernel", "label_smoothing_factor")
+NOT_HERE += ("train_sampling_strategy", "batch_eval_metrics", "eval_do_concat_batches")
+NOT_HERE += ("prediction_loss_only", "fp16_full_eval", "bf16_full_eval")
 
 
 def _default(value):
@@ -71,6 +76,9 @@ class DetectorTrainingArguments(TrainingArguments):
             raise ValueError(f"--muon True goes with AdamW, not with --optim {self.optim}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise DataError(f"--ema must lie between 0 and 1, not {self.ema}")
+        for each in fields(TrainingArguments):
+            if each.name in NOT_HERE and getattr(self, each.name) != each.default:
+                raise ValueError(f"--{each.name}: this network is trained without it")
         self.has_default_rate = self.learning_rate is None
         if self.has_default_rate:
             self.learning_rate = C.LEARNING_RATE
