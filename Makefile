@@ -21,7 +21,8 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 	$(BIN)/python train.py --input_dir $(DEMO)/syntdata --output_dir $(DEMO)/checkpoits \
 	    --model_name_or_path static/model --learning_rate 1e-4 --num_train_epochs 2 --caching True \
 	    --logging_steps 2
-	$(BIN)/python tune.py --input_dir $(DEMO)/syntdata --model_dir $(DEMO)/checkpoits --n_trials 20
+	$(BIN)/python tune.py --input_dir $(DEMO)/syntdata --model_dir $(DEMO)/checkpoits --n_trials 20 \
+	    --min_images 1
 	$(BIN)/python detect.py static/photos --model_dir $(DEMO)/checkpoits \
 	    --output_dir $(DEMO)/detections --heatmaps
 	@echo

@@ -4,8 +4,9 @@
 
 Runs the network once over the test split, then lets Optuna search text_threshold, link_threshold
 and low_text for the highest F1 and mean IoU on one half of these images; the other half is held
-back and tells what the result is worth. Leaves detection.json beside the model, which detect.py
-and evaluate.py read, and plots in tune/ there. The same command goes on where the last one stopped;
+back and tells what the result is worth. Where it is better than the settings that the model has, it
+goes to detection.json beside the model, which detect.py and evaluate.py read; plots are in tune/
+there. The same command goes on where the last one stopped;
 with one --storage several processes or machines share the trials.
 
 --input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, see
@@ -14,8 +15,10 @@ data/formats/registry.py: thresholds for photographs are best tuned on photograp
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,7 @@ from textdet.common.cli import (
     unit_interval,
 )
 from textdet.common.errors import DataError
+from textdet.common.files import write_atomically
 from textdet.data.annotation import Sample
 from textdet.data.formats.registry import read_dataset
 from textdet.data.held_out import find_held_out
@@ -40,6 +44,7 @@ from textdet.decoding.decode import LARGE_WORD
 from textdet.decoding.settings import (
     LISTED,
     SETTINGS,
+    SETTINGS_FILE,
     DetectionSettings,
     save_settings,
 )
@@ -97,6 +102,12 @@ def parse_arguments() -> argparse.Namespace:
         help="0..1, share tested on where the model's training.json does not name the images; "
         "1 for data that the model has not seen",
     )
+    add(
+        "--min_images",
+        type=integer(1),
+        default=20,
+        help="test images below which nothing is written: fewer tell settings apart by chance",
+    )
     add("--max_samples", type=integer(1), default=500, help="use at most so many test images")
     for name, declared in SETTINGS.items():
         if declared.listed:
@@ -113,22 +124,39 @@ def main() -> None:
     """Search as the flags say, judge what was found, and save it."""
     args = parse_arguments()
     samples = find_test_samples(args)
-    default = default_settings(args)
-    choices = choices_of(args, default)
+    own = own_settings(args)
+    base = base_settings(args, own)
+    choices = choices_of(args, base)
+    default = default_settings(args, own, base, choices)
     work = find_model(args.model_dir).folder / WORK
     work.mkdir(parents=True, exist_ok=True)
-    study, key = open_study(args, work, samples, default, choices)
-    maps, rows = predict_maps(args, work, samples, choices["long_side"], default)
+    study, key = open_study(args, work, samples, base, choices)
+    maps, rows = predict_maps(args, work, samples, choices["long_side"], base)
     searched, held_back = (Scorer(maps, half, samples) for half in split_rows(rows, samples))
-    search(args, study, searched, held_back, default, choices)
-    points, chosen = choose_point(args, study, searched, default)
+    search(args, study, searched, held_back, base, choices)
+    points, chosen = choose_point(args, study, searched, default, base)
     scores = judge(searched, held_back, points[0], chosen)
     gain = gain_of(scores["held_back"], args.objective)
-    path = save(args, chosen.settings if gain >= 0 else default, scores, study, key)
     draw(args, study, points, chosen, held_back, samples)
+    images = len({samples[row].origin for row in rows})
     unseen = not set(searched.rows) & set(held_back.rows)
     report(default, chosen.settings, scores["held_back"], gain, unseen)
-    print(f"  {path}: read by detect.py and evaluate.py; plots and pictures in {work}")
+    folder = find_model(args.model_dir).folder
+    if images < args.min_images:
+        print(
+            f"  nothing is written: {images} images tell too little, --min_images {images} "
+            "writes all the same"
+        )
+    elif gain > 0 or own is None:
+        kept = keep_copy(folder / SETTINGS_FILE)
+        path = save(args, chosen.settings if gain > 0 else default, scores, study, key)
+        print(
+            f"  {path}: read by detect.py and evaluate.py"
+            + (f"; what it was is in {kept.name}" if kept else "")
+        )
+    else:
+        print(f"  {folder / SETTINGS_FILE}: stays as it is")
+    print(f"  plots and pictures in {work}")
 
 
 # --- Before the search -----------------------------------------------------------------------
@@ -161,24 +189,60 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
 
 
-def default_settings(args: argparse.Namespace) -> DetectionSettings:
-    """Where the search starts: default thresholds; the model's sizes unless others are given."""
+def own_settings(args: argparse.Namespace) -> DetectionSettings | None:
+    """The settings in the model's detection.json; None where there is no sound one."""
     files = find_model(args.model_dir)
     try:
-        settings = files.settings()
-    except DataError:  # a damaged detection.json is about to be replaced
-        settings = files.default_settings
+        return files.settings() if (files.folder / SETTINGS_FILE).exists() else None
+    except DataError as error:
+        print(f"{error}: going by the default settings", file=sys.stderr)
+        return None
+
+
+def base_settings(args: argparse.Namespace, own: DetectionSettings | None) -> DetectionSettings:
+    """Find where the search starts.
+
+    Params:
+        own: see own_settings.
+
+    Returns:
+        The model's settings with what the flags say; of several values that a flag lists the first.
+    """
+    settings = own or find_model(args.model_dir).default_settings
     given = {name: getattr(args, name) for name, each in SETTINGS.items() if not each.searched}
-    values = {name: getattr(settings, name) if v is None else v for name, v in given.items()}
-    first = {name: v[0] if isinstance(v, list) else v for name, v in values.items()}
-    return DetectionSettings(**first)
+    first = {name: v[0] if isinstance(v, list) else v for name, v in given.items()}
+    return replace(settings, **{name: v for name, v in first.items() if v is not None})
 
 
-def choices_of(args: argparse.Namespace, default: DetectionSettings) -> dict[str, list]:
+def default_settings(
+    args: argparse.Namespace,
+    own: DetectionSettings | None,
+    base: DetectionSettings,
+    choices: dict[str, list],
+) -> DetectionSettings:
+    """What the result is compared with: the settings that the model has.
+
+    Params:
+        own: see own_settings.
+        base: see base_settings; the network sees the images by it.
+        choices: see choices_of.
+
+    Returns:
+        The model's settings, at the sizes of `base` where there are no maps at its own.
+    """
+    files = find_model(args.model_dir)
+    settings = own or files.default_settings
+    sizes = ["max_enlargement", "second_scale"]
+    sizes += ["long_side"] if settings.long_side not in choices["long_side"] else []
+    sizes += ["decoder"] if files.is_craft else []
+    return replace(settings, **{name: getattr(base, name) for name in sizes})
+
+
+def choices_of(args: argparse.Namespace, base: DetectionSettings) -> dict[str, list]:
     """Find the values to choose from.
 
     Params:
-        default: gives the value of a setting for which no flag names any.
+        base: gives the value of a setting for which no flag names any.
 
     Returns:
         By the setting's name, of LISTED, its values, ascending.
@@ -186,9 +250,7 @@ def choices_of(args: argparse.Namespace, default: DetectionSettings) -> dict[str
     Raises:
         DataError: the maps of CRAFT's network are kept for one decoder.
     """
-    choices = {
-        name: sorted(set(getattr(args, name) or [getattr(default, name)])) for name in LISTED
-    }
+    choices = {name: sorted(set(getattr(args, name) or [getattr(base, name)])) for name in LISTED}
     if find_model(args.model_dir).is_craft:
         if len(choices["decoder"]) > 1:
             raise DataError("--decoder: with CRAFT's weights tune one decoder at a time")
@@ -201,7 +263,7 @@ def open_study(
     args: argparse.Namespace,
     work: Path,
     samples: list[Sample],
-    default: DetectionSettings,
+    base: DetectionSettings,
     choices: dict[str, list],
 ) -> tuple["optuna.Study", str]:
     """Open the study; before the network runs, which takes minutes.
@@ -209,7 +271,7 @@ def open_study(
     Params:
         work: folder of the journal.
         samples: the images to tune on.
-        default: the settings to begin with.
+        base: the settings to begin with.
         choices: see choices_of.
 
     Returns:
@@ -220,11 +282,11 @@ def open_study(
     """
     from textdet.tuning import study as studies
 
-    fixed = default.max_enlargement, default.second_scale, LARGE_WORD
+    fixed = base.max_enlargement, base.second_scale, LARGE_WORD
     key = map_files.maps_fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
-    return studies.open_study(args.storage, journal, name, key, default, args.objective), key
+    return studies.open_study(args.storage, journal, name, key, base, args.objective), key
 
 
 def predict_maps(
@@ -232,7 +294,7 @@ def predict_maps(
     work: Path,
     samples: list[Sample],
     sides: list[int],
-    default: DetectionSettings,
+    base: DetectionSettings,
 ) -> tuple[dict[int, map_files.MapFolder], list[int]]:
     """Run the network over the images at each size.
 
@@ -240,7 +302,7 @@ def predict_maps(
         work: the folder to keep the maps in.
         samples: the images to tune on.
         sides: px, the values of long_side.
-        default: the other sizes.
+        base: the other settings.
 
     Returns:
         The maps by their long_side, and the numbers of the samples that have all of them.
@@ -252,10 +314,11 @@ def predict_maps(
     names = ["max_enlargement", "second_scale"]
     if find_model(args.model_dir).is_craft:
         names.append("decoder")  # for which its maps are kept
-    sizes = {name: getattr(default, name) for name in names}
+    sizes = {name: getattr(base, name) for name in names}
 
     def opener(side: int) -> Callable[[], TextDetector]:
-        return lambda: TextDetector(args.model_dir, args.device, long_side=side, **sizes)
+        settings = asdict(base) | {"long_side": side}
+        return lambda: TextDetector(args.model_dir, args.device, **settings)
 
     for side in sides:
         key = map_files.maps_fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
@@ -296,14 +359,14 @@ def search(
     study: "optuna.Study",
     searched: Scorer,
     held_back: Scorer,
-    default: DetectionSettings,
+    base: DetectionSettings,
     choices: dict[str, list],
 ) -> None:
     """Say where the study stands, and bring it to --n_trials.
 
     Params:
         searched, held_back: the halves of the images.
-        default: the settings that are not searched.
+        base: the settings that are not searched.
         choices: see choices_of.
     """
     from textdet.tuning import study as studies
@@ -314,7 +377,7 @@ def search(
         f"{len(held_back.rows)} held back"
     )
     studies.search(
-        *(study, searched, default, args.n_trials, args.n_jobs, args.timeout),
+        *(study, searched, base, args.n_trials, args.n_jobs, args.timeout),
         *(args.objective, choices, args.seed),
     )
 
@@ -327,21 +390,26 @@ def score(scorer: Scorer, settings: DetectionSettings) -> dict[str, float]:
 
 
 def choose_point(
-    args: argparse.Namespace, study: "optuna.Study", searched: Scorer, default: DetectionSettings
+    args: argparse.Namespace,
+    study: "optuna.Study",
+    searched: Scorer,
+    default: DetectionSettings,
+    base: DetectionSettings,
 ) -> tuple[list[Point], Point]:
     """Choose the best of all that was scored.
 
     Params:
         searched: the images searched on.
-        default: the settings that the search began with.
+        default: the settings that the model has.
+        base: the settings that the search began with.
 
     Returns:
-        All points, that of the defaults first, and the best one.
+        All points, that of `default` first, and the best one.
     """
     from textdet.tuning.study import points_of
 
-    # The defaults take part even when their trial was lost, so that tuning never ends below them.
-    points = [Point(default, score(searched, default)), *points_of(study, default)]
+    # The model's take part, so that tuning never ends below them.
+    points = [Point(default, score(searched, default)), *points_of(study, base)]
     return points, choose(points, args.objective)
 
 
@@ -373,6 +441,20 @@ def gain_of(held_back: dict, objective: str) -> float:
     return after - before
 
 
+def keep_copy(path: Path) -> Path | None:
+    """Copy a file to the first free one of NAME_1, NAME_2 and so on beside it.
+
+    Returns:
+        The copy; None where there is no file.
+    """
+    if not path.exists():
+        return None
+    names = (path.with_name(f"{path.stem}_{number}{path.suffix}") for number in count(1))
+    free = next(name for name in names if not name.exists())
+    write_atomically(free, path.read_bytes())
+    return free
+
+
 def save(
     args: argparse.Namespace,
     settings: DetectionSettings,
@@ -397,7 +479,7 @@ def save(
         settings,
         objective=args.objective,
         chosen_by="highest F1, IoU or mean of both (the objective) on the searched images, ties "
-        "by F1; the defaults when these are better on the images held back",
+        "by F1; the model's own where it is not beaten on the images held back",
         scores=scores,
         n_trials=len(finished_trials(study)),
         study_name=study.study_name,
@@ -434,27 +516,29 @@ def report(
     gain: float,
     unseen: bool,
 ) -> None:
-    """Say which settings were chosen and what they are worth.
+    """Say which settings were found and what they are worth.
 
     Params:
-        default: before.
+        default: those that the model has.
         tuned: the best of the search.
         held_back: of judge.
-        gain: of gain_of; below 0 the defaults stay.
+        gain: of gain_of; only above 0 are they taken.
         unseen: whether the images held back are others than those searched on.
     """
     print("best of the search: " + ", ".join(f"{k} {v}" for k, v in asdict(tuned).items()))
     before, after = held_back["default"], held_back["tuned"]
     where = "images held back" if unseen else "images searched on"
-    print(f"  on the {held_back['images']} {where}, default -> tuned:")
+    print(f"  on the {held_back['images']} {where}, the model's own settings -> these:")
     for name in ("f1", "iou", "precision", "recall"):
         print(f"    {name:9} {before[name]:.3f} -> {after[name]:.3f}")
     if tuned == default:
-        print("  no trial was better than the defaults: they stay")
-    elif gain >= 0:
+        print("  no trial was better than the settings that the model has: they stay")
+    elif gain <= 0:
+        print("  no better there: the model's own settings stay; tune on more images")
+    elif unseen:
         print(f"  the score rose by {gain:.3f} there")
     else:
-        print("  worse than the defaults there: the defaults stay; tune on more images")
+        print("  the search has seen these images: this is no measure of what was gained")
 
 
 if __name__ == "__main__":

@@ -133,7 +133,8 @@ def test_the_scripts(craft, triplets, tmp_path):
     assert record["settings"]["decoder"] == "craft"
     common = ("--input_dir", triplets, "--model_dir", path)
     run_well("evaluate.py", *common, "--output", tmp_path / "results.csv")
-    run_well("tune.py", *common, "--n_trials", 2, "--n_jobs", 1, "--test_size", 1)
+    few = ("--test_size", 1, "--min_images", 1)
+    run_well("tune.py", *common, "--n_trials", 2, "--n_jobs", 1, *few)
     tuned = json.loads((tmp_path / "craft/detection.json").read_text(encoding="utf-8"))
     assert tuned["settings"]["decoder"] == "craft"
     assert TextDetector(path, "cpu").settings.low_text == tuned["settings"]["low_text"]

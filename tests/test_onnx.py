@@ -14,8 +14,15 @@ from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.decoding.metrics import polygon_ious
 from textdet.network.detector import TextDetector
-from textdet.network.model_files import bundled_model
-from textdet.network.runtimes import ONNX_FILE, OnnxRuntime, TorchRuntime, open_runtime
+from textdet.network.model_files import bundled_model, find_model
+from textdet.network.onnx_export import export_onnx
+from textdet.network.runtimes import (
+    FINGERPRINT,
+    ONNX_FILE,
+    OnnxRuntime,
+    TorchRuntime,
+    open_runtime,
+)
 
 PHOTOS = C.STATIC / "photos"
 
@@ -84,6 +91,65 @@ def test_the_export_is_used_where_it_fits(exported, random_model, tmp_path, monk
     (stale / ONNX_FILE).write_bytes(b"damaged")
     assert isinstance(open_runtime(stale), TorchRuntime)
     assert "cannot be loaded" in capsys.readouterr().err
+
+
+def make_onnx(folder, out_side, colours=3, name="maps", kind="UINT8", wide=False, channels=2):
+    """A file of the present weights that is not of this project, see test below."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    element = getattr(TensorProto, kind)
+    given = ["B", "H", 64 if wide else "W", colours]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, given)
+    maps = helper.make_tensor_value_info(name, element, ["B", channels, "h", "w"])
+    sizes = helper.make_tensor("sizes", TensorProto.INT64, [4], [1, channels, *out_side])
+    value = helper.make_tensor("zero", element, [1], [0])
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value=sizes),
+        helper.make_node("ConstantOfShape", ["shape"], [name], value=value),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "other", [image], [maps]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=9,
+    )
+    helper.set_model_props(model, {FINGERPRINT: find_model(folder).fingerprint()})
+    onnx.save(model, folder / ONNX_FILE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"colours": 1}, {"name": "logits"}, {"kind": "INT32"}, {"wide": True}, {"channels": 3}],
+)
+def test_a_file_with_other_inputs_or_outputs_is_one_line(model_dir, other, capsys):
+    make_onnx(model_dir, (64, 64), **other)
+    with pytest.raises(DataError, match="other inputs or outputs"):
+        open_runtime(model_dir, "cpu", "onnx")
+    assert isinstance(open_runtime(model_dir, "cpu"), TorchRuntime)
+    assert "other inputs or outputs" in capsys.readouterr().err
+
+
+def test_maps_of_another_size_are_one_line(model_dir):
+    make_onnx(model_dir, (64, 64))
+    runtime = open_runtime(model_dir, "cpu", "onnx")
+    assert runtime(np.zeros((1, 64, 64, 3), np.uint8)).shape == (1, 2, 64, 64)
+    for shape in ((1, 64, 96, 3), (2, 64, 64, 3)):
+        with pytest.raises(DataError, match="other inputs or outputs"):
+            runtime(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("content", [b"another tool's", None])
+def test_another_tools_file_is_not_written_over(model_dir, content):
+    path = model_dir / ONNX_FILE
+    if content is None:
+        make_onnx(model_dir, (64, 64))
+        path.write_bytes(path.read_bytes().replace(FINGERPRINT.encode(), b"x" * len(FINGERPRINT)))
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="move it elsewhere"):
+        export_onnx(model_dir)
+    assert path.read_bytes() == before
 
 
 def test_detection_without_pytorch(exported, tmp_path):

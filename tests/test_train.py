@@ -521,6 +521,8 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, mon
     """Of other images, and of flags that change what is learned."""
     other = tmp_path / "other"
     write_images(other, 20)
+    for path in (other / "images").iterdir():
+        path.write_bytes(path.read_bytes() + b"other")
     out = Path(shutil.copytree(whole[0], tmp_path / "out"))
     own = ("--output_dir", out, *RUN, "--dataloader_num_workers", 0)
     for flags, said in (
@@ -534,12 +536,14 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, mon
     ):
         with pytest.raises(SystemExit, match="2"):
             here(monkeypatch, *own, *flags)
-        assert said in capsys.readouterr().err
+        found = capsys.readouterr().err
+        assert said in found, found
     here(monkeypatch, *own, "--input_dir", data, "--logging_steps", 3, "--num_train_epochs", 2)
     assert "trained as far as asked; " in capsys.readouterr().out
 
 
 def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("textdet.training.run_folder.WAIT", 0)
     with hold(tmp_path), pytest.raises(SystemExit, match="2"):
         here(monkeypatch, "--input_dir", data, *TINY, "--output_dir", tmp_path)
     assert "another training is under way" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import optuna
 import pytest
 from conftest import SIZE, assert_refused, run, run_well, start
 
+import tune
 from textdet.common.errors import DataError
 from textdet.data.annotation import ANNOTATIONS, CHARACTERS
 from textdet.data.held_out import list_held_out
@@ -27,7 +28,7 @@ from textdet.tuning import study as studies
 from textdet.tuning.scoring import Point
 from tune import find_test_samples, score
 
-SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu")
+SMALL = ("--long_side", SIZE, "--test_size", "0.8", "--device", "cpu", "--min_images", 1)
 HERE = DetectionSettings(long_side=SIZE)
 LOW_TEXT, LINK = SETTINGS["low_text"].searched, SETTINGS["link_threshold"].searched
 
@@ -60,7 +61,8 @@ def test_two_processes_share_maps_and_study_from_nothing(triplets, model_dir):
     finish_both([start(*shared, "--n_trials", 12) for _ in range(2)])
     assert_shared(optuna.load_study(study_name="shared", storage=url), 12)
     (maps,) = (model_dir / "tune").glob("maps-*")
-    numbers = [path.name for path in sorted(maps.iterdir())]
+    numbers = [path.name for path in sorted(maps.glob("*.npy"))]
+    assert len(numbers) == len(list(maps.iterdir())) - 1  # and a mark
     assert numbers == [f"{i:06d}.npy" for i in range(len(numbers))] and numbers
     assert all(np.load(maps / name).shape == (2, SIZE, SIZE) for name in numbers)
 
@@ -126,12 +128,69 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
         *("--objective", "f1", "--box_margin", 0.5, 1, "--relative_link", 0.6),
+        *("--min_images", 16),
     )
     assert "searching on 8 images, 8 held back" in result.stdout
     assert len(list((model_dir / "tune").glob("maps-*"))) == 2
     (record,) = (json.loads(path.read_text()) for path in model_dir.glob("detection.json"))
     assert record["settings"]["box_margin"] in (0.5, 1)
     assert record["settings"]["relative_link"] == 0.6
+
+
+def test_a_models_settings_are_replaced_by_better_ones_only(
+    triplets, model_dir, monkeypatch, capsys
+):
+    """Random weights find nothing with any settings; a gain is made up."""
+    path = model_dir / "detection.json"
+
+    def run_tune(*flags, gain=None):
+        argv = ["tune.py", "--input_dir", triplets, "--model_dir", model_dir, *SMALL, *flags]
+        argv += ["--n_trials", 2, "--n_jobs", 1]
+        monkeypatch.setattr("sys.argv", list(map(str, argv)))
+        if gain is not None:
+            monkeypatch.setattr("tune.gain_of", lambda *_: gain)
+        tune.main()
+        return capsys.readouterr().out
+
+    own = json.dumps({"settings": {"text_threshold": 0.78, "link_threshold": 0.1, "box_margin": 2}})
+    path.write_text(own)
+    assert "stays as it is" in run_tune() and path.read_text() == own
+    said = run_tune("--min_images", 20, gain=0.5)
+    assert "nothing is written: 6 images tell too little" in said and path.read_text() == own
+    assert f"{path}: read by" in run_tune()
+    record = json.loads(path.read_text())
+    assert record["settings"]["box_margin"] == 2 and record["settings"]["long_side"] == SIZE
+    assert (model_dir / "detection_1.json").read_text() == own
+    for content in ("damaged", "[]", '{"settings": {"long_side": 1e999}}', "[" * 100_000):
+        path.write_text(content)
+        said = run_tune(gain=0)
+        copies = [p for p in model_dir.glob("detection_*.json") if p.read_text() == content]
+        assert len(copies) == 1 and copies[0].name in said
+        assert load_settings(model_dir).text_threshold == 0.7
+
+
+def test_little_claims_no_gain(capsys):
+    before = dict.fromkeys(("f1", "iou", "precision", "recall"), 0.5)
+    scores = {"images": 2, "default": before, "tuned": dict.fromkeys(before, 0.9)}
+    for unseen in (True, False):
+        tune.report(HERE, replace(HERE, low_text=0.3), scores, 0.4, unseen)
+        assert ("the score rose by 0.400" in capsys.readouterr().out) == unseen
+
+
+def test_it_is_compared_with_what_the_model_has(model_dir):
+    """At the sizes at which the network is run; what is listed to choose from may differ."""
+    flags = dict.fromkeys(SETTINGS) | {"model_dir": model_dir, "box_margin": [0.0, 1.0]}
+    (model_dir / "detection.json").write_text(
+        json.dumps({"settings": {"box_margin": 2, "long_side": 64, "text_threshold": 0.6}})
+    )
+    for sides, size in (([SIZE], SIZE), ([64, SIZE], 64), (None, 64)):
+        args = SimpleNamespace(**flags | {"long_side": sides})
+        own = tune.own_settings(args)
+        base = tune.base_settings(args, own)
+        choices = tune.choices_of(args, base)
+        default = tune.default_settings(args, own, base, choices)
+        assert (base.box_margin, base.text_threshold) == (0, 0.6)
+        assert default == replace(own, long_side=size) and own.box_margin == 2
 
 
 def test_images_that_the_model_was_trained_on_are_left_out(triplets, tmp_path):
@@ -295,9 +354,11 @@ def test_bad_storage_and_foreign_study_are_one_line(tmp_path):
     for url in ("nonsense", f"sqlite:///{tmp_path}/none/x.db", f"{tmp_path}/none/x.log"):
         with pytest.raises(DataError, match="--storage"):
             open_study(url, "key")
-    (tmp_path / "trials.log").write_text("damaged\nlines\n")
-    with pytest.raises(DataError, match="trials.log"):
-        open_study(None, "one model")
+    for notes in ("damaged\nlines\n", "{}\n", "my notes, without a line's end"):
+        (tmp_path / "trials.log").write_text(notes)
+        with pytest.raises(DataError, match="trials.log.*no journal of Optuna's"):
+            open_study(None, "one model")
+        assert (tmp_path / "trials.log").read_text() == notes
 
 
 def test_a_torn_line_of_the_journal_is_dropped(scorer, study, tmp_path):
@@ -359,9 +420,16 @@ def test_only_maps_long_unused_are_deleted(triplets, tmp_path):
     for key in ("old", "young"):
         tune_maps.predict_maps(tmp_path, key, samples, Detector)
     long_ago = time.time() - 2 * tune_maps.KEPT
-    os.utime(tmp_path / "maps-old", (long_ago, long_ago))
+    others = {"maps-mine": "notes.txt", "maps-000": "000001.npy"}  # not of tune.py
+    for folder, file in others.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text("mine")
+    for folder in ("maps-old", *others):
+        os.utime(tmp_path / folder, (long_ago, long_ago))
     tune_maps.predict_maps(tmp_path, "new", samples, Detector)
-    assert {path.name for path in tmp_path.glob("maps-*")} == {"maps-young", "maps-new"}
+    kept = {path.name for path in tmp_path.glob("maps-*")}
+    assert kept == {"maps-young", "maps-new", *others}
+    assert all((tmp_path / folder / file).exists() for folder, file in others.items())
 
 
 def test_the_fingerprint_follows_model_data_and_settings(triplets, model_dir):
@@ -383,6 +451,11 @@ def test_impossible_settings_are_refused(model_dir):
         {"box_margin": -0.1},
         {"relative_link": 2},
         {"low_text": "x"},
+        {"low_text": 10**400},
+        {"long_side": float("inf")},
+        {"low_text": []},
+        "all",
+        None,
     ):
         (model_dir / "detection.json").write_text(json.dumps({"settings": settings}))
         with pytest.raises(DataError, match="detection.json"):

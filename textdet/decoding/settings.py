@@ -4,13 +4,12 @@ The flags of the scripts (network/flags.py), what tune.py searches and the table
 (settings_table.py) are made from these declarations.
 """
 
-import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from textdet.common.errors import DataError
-from textdet.common.files import write_json
+from textdet.common.files import read_json, write_json
 
 SETTINGS_FILE = "detection.json"
 DECODERS = ("craft", "proportional")
@@ -186,10 +185,12 @@ def load_settings(
     if not path.exists():
         return default
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        record = read_json(path)["settings"]
         types = {name: type(value) for name, value in asdict(DEFAULTS).items()}
         return replace(default, **{k: types[k](v) for k, v in record.items() if k in types})
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except DataError as error:
+        raise DataError(f"{error}; tune.py writes it anew") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({error}); tune.py writes it anew") from None
 
 

@@ -13,6 +13,7 @@ from textdet.common.images import resize
 from textdet.decoding.characters import split_characters
 from textdet.decoding.decode import decode_maps, take_large_words
 from textdet.decoding.reading_order import group_lines
+from textdet.decoding.settings import DEFAULTS, SETTINGS
 from textdet.network.model_files import bundled_model, find_model
 from textdet.network.result import FoundWord, Maps, Result
 from textdet.network.runtimes import open_runtime
@@ -77,7 +78,9 @@ class TextDetector:
         self.channel_order = channel_order
         given = {name: value for name, value in overrides.items() if value is not None}
         self.files = find_model(self.model_dir)
-        self.settings = replace(self.files.settings(), **given)
+        # All of them given, a damaged detection.json is no matter: tune.py is about to replace it.
+        own = DEFAULTS if SETTINGS.keys() <= given.keys() else self.files.settings()
+        self.settings = replace(own, **given)
         self.runtime = open_runtime(self.model_dir, device, runtime)
         if self.files.is_craft:
             self.shrinking = cv2.INTER_LINEAR  # as its authors do

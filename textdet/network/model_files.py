@@ -5,6 +5,7 @@ from pathlib import Path
 
 from textdet.common.errors import DataError
 from textdet.common.fingerprints import file_digest
+from textdet.data.held_out import CHECKPOINT
 from textdet.decoding.settings import DEFAULTS, DetectionSettings, load_settings
 
 CONFIG_FILE = "config.json"  # is in the folder of every model that train.py left
@@ -81,9 +82,9 @@ def find_model(path: str | Path) -> ModelFiles:
     """Find the files of a model.
 
     Params:
-        path: a folder that train.py left; a file with CRAFT's weights, .pth or .safetensors; or a
-            folder with one such file. What belongs to a file lies in the folder beside it that has
-            its name without the suffix.
+        path: a folder that train.py left, or one of its checkpoints; a file with CRAFT's weights,
+            .pth or .safetensors; or a folder with one such file. What belongs to a file lies in the
+            folder beside it that has its name without the suffix.
 
     Raises:
         DataError: there is none.
@@ -103,6 +104,10 @@ def find_model(path: str | Path) -> ModelFiles:
             raise DataError(f"{path}: several files of weights in it ({names}); name one of them")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
+    checkpoints = [p for p in path.glob("checkpoint-*") if CHECKPOINT.fullmatch(p.name)]
+    if checkpoints:
+        last = max(checkpoints, key=lambda p: int(p.name.split("-")[1]))
+        raise DataError(f"{path}: no model yet, its training is not finished; name {last} instead")
     raise DataError(
         f"{path}: no model, neither a folder that train.py left ({CONFIG_FILE}) nor CRAFT's "
         "weights (one .pth or .safetensors)"

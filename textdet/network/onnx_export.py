@@ -43,7 +43,8 @@ def export_onnx(model: str | Path) -> Path:
         those of the runtimes, see runtimes.py.
 
     Raises:
-        DataError: no sound model, or a package for the export is missing.
+        DataError: no sound model, a package for the export is missing, or another model.onnx is
+            there that this project has not written.
     """
     files = find_model(model)
     try:
@@ -51,6 +52,9 @@ def export_onnx(model: str | Path) -> Path:
         import onnxscript  # noqa: F401  PyTorch's exporter is written in it
     except ImportError:
         raise DataError("the export needs two packages: pip install onnx onnxscript") from None
+    path = files.folder / ONNX_FILE
+    if path.exists() and FINGERPRINT not in _metadata(path):
+        raise DataError(f"{path}: is there, and not this project's; move it elsewhere")
     if files.is_craft:
         network, stride = CraftMaps(load_craft(files.weights)), STRIDE
     else:
@@ -75,8 +79,19 @@ def export_onnx(model: str | Path) -> Path:
     proto = program.model_proto
     onnx.helper.set_model_props(proto, {FINGERPRINT: files.fingerprint()})
     files.folder.mkdir(exist_ok=True)
-    write_atomically(files.folder / ONNX_FILE, proto.SerializeToString())
-    return files.folder / ONNX_FILE
+    write_atomically(path, proto.SerializeToString())
+    return path
+
+
+def _metadata(path: Path) -> list[str]:
+    """The names of what an ONNX file says of itself; none where it is no such file."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return [each.key for each in onnx.load(path, load_external_data=False).metadata_props]
+    except DecodeError:
+        return []
 
 
 class _ImageToMaps(nn.Module):

@@ -82,7 +82,9 @@ class OnnxRuntime:
     device = "cpu"
 
     def __init__(self, model: str | Path):
-        path = find_model(model).folder / ONNX_FILE
+        files = find_model(model)
+        self.path = path = files.folder / ONNX_FILE
+        self.shrinks = 2 if files.is_craft else 1
         if not path.is_file():
             raise DataError(f"{path}: no such file; detect.py --export_onnx writes it")
         try:
@@ -101,6 +103,22 @@ class OnnxRuntime:
             )
         except Exception as error:  # kinds of the library's own
             raise DataError(f"{path}: cannot be loaded ({error})") from None
+        kind = "tensor(float)" if files.is_craft else "tensor(uint8)"
+        (*sides, colours), (batch, channels, *_) = (
+            _layout(found, *expected)
+            for found, expected in (
+                (self.session.get_inputs(), ("image", "tensor(uint8)")),
+                (self.session.get_outputs(), ("maps", kind)),
+            )
+        )
+        if colours != 3 or channels != 2 or any(isinstance(n, int) for n in (*sides, batch)):
+            raise self._other()
+
+    def _other(self) -> DataError:
+        return DataError(
+            f"{self.path}: has other inputs or outputs than this project's; detect.py "
+            "--export_onnx makes it anew"
+        )
 
     def __str__(self) -> str:
         return "ONNX Runtime on cpu"
@@ -114,14 +132,26 @@ class OnnxRuntime:
         """Run the network; see the top of this module for what it takes and gives.
 
         Raises:
-            DataError: the memory is too small.
+            DataError: the memory is too small, or the file gives no maps of that size.
         """
         try:
-            return self.session.run(None, {"image": batch})[0]
+            maps = self.session.run(None, {"image": batch})[0]
         except Exception as error:  # kinds of the library's own
-            if "allocate memory" not in str(error):
-                raise
-            raise _too_large(batch) from None
+            if "allocate memory" in str(error):
+                raise _too_large(batch) from None
+            raise DataError(f"{self.path}: cannot be run ({error})") from None
+        number, height, width, _ = batch.shape
+        if maps.shape != (number, 2, height // self.shrinks, width // self.shrinks):
+            raise self._other()
+        return maps
+
+
+def _layout(found: list, name: str, kind: str) -> tuple:
+    """The sides of an ONNX file's only input or output; (0, 0, 0, 0) where it is another one."""
+    (first, *others) = found or [None]
+    if others or first is None or (first.name, first.type, len(first.shape)) != (name, kind, 4):
+        return 0, 0, 0, 0
+    return tuple(first.shape)
 
 
 def open_runtime(

@@ -11,6 +11,7 @@ from textdet.data.held_out import CHECKPOINT, TRAINING_FILE
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 LOCK = "train.lock"  # held as long as a run is under way
+WAIT = 6  # s for it: processes that load images outlive a killed run by 5, and hold it as well
 OF_A_MODEL = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
 # Of the flags in training.json those that change what is learned.
 OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
@@ -51,7 +52,7 @@ def hold(folder: Path) -> ExitStack:
     """
     held = ExitStack()
     try:
-        held.enter_context(FileLock(folder / LOCK, timeout=0))
+        held.enter_context(FileLock(folder / LOCK, timeout=WAIT))
     except Timeout:
         raise DataError(
             f"{folder}: another training is under way there; wait for it, or name another "

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import numpy as np
 
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
-from textdet.common.files import write_atomically
+from textdet.common.files import read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.data.annotation import Sample
 from textdet.data.cache import SPARE
@@ -31,6 +32,8 @@ from textdet.network.model_files import find_model
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
+NAMES = r"\d{6}\.npy|\.\d{6}\.npy\.\d+\.tmp|maps\.json"  # of the files in a folder of maps
+MARK, MAKER = "maps.json", "maps that tune.py keeps"  # a file in their folder, and what it says
 KEPT = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
 
 
@@ -102,6 +105,7 @@ def predict_maps(
     _delete_unused(work, key)
     folder = MapFolder(work / (PREFIX + key))
     folder.path.mkdir(exist_ok=True)
+    write_json(folder.path / MARK, {"is": MAKER})
     os.utime(folder.path)
     missing = [i for i in range(len(samples)) if not folder.file(i).exists()]
     if not missing:
@@ -136,11 +140,20 @@ def predict_maps(
 
 
 def _delete_unused(work: Path, key: str) -> None:
-    """Delete other maps that no run has used for a while; another process may need younger ones."""
+    """Delete other maps that no run has used for a while; another process may need younger ones.
+    Nothing else is deleted, whatever its folder is called."""
     for old in work.glob(PREFIX + "*"):
-        with contextlib.suppress(FileNotFoundError):  # that process may just have deleted it
-            if old.name != PREFIX + key and time.time() - old.stat().st_mtime > KEPT:
-                shutil.rmtree(old, ignore_errors=True)
+        try:
+            is_own = read_json(old / MARK).get("is") == MAKER and not old.is_symlink()
+            if not is_own or old.name == PREFIX + key or time.time() - old.stat().st_mtime < KEPT:
+                continue
+        except (DataError, FileNotFoundError):  # the latter: another process may just delete it
+            continue
+        for path in [*old.glob("*.npy"), *old.glob(".*.npy.*.tmp"), old / MARK]:
+            if re.fullmatch(NAMES, path.name):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody has put more there
+            old.rmdir()
 
 
 def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector: TextDetector) -> None:

@@ -1,5 +1,6 @@
 """The study: trials in a storage, drawn, scored by worker processes and told."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -99,10 +100,21 @@ def _open_storage(storage: str) -> optuna.storages.BaseStorage:
         return optuna.storages.RDBStorage(storage, engine_kwargs=options)
     if "://" in storage or not storage.endswith(".log"):
         return optuna.storages.RDBStorage(storage)
+    _check_journal(Path(storage))
     lock = JournalFileOpenLock(storage)
     backend = JournalFileBackend(storage, lock)
     _cut_torn_line(Path(storage), lock)
     return optuna.storages.JournalStorage(backend)
+
+
+def _check_journal(path: Path) -> None:
+    """Make sure that a file is a journal before it is written to. Raises DataError."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        first = file.read(20)
+    if not re.match(rb'\{"op_code": ?\d', first):
+        raise DataError("is there, and no journal of Optuna's")
 
 
 def _cut_torn_line(journal: Path, lock: JournalFileOpenLock) -> None:
