@@ -91,6 +91,9 @@ class KeepSchedule(TrainerCallback):
 class LogLines(TrainerCallback):
     """Prints what is logged as lines for a file: the step, of how many, and the time left."""
 
+    def __init__(self):
+        self.begun, self.first = time.monotonic(), 0
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -112,14 +115,17 @@ class LogLines(TrainerCallback):
         """
         if not state.is_world_process_zero:
             return
-        done, values = state.global_step - self.first, ""
+        line, done = (
+            f"step {state.global_step} of {state.max_steps}",
+            state.global_step - self.first,
+        )
         if done and (left := state.max_steps - state.global_step):
             seconds = (time.monotonic() - self.begun) / done * left
-            values = f", {tqdm.format_interval(seconds)} left"
+            line += f", {tqdm.format_interval(seconds)} left"
         for name, value in (logs or {}).items():
             if name != "total_flos":
-                values += f", {name} {value:.4g}"
-        print(f"step {state.global_step} of {state.max_steps}{values}", flush=True)
+                line += f", {name} {value:.4g}"
+        print(line, flush=True)
 
 
 class StopWhenNotFinite(TrainerCallback):
