@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: help setup demo notebook test bench clean
+.PHONY: help setup demo page notebook test bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -32,6 +32,13 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 	@echo "  $(DEMO)/checkpoits/training_curves.png   how training went"
 	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds; their plots are in tune/ there"
 	@echo "  $(DEMO)/detections/                      real photographs with the words found"
+
+page: .venv/page  ## the page: detect, tune by hand, generate and browse in the browser
+	$(BIN)/python app.py
+
+.venv/page: requirements-page.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-page.txt
+	touch $@
 
 notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
 	rm -rf $(DEMO)/notebook

@@ -164,17 +164,19 @@ def write_tables(
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     scores = ("precision", "recall", "f1", "iou")
-    writer.writerow(["file", "words", "found", "matched", *scores, "seconds"])
+    fates = (*FATES[1:], *FALSE_BOXES)  # "found", the first, is "matched"
+    writer.writerow(["file", "words", "found", "matched", *scores, "seconds", *fates])
     for entry in judged:
         match, values = entry.match, summarise([entry.match])
         writer.writerow(
             [entry.sample.file, match.true, match.predicted, match.matched]
             + [f"{values[name]:.4f}" for name in scores]
-            + [f"{entry.seconds:.3f}"]
+            + [f"{entry.seconds:.3f}", *(entry.fates[name] for name in fates)]
         )
     write_atomically(args.output, table.getvalue())
     record = {
         "data": str(args.input_dir),
+        "format": args.format,
         "split": args.split,
         "model": str(detector.model_dir),
         "settings": asdict(detector.settings),

@@ -146,6 +146,7 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     counts = [tuple(int(row[name]) for name in ("words", "found", "matched")) for row in rows]
     assert counts == [(2, 2, 2), (0, 1, 0)]
     assert float(rows[0]["f1"]) == 1 and float(rows[1]["f1"]) == 0
+    assert [(row["missed"], row["boxes on no text"]) for row in rows] == [("0", "0"), ("0", "1")]
     totals = json.loads(output.with_suffix(".json").read_text())["totals"]
     assert totals["precision"] == pytest.approx(2 / 3) and totals["recall"] == totals["iou"] == 1
     lines = capsys.readouterr().out.splitlines()

@@ -137,9 +137,15 @@ def declared(*extras: str) -> dict[str, Requirement]:
     return {Requirement(line).name: Requirement(line) for line in lines}
 
 
+def pins_of(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
 def test_pins_are_what_the_package_asks_for():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+    pins = pins_of("requirements.txt")
+    # Pillow is in both.
+    pins += [pin for pin in pins_of("requirements-page.txt") if pin.name != "pillow"]
     wanted = declared(*PROJECT["optional-dependencies"])
     # The same OpenCV twice: pip knows it by two names, and other packages ask for either.
     wanted["opencv-python"] = wanted["opencv-python-headless"]
@@ -150,6 +156,12 @@ def test_pins_are_what_the_package_asks_for():
         assert version.operator == "==" and version.version in wanted[pin.name].specifier
         versions[pin.name] = version.version
     assert versions["opencv-python"] == versions["opencv-python-headless"]
+
+
+def test_the_page_may_have_an_older_pillow():
+    (older,) = (pin for pin in pins_of("requirements-page.txt") if pin.name == "pillow")
+    (version,) = older.specifier
+    assert version.version in declared()["pillow"].specifier
 
 
 def third_party_imports(path: Path) -> set[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from textdet.common.files import shortened, write_atomically
 from textdet.common.image_inputs import STDIN, Page
 from textdet.common.pictures import draw_found, draw_maps, save_picture
+from textdet.decoding.settings import DetectionSettings
 from textdet.network.detector import TextDetector
 from textdet.network.result import Result
 
@@ -94,18 +95,31 @@ def write_result(
         _save(base, "_heatmaps.jpg", _picture_of_maps(image, result.maps))
     _save(base, ".jpg", draw_found(image, result))
     write_atomically(base.with_name(f"{base.name}.txt"), result.to_icdar())
+    model = str(detector.model_dir)
+    record = result_record(_file(page.path), page.number, result, model, detector.settings)
+    text = json.dumps(record, ensure_ascii=False) + "\n"
+    write_atomically(base.with_name(f"{base.name}.json"), text)
+
+
+def result_record(
+    file: str, number: int, result: Result, model: str, settings: DetectionSettings
+) -> dict:
+    """What the JSON of an image says; see detect.py.
+
+    Params:
+        file, number: the image's path, and which of its pages.
+        model: its folder.
+    """
     found = result.to_json()
-    record = {
-        "file": _file(page.path),
-        "page": page.number,
+    return {
+        "file": file,
+        "page": number,
         "size": found["size"],
-        "model": str(detector.model_dir),
-        "settings": asdict(detector.settings),
+        "model": model,
+        "settings": asdict(settings),
         "words": found["words"],
         "lines": found["lines"],
     }
-    text = json.dumps(record, ensure_ascii=False) + "\n"
-    write_atomically(base.with_name(f"{base.name}.json"), text)
 
 
 def _picture_of_maps(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
