@@ -9,11 +9,14 @@ It needs gradio: pip install -r requirements-page.txt. Only this machine can rea
 
 import argparse
 import os
+import socket
 import tempfile
 from pathlib import Path
 
 from textdet.common.cli import ArgumentParser, existing_folder, integer, run_main
 from textdet.common.errors import DataError
+from textdet.page.browsing import check_path
+from textdet.page.detection import list_models
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -35,6 +38,11 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Build the page and serve it until it is interrupted."""
     args = parse_arguments()
+    names = list_models(args.model_dir)
+    paths = [*args.results, *args.input_dir]
+    for path in paths:
+        check_path(path)
+    check_port(args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with tempfile.TemporaryDirectory(prefix="textdet-page-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # what visitors give; gradio's own would be kept
@@ -44,8 +52,18 @@ def main() -> None:
             raise DataError(
                 f"{error.name} is missing: pip install -r requirements-page.txt"
             ) from None
-        page = build_page(args.model_dir, args.input_dir, args.results, args.share)
+        page = build_page(names, paths, args.share)
         serve_page(page, args.port, args.share, not args.no_browser)
+
+
+def check_port(port: int) -> None:
+    """Raises DataError: another program has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DataError(f"--port {port}: {error.strerror}; name another") from None
 
 
 if __name__ == "__main__":

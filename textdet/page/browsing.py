@@ -60,13 +60,25 @@ class Collection:
         )
 
 
+def check_path(path: Path) -> None:
+    """Whether a path is a data set's folder or a table of evaluate.py, by its looks.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if path.is_dir():
+        find_format(path)
+    elif not (path.suffix == ".csv" and path.is_file() and path.with_suffix(".json").is_file()):
+        raise DataError(f"{path}: no table that evaluate.py wrote, with its .json beside it")
+
+
 def read_collection(path: Path) -> Collection:
     """Read a data set's folder, or a table of evaluate.py with the folder it was made from.
 
     Raises:
         DataError: it is none.
     """
-    return read_results(path) if path.suffix == ".csv" else read_folder(path)
+    return read_folder(path) if path.is_dir() else read_results(path)
 
 
 def read_folder(folder: Path) -> Collection:

@@ -175,5 +175,6 @@ def detect_tab(
     )
     for kind, button in buttons.items():
         button.click(partial(make_file, kind), [seen, *chosen], file)
-    write.click(write_settings, [model, *controls.values()], None)
+    if not shared:  # a button that is not seen can be pressed all the same
+        write.click(write_settings, [model, *controls.values()], None)
     return model, controls

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from textdet.common.errors import DataError
 from textdet.common.images import is_image
 from textdet.page.browse_tab import browse_tab
 from textdet.page.detect_tab import detect_tab
-from textdet.page.detection import Models, list_models
+from textdet.page.detection import Models
 from textdet.page.generate_tab import generate_tab
 from textdet.page.tune_tab import tune_tab
 
@@ -19,6 +18,7 @@ footer { display: none !important; }
 .gradio-container { max-width: 1600px !important; }
 .html-container { padding: 0 !important; }
 @media (max-width: 760px) {  /* a phone: what is given, the picture, the settings, the rest */
+  .gradio-container { overflow: clip !important; }  /* hidden would hold what is sticky */
   .areas { flex-direction: column; flex-wrap: nowrap; }
   .areas > .column { display: contents; }
   .areas .late { order: 1; }
@@ -30,21 +30,17 @@ footer { display: none !important; }
 """
 
 
-def build_page(
-    model_dirs: list[Path], input_dirs: list[Path], results: list[Path], shared: bool = False
-) -> gr.Blocks:
+def build_page(names: list[str], paths: list[Path], shared: bool = False) -> gr.Blocks:
     """Build the page.
 
     Params:
-        model_dirs: models to choose from, see find_model.
-        input_dirs: data sets to browse.
-        results: tables of evaluate.py to browse.
+        names: models to choose from, see find_model.
+        paths: data sets and tables of evaluate.py to browse.
         shared: whether others than the host use it; they cannot write on its disk.
 
     Raises:
-        DataError: a model, a data set or a table that is none.
+        DataError: the first model's detection.json is damaged.
     """
-    names = list_models(model_dirs)
     models = Models()
     samples = sorted(path for path in SAMPLES.iterdir() if is_image(path))
     with gr.Blocks(title="Text detection") as page:
@@ -55,7 +51,7 @@ def build_page(
         with gr.Tab("Generate") as tab:
             generate_tab(tab)
         with gr.Tab("Browse") as tab:
-            browse_tab(tab, models, [*results, *input_dirs], model, controls)
+            browse_tab(tab, models, paths, model, controls)
     return page
 
 
@@ -65,30 +61,24 @@ def serve_page(page: gr.Blocks, port: int, share: bool = False, browser: bool = 
     Params:
         share: whether to make a public address as well.
         browser: whether to open it in one.
-
-    Raises:
-        DataError: the port is taken.
     """
     fonts = ["system-ui", "sans-serif"]  # none from the network
     theme = gr.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"])
-    try:
-        _, local, public = page.launch(
-            server_name="127.0.0.1",
-            server_port=port,
-            share=share,
-            inbrowser=browser,
-            quiet=True,
-            prevent_thread_lock=True,
-            max_file_size=MAX_FILE,
-            theme=theme,
-            css=STYLE,
-            footer_links=[],
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            enable_monitoring=False,
-        )
-    except OSError as error:
-        raise DataError(f"--port {port}: {error}") from None
+    _, local, public = page.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        share=share,
+        inbrowser=browser,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=MAX_FILE,
+        theme=theme,
+        css=STYLE,
+        footer_links=[],
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
     print(f"{public or local}: the page; Ctrl-C ends it", flush=True)
     page.block_thread()
