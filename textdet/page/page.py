@@ -73,7 +73,7 @@ def serve_page(page: gr.Blocks, port: int, share: bool = False, browser: bool = 
         prevent_thread_lock=True,
         max_file_size=MAX_FILE,
         theme=theme,
-        css=STYLE,
+        head=f"<style>{STYLE}</style>",  # css= would not reach the outermost elements
         footer_links=[],
         ssr_mode=False,
         pwa=False,
