@@ -22,6 +22,7 @@ from textdet.page.viewer import (
 )
 
 PAGE = 24  # thumbnails
+MANY = 10_000  # words or px, no limit
 RED, GREY = (255, 40, 40), (150, 150, 150)  # RGB
 FATE_LAYERS = (
     Layer("found", "words found", "#00c800"),
@@ -85,11 +86,11 @@ def browse_tab(
     with gr.Accordion("Filters", open=False), gr.Row():
         with gr.Row():
             least = gr.Number(0, label="words, at least", minimum=0, min_width=100)
-            most = gr.Number(None, label="words, at most", minimum=0, min_width=100)
+            most = gr.Number(MANY, label="words, at most", minimum=0, min_width=100)
         with gr.Row():
             low = gr.Number(0, label="a word of at least, px", minimum=0, min_width=100)
-            high = gr.Number(None, label="and at most, px", minimum=0, min_width=100)
-        confidence = gr.Slider(0, 1, 1, step=0.01, label="has a word of at most this confidence")
+            high = gr.Number(MANY, label="and at most, px", minimum=0, min_width=100)
+        confidence = gr.Slider(0, 1, 1, step=0.01, label="a word of at most this confidence")
         ignored = gr.Checkbox(False, label="with don't-care words")
         problems = gr.Checkbox(False, label="with words left out")
     filters = [kind, least, most, low, high, confidence, ignored, problems]

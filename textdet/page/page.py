@@ -24,7 +24,7 @@ footer { display: none !important; }
   .areas .late { order: 1; }
   .areas .last { order: 2; }
   .areas > .column > .block:has(.stage) {
-    position: sticky; top: 0; z-index: 5; background: var(--body-background-fill);
+    position: sticky; top: 0; z-index: 50; background: var(--body-background-fill);
   }
 }
 """
