@@ -10,6 +10,8 @@ leaves in --output_dir
     NAME.txt             x1,y1,x2,y2,x3,y3,x4,y4 a line, as ICDAR 2015 wants it
     NAME.jpg             the image with the words outlined green, with --characters these blue
     NAME_heatmaps.jpg    with --heatmaps: character map warm, affinity map blue
+    NAME_variants.jpg    instead of all these, where a setting has several values, as in
+                         --link_threshold 0.1 0.4 0.7: what each of them finds, side by side
 
 NAME is the image's name without its suffix, for further pages of a TIFF NAME_p2, NAME_p3, and so
 on; where files of that name are there already, other than this image's own results, it is NAME_2,
@@ -39,12 +41,14 @@ import numpy as np
 from textdet.common.cli import ArgumentParser, integer, one_line, progress_bar, run_main
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import Page, find_images, find_pages, read_chunks
+from textdet.common.pictures import contact_sheet, save_picture
 from textdet.network.detector import TextDetector
-from textdet.network.flags import add_detection_flags, open_detector
+from textdet.network.flags import add_detection_flags, open_detector, repeat_flags, take_variants
 from textdet.network.model_files import choose_model
 from textdet.network.result import Result
 from textdet.network.result_files import free_name, is_result, write_result
 
+COLUMNS, TILE = 3, 640  # of a sheet of variants; px, side of its squares
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
 
 
@@ -61,8 +65,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--batch_size", type=integer(1), default=1, help=text)
     text = "write model.onnx beside the weights, which makes detection on a CPU faster"
     add("--export_onnx", action="store_true", help=text)
-    add_detection_flags(parser)
-    args = parser.parse_args()
+    add_detection_flags(parser, several=True)
+    args = parser.parse_args(repeat_flags(sys.argv[1:]))
+    args.variants = take_variants(args)
     if not args.inputs and not args.export_onnx:
         parser.error("name at least one image, folder or glob, or - for standard input")
     return args
@@ -74,7 +79,7 @@ def main() -> None:
     if args.export_onnx:
         export(choose_model(args.model_dir))
     if args.inputs:
-        detect(args)
+        detect(args) if len(args.variants) == 1 else compare(args)
 
 
 def export(model_dir: Path) -> None:
@@ -114,6 +119,45 @@ def detect(args: argparse.Namespace) -> None:
     if not results:
         raise DataError(f"none of the {len(skipped)} images could be read")
     report(args, names, results, len(skipped))
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Draw what the settings' values find, side by side; the network runs once an image.
+
+    Params:
+        args: the flags; some setting has several values.
+
+    Raises:
+        DataError: when not one image can be read.
+    """
+    paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
+    pages = find_pages(paths, skipped)
+    detector = open_detector(args)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    taken = set()
+    for ((page, image),) in read_chunks(progress_bar(pages, unit="image"), 1, skipped):
+        try:
+            maps = detector.maps(image)
+        except DataError as error:
+            skipped.append(f"{page}: {error}")
+            continue
+        name = free_name(args.output_dir, page, taken)
+        taken.add(name)
+        found = [detector.decode(maps, **variant) for variant in args.variants]
+        titles = [
+            ", ".join(f"{name} {value}" for name, value in variant.items())
+            + f": {len(result.words)} words"
+            for variant, result in zip(args.variants, found, strict=True)
+        ]
+        columns = min(len(found), COLUMNS)
+        sheet = contact_sheet([result.draw() for result in found], columns, TILE, titles)
+        save_picture(args.output_dir / f"{name}_variants.jpg", sheet)
+    for problem in skipped:
+        print(f"skipped: {one_line(problem)}", file=sys.stderr)
+    if not taken:
+        raise DataError(f"none of the {len(skipped)} images could be read")
+    print(f"{args.output_dir}: {len(args.variants)} variants of {len(taken)} images")
+    print("  look at *_variants.jpg there; a value by itself writes the results")
 
 
 def find_words(

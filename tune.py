@@ -112,7 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     for name, declared in SETTINGS.items():
         if declared.listed:
             more = "the best of several is chosen; default: the model's own"
-            add_setting_flag(parser, name, more, several=True)
+            add_setting_flag(parser, name, more, nargs="+")
         elif not declared.searched:
             add_setting_flag(parser, name, "default: the model's own")
     add("--device", choices=DEVICES, default="auto", help="where the network runs")

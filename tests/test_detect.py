@@ -1,5 +1,6 @@
 """detect.py: geometry with a stand-in for the network, files with a real one of random weights."""
 
+import argparse
 import io
 import json
 import os
@@ -19,8 +20,9 @@ from textdet.common.errors import DataError
 from textdet.common.files import shortened
 from textdet.common.image_inputs import Page, find_images
 from textdet.decoding.decode import add_margin, decode_maps, take_large_words
-from textdet.decoding.settings import DetectionSettings, save_settings
+from textdet.decoding.settings import SETTINGS, DetectionSettings, save_settings
 from textdet.network.detector import TextDetector
+from textdet.network.flags import take_variants
 from textdet.network.result_files import free_name, is_result
 from textdet.network.runtimes import STRIDE
 from textdet.network.tiles import tile_spans
@@ -465,6 +467,9 @@ def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys)
         ("--poly - --link_threshold 0.4", ["-"]),
         ("--poly a.jpg -- -b.jpg --c.jpg", ["a.jpg", "-b.jpg", "--c.jpg"]),
         ("-- -b.jpg", ["-b.jpg"]),
+        ("--link_threshold 0.4 a.jpg b.jpg", ["a.jpg", "b.jpg"]),
+        ("--link_threshold 0.4 0.9 a.jpg 7 --poly", ["a.jpg", "7"]),
+        ("--link_threshold 0.4 --long_side 640 7 -- 8", ["7", "8"]),
     ],
 )
 def test_images_stand_before_between_and_after_flags(words, images, monkeypatch):
@@ -473,6 +478,28 @@ def test_images_stand_before_between_and_after_flags(words, images, monkeypatch)
     assert args.inputs == images
     assert args.poly == ("--poly" in words) and args.heatmaps == ("--heatmaps" in words)
     assert args.link_threshold == (0.4 if "--link" in words else None)
+
+
+def test_variants_of_settings_are_drawn_side_by_side(model_dir, tmp_path):
+    """The network runs once; each tile is what detect.py finds with that value."""
+    image = np.full((160, 320, 3), 200, np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    output = tmp_path / "found"
+    command = ("detect.py", "--model_dir", model_dir, "--device", "cpu", "--output_dir", output)
+    result = run(*command, "--low_text", 0.3, 0.5, "--decoder", "craft", "proportional", "--",
+                 tmp_path / "a.png")  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in output.iterdir()] == ["a_variants.jpg"]
+    assert "4 variants of 1 images" in result.stdout
+    args = argparse.Namespace(**dict.fromkeys(SETTINGS))
+    args.low_text, args.decoder, args.box_margin = [0.3, 0.5], ["craft", "proportional"], [2.0]
+    assert take_variants(args) == [
+        {"low_text": low, "decoder": decoder}
+        for low in (0.3, 0.5)
+        for decoder in ("craft", "proportional")
+    ]
+    assert args.box_margin == 2.0 and args.low_text == 0.3
+    assert_refused(run(*command, "--low_text", 0.3, 1.5, tmp_path / "a.png"), "low_text", "1.5")
 
 
 def test_a_name_that_is_not_utf8(random_model, tmp_path):

@@ -58,7 +58,7 @@ def test_flags_take_what_the_settings_take(name, capsys):
 
 def test_a_flag_may_take_several_values():
     parser = argparse.ArgumentParser()
-    add_setting_flag(parser, "long_side", "more", several=True)
+    add_setting_flag(parser, "long_side", "more", nargs="+")
     assert parser.parse_args(["--long_side", "64", "96"]).long_side == [64, 96]
 
 

@@ -1,12 +1,13 @@
 """The flags with which scripts choose a model and its detection settings, and what opens it."""
 
 import argparse
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from textdet.common.cli import integer, number
-from textdet.decoding.settings import DEFAULTS, SETTINGS
+from textdet.decoding.settings import DECODERS, DEFAULTS, SEEN_BY_NETWORK, SETTINGS
 from textdet.network.detector import TextDetector
 from textdet.network.model_files import choose_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
@@ -22,25 +23,86 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     add("--runtime", choices=RUNTIMES, default="auto", help=text)
 
 
-def add_detection_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the model's flags to a parser, and those that say how its maps turn into words."""
+def add_detection_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add the model's flags to a parser, and those that say how its maps turn into words.
+
+    Params:
+        several: whether settings that act on the maps take several values, see take_variants.
+    """
     add_model_flags(parser)
     add = parser.add_argument
     add("--poly", action="store_true", help="follow curved words with polygons")
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
     for name in SETTINGS:
-        add_setting_flag(parser, name, "default: the model's detection.json")
+        more = "default: the model's detection.json"
+        if several and name not in SEEN_BY_NETWORK:
+            add_setting_flag(parser, name, more, action="append")
+        else:
+            add_setting_flag(parser, name, more)
 
 
-def add_setting_flag(
-    parser: argparse.ArgumentParser, name: str, more: str, several: bool = False
-) -> None:
+def repeat_flags(words: list[str]) -> list[str]:
+    """Name a setting's flag before each of its values, so that an image's name may follow them.
+
+    Params:
+        words: a command line, with `--link_threshold 0.1 0.4 photo.jpg`.
+
+    Returns:
+        the same with `--link_threshold 0.1 --link_threshold 0.4 photo.jpg`.
+    """
+    repeated, flag, has_value = [], "", False
+    for position, word in enumerate(words):
+        if word == "--":
+            return repeated + words[position:]
+        if word.startswith("--"):
+            name = word.removeprefix("--")
+            flag = word if name in SETTINGS and name not in SEEN_BY_NETWORK else ""
+            has_value = False
+        elif flag and has_value and (_is_number(word) or word in DECODERS):
+            repeated.append(flag)
+        elif has_value:
+            flag = ""
+        else:
+            has_value = True
+        repeated.append(word)
+    return repeated
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def take_variants(args: argparse.Namespace) -> list[dict[str, float | str]]:
+    """All combinations of the settings for which several values were given.
+
+    Params:
+        args: the parsed flags of add_detection_flags with several=True; of each setting its first
+            value stays.
+
+    Returns:
+        Settings by name; one combination without any where each has one value at most.
+    """
+    lists = {}
+    for name in SETTINGS:
+        values = getattr(args, name)
+        if isinstance(values, list):
+            setattr(args, name, values[0])
+            if len(values) > 1:
+                lists[name] = values
+    return [dict(zip(lists, chosen, strict=True)) for chosen in itertools.product(*lists.values())]
+
+
+def add_setting_flag(parser: argparse.ArgumentParser, name: str, more: str, **options: Any) -> None:
     """Add a flag for a detection setting to a parser; it is None where it is not given.
 
     Params:
         name: of a field of DetectionSettings.
         more: a phrase to add to its help.
-        several: whether it takes several values.
+        options: further ones of argparse, for several values.
     """
     declared = SETTINGS[name]
     if declared.choices:
@@ -49,10 +111,8 @@ def add_setting_flag(
         kind = {"type": integer(declared.low, declared.high)}
     else:
         kind = {"type": number(declared.low, declared.high)}
-    if several:
-        kind["nargs"] = "+"
     unit = "" if declared.choices else f"{declared.unit or declared.range}, "
-    parser.add_argument(f"--{name}", help=f"{unit}{declared.help}; {more}", **kind)
+    parser.add_argument(f"--{name}", help=f"{unit}{declared.help}; {more}", **kind, **options)
 
 
 def open_detector(args: argparse.Namespace, **options: Any) -> TextDetector:
