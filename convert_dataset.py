@@ -20,8 +20,8 @@ import cv2
 from static import constants as C
 from textdet.common.cli import ArgumentParser, existing_folder, integer, run_main
 from textdet.common.errors import DataError
-from textdet.common.images import name_further_frames, read_image
-from textdet.data.annotation import Sample
+from textdet.common.images import name_further_frames
+from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
     Chunk,
@@ -30,16 +30,16 @@ from textdet.data.chunked_folder import (
     finish_chunk,
     in_workers,
     iterate_samples,
+    read_chunk,
     read_left_out,
-    read_records,
     report_left_out,
     start_folder,
 )
 from textdet.data.formats.common import Item
-from textdet.data.formats.registry import FORMATS, read_items
+from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
-from textdet.data.triplets import write_triplet
+from textdet.data.triplets import read_sample_image, write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -130,7 +130,7 @@ def is_done(chunk: Chunk) -> bool:
 
 def holds_its_images(chunk: Chunk) -> bool:
     """Whether a finished chunk was made of the images that it is to be made of now."""
-    there = [Path(record["source"]).name for record in read_records(chunk.path)]
+    there = [Path(str(sample.extra.get("source"))).name for sample in read_chunk(chunk.path)]
     names = [entry.image_path.name for entry in chunk.sources if isinstance(entry, Item)]
     missing = Counter(names) - Counter(there)
     left_out = "\n".join(read_left_out(chunk.folder, chunk.path.stem)) if missing else ""
@@ -140,7 +140,7 @@ def holds_its_images(chunk: Chunk) -> bool:
 
 def discard(chunk: Chunk) -> None:
     """Delete a finished chunk: its annotation file first, which says that the others are there."""
-    samples = [Sample.from_json(chunk.folder, record) for record in read_records(chunk.path)]
+    samples = read_chunk(chunk.path)
     chunk.path.unlink()
     for file in (f for s in samples for f in (s.image_path, *s.heatmap_paths)):
         file.unlink(missing_ok=True)
@@ -166,16 +166,18 @@ def convert_chunk(chunk: Chunk, characters: bool) -> int:
         file = f"{next(numbers):08d}.jpg"
         problems += entry.problems
         try:
-            image = read_image(entry.image_path, entry.upright)
+            found = sample_of(entry, entry.image_path.parent)
+            if characters and (unread := unread_words(found)):
+                raise DataError(unread)
+            image = read_sample_image(found)
             problems += name_further_frames(entry.image_path)
         except DataError as error:
             problems.append(str(error))
             continue
-        height, width = image.shape[:2]
-        extra = {"source": str(entry.image_path)}
-        sample = Sample(chunk.folder, file, width, height, entry.words, extra)
-        quads = [word.quads for word in entry.words]
-        maps = draw_heatmaps(quads, width, height) if characters else None
+        extra = {"source": str(entry.image_path), **found.extra}
+        sample = Sample(chunk.folder, file, found.width, found.height, found.words, extra)
+        quads = [word.quads for word in sample.words]
+        maps = draw_heatmaps(quads, sample.width, sample.height) if characters else None
         write_triplet(sample, image, maps, C.JPEG_QUALITY)
         records.append(sample.to_json())
     finish_chunk(chunk.path, records, problems)

@@ -25,7 +25,7 @@ from textdet.common.cli import (
     run_main,
 )
 from textdet.common.errors import DataError
-from textdet.data.annotation import Sample
+from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
     Chunk,
     cut_chunks,
@@ -38,7 +38,7 @@ from textdet.data.chunked_folder import (
     start_folder,
     words_fingerprint,
 )
-from textdet.data.formats.registry import FORMATS, UNREAD, read_dataset
+from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.free_windows import free_windows
 from textdet.data.pieces import piece_file
 from textdet.data.triplets import read_sample_image, write_triplet
@@ -99,8 +99,8 @@ def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
     cv2.setNumThreads(1)  # the processes share the cores
     records, problems = [], []
     for sample in chunk.sources:
-        if unread := sample.extra.get(UNREAD):
-            problems.append(f"{sample.image_path}: {unread} of its words cannot be read")
+        if unread := unread_words(sample):
+            problems.append(unread)
             continue
         try:
             image = read_sample_image(sample)
@@ -121,7 +121,7 @@ def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
 
 def summarise(folder: Path) -> dict[str, int]:
     """Counts over the whole folder. Raises DataError when there is no window."""
-    windows = [sample.extra["source"] for sample in iterate_samples(folder)]
+    windows = [str(sample.extra.get("source")) for sample in iterate_samples(folder)]
     left_out = read_left_out(folder)
     if not windows:
         unread = f"; {len(left_out)} images cannot be read: {left_out[0]}" if left_out else ""

@@ -43,8 +43,9 @@ from textdet.data.chunked_folder import (  # noqa: E402
     cut_chunks,
     fill_folder,
     iterate_samples,
-    read_records,
+    read_chunk,
     start_folder,
+    using_chunk,
 )
 from textdet.data.preview import write_preview  # noqa: E402
 from textdet.synth.augment import make_pipelines  # noqa: E402
@@ -304,7 +305,8 @@ def make_images(
     """
     counts, seconds = Counter(), Counter()
     for chunk in done:
-        counts += count_records(read_records(chunk.path))
+        with using_chunk(chunk.path):
+            counts += count_records([sample.to_json() for sample in read_chunk(chunk.path)])
     workers = min(args.num_workers, len(chunks) - len(done))
 
     def make(missing: Iterable[Chunk]) -> Iterator[int]:

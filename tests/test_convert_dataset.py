@@ -148,7 +148,7 @@ def test_own_annotations_without_heatmaps(triplets, tmp_path):
 
 def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):
     data = json.loads((coco / "words.json").read_text())
-    for record in data["annotations"]:
+    for record in data["annotations"][::2]:  # those with a box
         record["text"] = "a\u2028b"
     (coco / "words.json").write_text(json.dumps(data))
     command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--num_workers", 1)

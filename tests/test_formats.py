@@ -255,7 +255,8 @@ def test_icdar_lines(tmp_path, ending, mark):
     path = tmp_path / "icdar2013" / "gt_img_1.txt"
     path.write_bytes(mark + ending.join(rows).encode())
     (item,), _ = read("icdar2013", tmp_path / "icdar2013")
-    assert [word.text for word in item.words] == ['a, "b"', "c\u2028d"]
+    found = [(word.text, word.ignore) for word in item.words]
+    assert found == [('a, "b"', False), ("c\u2028d", False), ("", True)]  # its box can be read
     assert len(item.problems) == 1 and "gt_img_1.txt:3" in item.problems[0]
     quad = "10,10,40,12,40,22,10,20"
     rows = [f"{quad},a, b", f"{quad},###", f'{quad},"c"', quad, "10,10,10,10,10,10,10,10,d"]

@@ -1,8 +1,9 @@
-"""Writing files that appear whole or not at all."""
+"""Writing files that appear whole or not at all; reading JSON that may be damaged."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,9 +70,24 @@ def read_json(path: Path) -> dict:
         DataError: the file is missing, cannot be read, or is no JSON object.
     """
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:  # the last for brackets in thousands
+        record = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: damaged ({error})") from None
     if not isinstance(record, dict):
         raise DataError(f"{path}: damaged (no JSON object)")
     return record
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Decode JSON that may be damaged.
+
+    Params:
+        text: bytes are UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: whatever is wrong with it.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("brackets nested too deeply") from None

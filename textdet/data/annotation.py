@@ -1,6 +1,7 @@
 """Words and samples: what the annotation of one image says."""
 
 import functools
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,9 +12,14 @@ from textdet.common.errors import DataError
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
 PIECE_OF = "piece_of"  # field of an annotation: the origin of the image that this is a part of
+UNREAD = "unread_words"  # field: how many words the image has of which nobody knows where they are
+FARTHEST = 1e6  # px; no image is so large
 
-# What a line that is JSON, but no annotation, raises.
-ANNOTATION_ERRORS = (ValueError, KeyError, TypeError, AttributeError)
+# What reading an annotation raises that is sound JSON (or a line of text), but something else.
+READING_ERRORS = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(OverflowError, RecursionError),
+)
 
 
 @dataclass
@@ -48,11 +54,13 @@ class Word:
             return self.weight
         return 0.0 if self.ignore or not self.characters else max(self.confidence, 0.0)
 
-    def mapped(self, scale: float = 1.0, offset: tuple[float, float] = (0, 0)) -> "Word":
+    def mapped(
+        self, scale: float | tuple[float, float] = 1.0, offset: tuple[float, float] = (0, 0)
+    ) -> "Word":
         """The word with all its points scaled, then moved.
 
         Params:
-            scale: times.
+            scale: times, of both or of x and of y.
             offset: px, x and y.
         """
         quads, polygon = (
@@ -81,21 +89,23 @@ class Word:
             record: as to_json gives it; only the polygon must be there.
 
         Raises:
-            DataError, ANNOTATION_ERRORS: it is damaged.
+            DataError, READING_ERRORS: it is damaged.
         """
-        cells = record.get("characters", [])
-        quads = np.array([cell["quad"] for cell in cells], np.float32).reshape(-1, 4, 2)
-        polygon = np.array(record["polygon"], np.float32).reshape(-1, 2)
-        if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
-            raise DataError(f"the polygon of {record.get('text')!r} is not one")
+        cells, text = record.get("characters") or [], _string(record.get("text"))
+        quads = points_of([cell["quad"] for cell in cells]).reshape(-1, 4, 2)
+        polygon = points_of(record["polygon"])
+        confidence = share_of(record.get("confidence", 1.0))
+        weight = None if record.get("weight") is None else share_of(record["weight"])
+        if len(polygon) < 3 or len(quads) != len(cells):
+            raise DataError(f"an outline of {text[:60]!r} is not one")
         return cls(
-            text=_string(record.get("text")),
+            text=text,
             characters=[_string(cell["text"]) for cell in cells],
-            quads=quads,
-            polygon=polygon,
-            ignore=bool(record.get("ignore", False)),
-            confidence=float(record.get("confidence", 1.0)),
-            weight=None if record.get("weight") is None else float(record["weight"]),
+            quads=quads.astype(np.float32),
+            polygon=polygon.astype(np.float32),
+            ignore=flag_of(record.get("ignore")),
+            confidence=confidence,
+            weight=weight,
         )
 
 
@@ -110,6 +120,8 @@ class Sample:
         words: in px of the image.
         extra: other fields of the annotation: font, kind, ...
         elsewhere: the image, when it is not in images/ (other people's data).
+        upright: whether those px are of the image turned upright by its EXIF tag, not of the image
+            as it is stored.
     """
 
     folder: Path
@@ -119,6 +131,7 @@ class Sample:
     words: list[Word]
     extra: dict = field(default_factory=dict)
     elsewhere: Path | None = None
+    upright: bool = True
 
     @property
     def image_path(self) -> Path:
@@ -155,14 +168,94 @@ class Sample:
             record: the line, decoded.
 
         Raises:
-            DataError, ANNOTATION_ERRORS: it is damaged.
+            DataError, READING_ERRORS: it is damaged.
         """
-        if not isinstance(record["file"], str):
-            raise DataError(f"its file is no name: {record['file']}")
-        width, height = record["size"]
+        width, height = (int(side) for side in record["size"])
+        if not (0 < width <= FARTHEST and 0 < height <= FARTHEST):
+            raise DataError("its size is none")
+        if not isinstance(record["words"], list):
+            raise DataError("its words are no list")
         words = [Word.from_json(word) for word in record["words"]]
         extra = {k: v for k, v in record.items() if k not in ("file", "size", "words")}
-        return cls(folder, record["file"], int(width), int(height), words, extra)
+        if not isinstance(extra.get(PIECE_OF, ""), str):
+            raise DataError(f"its {PIECE_OF} is no name")
+        if not isinstance(extra.get(UNREAD, 0), int):
+            raise DataError(f"its {UNREAD} is no number")
+        return cls(folder, name_within(record["file"]), width, height, words, extra)
+
+
+# --- Values as other tools may write them ----------------------------------------------------
+
+
+def points_of(numbers: object) -> np.ndarray:
+    """The points of an outline.
+
+    Params:
+        numbers: pairs, or one number after the other, nested in whatever way, px.
+
+    Returns:
+        (n, 2) float64.
+
+    Raises:
+        DataError: one is not finite, or farther away than any image is wide.
+        ValueError, TypeError, OverflowError: they are no numbers.
+    """
+    points = np.asarray(numbers, np.float64).reshape(-1, 2)
+    if not (np.abs(points) <= FARTHEST).all():  # nor is nan
+        raise DataError("an outline lies at no place of an image")
+    return points
+
+
+def flag_of(value: object) -> bool:
+    """Whether a field is set: true, 1, "true", "1", "yes". Raises DataError for what may be either.
+
+    Params:
+        value: None where there is none.
+    """
+    word = str(value).strip().lower()
+    if word in ("true", "1", "1.0", "yes"):
+        return True
+    if word in ("false", "0", "0.0", "no", "none", "null", ""):
+        return False
+    raise DataError(f"neither true nor false: {word[:60]!r}")
+
+
+def share_of(value: object) -> float:
+    """A number from 0 to 1. Raises DataError, or ValueError, TypeError and OverflowError."""
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise DataError(f"not within 0..1: {share}")
+    return share
+
+
+def name_within(name: object) -> str:
+    """The name of a file in a folder or below it, with forward slashes.
+
+    Params:
+        name: as an annotation gives it, which may be wrong.
+
+    Raises:
+        DataError: it is no name, or leads out of the folder.
+    """
+    if not isinstance(name, str):
+        raise DataError(f"its file is no name: {str(name)[:60]}")
+    path = Path(name.replace("\\", "/"))  # as Windows tools write them
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # half a character
+        raise DataError(f"its file is no name: {name[:60]!r}") from None
+    if not path.name or "\0" in name:
+        raise DataError(f"its file is no name: {name[:60]!r}")
+    if path.anchor or ".." in path.parts:
+        raise DataError(f"its file is not in the folder: {name[:60]!r}")
+    return path.as_posix()
+
+
+def unread_words(sample: Sample) -> str | None:
+    """A line about an image with words of which nobody knows where they are, so that its empty
+    places cannot be taught as being without text; None for any other."""
+    count = sample.extra.get(UNREAD)
+    return f"{sample.image_path}: {count} of its words cannot be read" if count else None
 
 
 def _rounded(points: np.ndarray) -> list:

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,15 @@ from filelock import FileLock, Timeout
 
 from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError
-from textdet.common.files import write_atomically, write_json
+from textdet.common.files import parse_json, read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import (
     AFFINITIES,
-    ANNOTATION_ERRORS,
     ANNOTATIONS,
     CHARACTERS,
     IMAGES,
+    READING_ERRORS,
     Sample,
 )
 from textdet.data.triplets import FORMAT_VERSION, make_folders
@@ -268,15 +269,13 @@ def _refuse_stranger(folder: Path) -> None:
 def _refuse_other_settings(record: Path, settings: dict, growing: str | None) -> None:
     """Raises DataError when a folder's record cannot be read or names other settings."""
     try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-        if not isinstance(before, dict):
-            raise ValueError
-    except ValueError:
-        raise DataError(f"{record} is damaged; --overwrite starts anew") from None
+        before = read_json(record)
+    except DataError as error:
+        raise DataError(f"{error}; --overwrite starts anew") from None
     differing = [
         f"{name} ({there} there, {now} now)"
         for name, there, now in _compared(before, settings)
-        if there != now and not (name == growing and (there or 0) < now)
+        if there != now and not (name == growing and isinstance(there, int) and there < now)
     ]
     if differing:
         raise DataError(
@@ -338,31 +337,33 @@ def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
     write_atomically(path, "".join(lines))
 
 
-def read_records(path: Path) -> list[dict]:
-    """A finished chunk's annotations. Raises DataError when they are damaged."""
+def read_chunk(path: Path) -> list[Sample]:
+    """A finished chunk's samples. Raises DataError when its annotations are damaged."""
+    with using_chunk(path):
+        lines = path.read_bytes().split(b"\n")
+        return [Sample.from_json(path.parent.parent, parse_json(line)) for line in lines if line]
+
+
+@contextmanager
+def using_chunk(path: Path) -> Iterator[None]:
+    """Raise DataError for whatever a block finds to be wrong with a finished chunk.
+
+    Params:
+        path: its annotation file.
+    """
     try:
-        # Not splitlines(): a text may hold a line separator of another kind.
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except ValueError as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} is damaged ({error!r}); delete it to have it made again")
+        yield
+    except READING_ERRORS as error:
+        raise DataError(f"{path} is damaged ({error!r}); delete it to have it made again") from None
 
 
 # --- What is there ---------------------------------------------------------------------------
 
 
 def iterate_samples(folder: Path) -> Iterator[Sample]:
-    """The samples of a finished folder, a chunk at a time. Raises DataError as read_records."""
+    """The samples of a finished folder, a chunk at a time. Raises DataError as read_chunk."""
     for path in sorted((folder / ANNOTATIONS).glob("*.jsonl")):
-        for record in read_records(path):
-            try:
-                sample = Sample.from_json(folder, record)
-            except ANNOTATION_ERRORS as error:
-                raise _damaged(path, error) from None
-            yield sample
+        yield from read_chunk(path)
 
 
 def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
@@ -372,7 +373,8 @@ def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
         chunk: the stem of its annotation file's name; "*" for all.
     """
     files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
-    return [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
+    return [line for text in texts for line in text.splitlines()]
 
 
 def report_left_out(folder: Path) -> None:

@@ -10,22 +10,22 @@ Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 
 is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from textdet.common.errors import DataError, SizeError
-from textdet.common.files import write_atomically
+from textdet.common.files import parse_json, write_atomically
 from textdet.common.images import image_size, read_image
 from textdet.data.annotation import (
     AFFINITIES,
-    ANNOTATION_ERRORS,
     ANNOTATIONS,
     CHARACTERS,
     IMAGES,
+    READING_ERRORS,
     Sample,
 )
+from textdet.data.image_fit import fit_to_image
 
 FORMAT_VERSION = 1
 
@@ -70,9 +70,7 @@ def write_triplet(
 
 
 def read_sample_image(sample: Sample) -> np.ndarray:
-    """A sample's image.
-
-    Other people's annotations count pixels as they are stored, whatever the EXIF tag says.
+    """A sample's image, the way up at which it has the size that its annotation says.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -81,8 +79,9 @@ def read_sample_image(sample: Sample) -> np.ndarray:
         DataError: with the file's name, when it is missing or damaged.
         SizeError: when it has another size than the annotation says.
     """
-    image = read_image(sample.image_path, upright=sample.elsewhere is None)
-    _check_size(sample.image_path, image.shape[1], image.shape[0], sample)
+    image = read_image(sample.image_path, sample.upright)
+    if image.shape[1::-1] != (sample.width, sample.height):
+        image = read_image(sample.image_path, _way_up(sample))
     return image
 
 
@@ -126,13 +125,22 @@ def check_triplet(sample: Sample) -> str | None:
         SizeError: with the file's name, when one has another size than the annotation says.
     """
     try:
-        for path in (sample.image_path, *sample.heatmap_paths):
-            _check_size(path, *image_size(path, upright=sample.elsewhere is None), sample)
+        _way_up(sample)
+        for path in sample.heatmap_paths:
+            _check_size(path, *image_size(path), sample)
     except SizeError:
         raise
     except DataError as error:
         return str(error)
     return None
+
+
+def _way_up(sample: Sample) -> bool:
+    """Whether a sample's image is to be turned upright. Raises DataError, and SizeError where it
+    has another size than the annotation says, either way up."""
+    fit = fit_to_image(sample.image_path, (sample.width, sample.height), sample.upright)
+    _check_size(sample.image_path, fit.width, fit.height, sample)
+    return fit.upright
 
 
 def _check_size(path: Path, width: int, height: int, sample: Sample) -> None:
@@ -166,8 +174,8 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
             if not line.strip():  # the file's end; a chunk of damaged images has nothing else
                 continue
             try:
-                samples.append(Sample.from_json(folder, json.loads(line)))
-            except ANNOTATION_ERRORS as error:
+                samples.append(Sample.from_json(folder, parse_json(line)))
+            except READING_ERRORS as error:
                 problems.append(f"{path}:{number}: damaged annotation ({error})")
     if not samples:
         raise DataError(f"{folder}: none of its annotations can be read; {problems[:1]}")

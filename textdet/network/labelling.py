@@ -11,7 +11,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
-from textdet.data.annotation import PIECE_OF, Sample, Word
+from textdet.data.annotation import PIECE_OF, Sample, Word, unread_words
 from textdet.data.chunked_folder import Chunk, finish_chunk
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
@@ -91,7 +91,9 @@ def _open_teacher(model_dir: Path, device: str, runtime: str) -> TextDetector:
 
 
 def _read(sample: Sample, is_annotated: bool) -> np.ndarray | str:
-    """A sample's image (H, W, 3) uint8 RGB, or a line that says why there is none."""
+    """A sample's image (H, W, 3) uint8 RGB, or a line that says why it is left out."""
+    if unread := unread_words(sample):
+        return unread
     try:
         return read_sample_image(sample) if is_annotated else read_image(sample.image_path)
     except DataError as error:

@@ -9,22 +9,25 @@ hiertext    HierText: annotations[].paragraphs[].lines[].words[].{vertices, text
 """
 
 import gzip
-import json
+import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.data.annotation import Word
+from textdet.common.files import parse_json
+from textdet.data.annotation import READING_ERRORS, Word, flag_of, points_of
 from textdet.data.formats.common import (
     Item,
     Items,
+    ReadWords,
     choose_image,
     find_one,
     images_by_name,
     make_word,
+    read_words,
     rectangle,
 )
 
@@ -34,8 +37,8 @@ def read_coco(source: Path) -> Items:
 
     def parse(record: dict) -> Word:
         text = _text(record)
-        ignore = bool(record.get("ignore") or record.get("iscrowd"))
-        letters = record.get("characters", [])
+        ignore = flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
+        letters = record.get("characters") or []
         quads = [_quad(_outline(letter)) for letter in letters]
         return make_word(
             text, _outline(record), ignore, [_text(letter) for letter in letters], quads or []
@@ -67,77 +70,96 @@ def read_hiertext(source: Path) -> Items:
     """Photographs of OpenImages; the words of all paragraphs and lines."""
     images = images_by_name(source)
     for path in find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz"):
-        for entry in _load(path).get("annotations", []):
-            name = str(entry.get("image_id"))
+        split = path.name.split(".")[0]
+        for entry in _records(_load(path), path, "annotations"):
             try:
+                name = str(entry.get("image_id"))
                 image = choose_image(images, name, path)
-            except ValueError as error:
+                found = _words(list(_leaves(entry)), f"{path}: {name}", _parse_hiertext)
+            except READING_ERRORS as error:
                 yield f"{path}: {error}"
                 continue
-            records = [
-                word
-                for paragraph in entry.get("paragraphs", [])
-                for line in paragraph.get("lines", [])
-                for word in line.get("words", [])
-            ]
-            words, problems = _words(records, f"{path}: {name}", _parse_hiertext)
-            yield Item(image, words, path.name.split(".")[0], problems)
+            size = _size(entry.get("image_width"), entry.get("image_height"))
+            yield Item(image, found.words, split, found.problems, found.unread, size=size)
+
+
+def _leaves(entry: dict) -> Iterator[dict]:
+    """The words of an image; paragraphs without lines and lines without words in their place."""
+    for paragraph in entry["paragraphs"]:
+        lines = paragraph.get("lines")
+        for line in lines or [paragraph]:
+            words = line.get("words")
+            yield from words or [{**line, "legible": False}]
 
 
 def _parse_hiertext(record: dict) -> Word:
-    return make_word(_text(record), record["vertices"], not record.get("legible", True))
+    ignore = not flag_of(record.get("legible", True))
+    return make_word(_text(record), record["vertices"], ignore)
 
 
 def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]) -> Items:
     images = images_by_name(source)
     for path in find_one(source, *patterns):
         data = _load(path)
-        pictures = _values(data, "imgs", "images", path)
+        pictures = _records(data, path, "imgs", "images")
         by_image = defaultdict(list)
-        for record in _values(data, "anns", "annotations", path):
-            by_image[str(record.get("image_id"))].append(record)
+        for record in _records(data, path, "anns", "annotations"):
+            by_image[_id_of(record, "image_id")].append(record)
         for picture in pictures:
-            name = str(picture.get("file_name"))
+            records = by_image.pop(_id_of(picture, "id"), [])
             try:
+                name = str(picture.get("file_name"))
                 image = choose_image(images, name, path)
-            except ValueError as error:
+            except READING_ERRORS as error:
                 yield f"{path}: {error}"
                 continue
-            records = by_image.get(str(picture.get("id")), [])
-            words, problems = _words(records, f"{path}: {name}", parse)
-            yield Item(image, words, str(picture.get("set", "")), problems)
+            found = _words(records, f"{path}: {name}", parse)
+            split = str(picture.get("set", ""))
+            size = _size(picture.get("width"), picture.get("height"))
+            yield Item(image, found.words, split, found.problems, found.unread, size=size)
+        if by_image:
+            count = sum(map(len, by_image.values()))
+            yield f"{path}: {count} words of images that it does not list"
 
 
 def _load(path: Path) -> dict:
     try:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            data = json.load(file)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = parse_json(file.read())
         if not isinstance(data, dict):
             raise ValueError("not an object")
         return data
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not readable as JSON ({error})") from None
 
 
-def _values(data: dict, short: str, long: str, path: Path) -> list[dict]:
-    """The records under either key, a list or an object of them."""
-    found = data.get(short, data.get(long))
-    if found is None:
-        raise DataError(f"{path}: neither {short!r} nor {long!r} in it, only {', '.join(data)}")
-    return list(found.values()) if isinstance(found, dict) else found
+def _records(data: dict, path: Path, *keys: str) -> list:
+    """The records under the first of the keys that is there, a list or an object of them. Each may
+    be anything."""
+    found = next((data[key] for key in keys if key in data), None)
+    found = list(found.values()) if isinstance(found, dict) else found
+    if not isinstance(found, list):
+        known, there = " nor ".join(map(repr, keys)), ", ".join(data)[:200]
+        raise DataError(f"{path}: neither {known} in it as a list, only {there or 'nothing'}")
+    return found
 
 
-def _words(
-    records: list[dict], where: str, parse: Callable[[dict], Word]
-) -> tuple[list[Word], list[str]]:
-    words, problems = [], []
-    for number, record in enumerate(records, 1):
-        try:
-            words.append(parse(record))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            problems.append(f"{where}: word {number}: {error}")
-    return words, problems
+def _id_of(record: object, key: str) -> str:
+    return str(record.get(key)) if isinstance(record, dict) else ""
+
+
+def _size(width: object, height: object) -> tuple[int, int] | None:
+    """A declared size, px; None where there is none."""
+    try:
+        size = int(width), int(height)
+    except READING_ERRORS:
+        return None
+    return size if min(size) > 0 else None
+
+
+def _words(records: list[dict], where: str, parse: Callable[[dict], Word]) -> ReadWords:
+    entries = ((f"{where}: word {number}", record) for number, record in enumerate(records, 1))
+    return read_words(entries, parse, _outline)
 
 
 def _text(record: dict) -> str:
@@ -145,17 +167,31 @@ def _text(record: dict) -> str:
 
 
 def _outline(record: dict) -> np.ndarray:
-    """A record's outline (k, 2), from whichever of the usual keys it has."""
-    for key in ("points", "polygon", "mask", "segmentation", "quad"):
-        points = record.get(key)
-        if points:
-            nested = isinstance(points[0], list) and np.ndim(points[0][0]) == 0
-            # COCO's segmentation is a list of flat polygons, of which text has one.
-            if nested and len(points[0]) > 2:
-                points = points[0]
-            return np.asarray(points, np.float64).reshape(-1, 2)
-    left, top, width, height = record["bbox"]
+    """A record's outline (k, 2), from whichever of the usual keys it has; its box where that is not
+    one polygon."""
+    for key in ("points", "polygon", "mask", "segmentation", "quad", "vertices"):
+        try:
+            if record.get(key):
+                return _polygon(record[key])
+        except READING_ERRORS:
+            if "bbox" not in record:
+                raise
+    left, top, width, height = map(float, record["bbox"])
+    if min(width, height) < 0:
+        raise ValueError("its box is narrower than nothing")
     return rectangle(left, top, left + width, top + height)
+
+
+def _polygon(points: list) -> np.ndarray:
+    """(k, 2), of pairs, of one number after the other, or of COCO's list of one flat polygon."""
+    if np.ndim(points[0]) == 1 and len(points[0]) > 2:
+        if len(points) > 1:
+            raise ValueError("its outline is in several parts")
+        points = points[0]
+    points = points_of(points)
+    if len(points) < 3:
+        raise ValueError("its outline is none")
+    return points
 
 
 def _quad(outline: np.ndarray) -> np.ndarray:

@@ -1,19 +1,25 @@
 """What the readers of data sets share: the item that they yield, polygons, texts, folders."""
 
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.geometry import signed_area
 from textdet.common.images import is_image
-from textdet.data.annotation import Word
+from textdet.data.annotation import READING_ERRORS, Word, points_of
 
+NUMBER = r"-?\d+(?:\.\d+)?"
+_ONE_NUMBER, _SEPARATOR = re.compile(rf"\s*{NUMBER}\s*"), re.compile(r"[,;|\s]")
 MIN_AREA = 0.01  # px^2, smaller polygons are points and lines, up to rounding
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
+Entry = TypeVar("Entry")
 
 
 @dataclass
@@ -23,21 +29,68 @@ class Item:
     Params:
         words: in px of the image; without characters where the set has none.
         split: "train", "val", "test" or whatever the set calls it; "" where it does not say.
-        problems: a line for each of the image's words that was left out.
+        problems: a line for each of the image's words that cannot be read.
+        unread: how many of these have no place where they could be don't-care.
         upright: whether these px are those of the image turned upright by its EXIF tag, not of the
-            image as it is stored.
+            image as it is stored; where `size` fits one of the two only, that tells.
+        size: width and height of the image, px, as the set declares them; None where it does not.
     """
 
     image_path: Path
     words: list[Word]
     split: str = ""
     problems: list[str] = field(default_factory=list)
+    unread: int = 0
     upright: bool = False
+    size: tuple[int, int] | None = None
 
 
 # A reader takes the folder and yields an Item an image, and a line of text for each image that
 # must be left out. It raises DataError when the folder does not hold what it looks for.
 Items = Iterator[Item | str]
+
+
+class ReadWords(NamedTuple):
+    """The words of one image, as far as they can be read: words, problems and unread of an Item."""
+
+    words: list[Word]
+    problems: list[str]
+    unread: int
+
+
+def read_words(
+    entries: Iterable[tuple[str, Entry]],
+    parse: Callable[[Entry], Word],
+    outline_of: Callable[[Entry], Sequence | np.ndarray],
+) -> ReadWords:
+    """Read the words of one image.
+
+    A word that cannot be read is don't-care where its outline can be: what is there must not be
+    taken for background. An entry with neither area nor text is none.
+
+    Params:
+        entries: what each word is read from, and where that stands, for messages.
+        parse: gives the word, or raises one of READING_ERRORS.
+        outline_of: gives the outline alone, or raises one of them.
+    """
+    words, problems, unread = [], [], 0
+    for where, entry in entries:
+        try:
+            words.append(parse(entry))
+        except NoWordError as error:
+            problems.append(f"{where}: {error}")
+        except READING_ERRORS as error:
+            try:
+                words.append(make_word("", outline_of(entry), ignore=True))
+                problems.append(f"{where}: {error}; its box is don't-care")
+            except READING_ERRORS:
+                problems.append(f"{where}: {error}")
+                unread += 1
+    return ReadWords(words, problems, unread)
+
+
+class NoWordError(ValueError):
+    """An entry of a ground truth has neither area nor text."""
 
 
 def make_word(
@@ -50,21 +103,24 @@ def make_word(
     """A checked word, clockwise whichever way it was annotated.
 
     Params:
+        text: the transcription; blanks around it go.
         polygon: k points, as (k, 2) or one number after the other, px.
         ignore: whether it is don't-care.
         characters: a string a character's cell.
         quads: (n, 4, 2) px, these cells.
 
     Raises:
-        ValueError: for a polygon without area or with odd numbers.
+        ValueError: for a polygon without area or with odd numbers; NoWordError where there is no
+            text either.
     """
-    polygon = np.asarray(polygon, np.float64).reshape(-1, 2)
-    quads = np.asarray(quads, np.float32).reshape(-1, 4, 2)
-    if len(polygon) < 3 or not (np.isfinite(polygon).all() and np.isfinite(quads).all()):
-        raise ValueError(f"the outline of {text!r} is not one")
+    text, polygon = text.strip(), points_of(polygon)
+    quads = points_of(quads).astype(np.float32).reshape(-1, 4, 2)
+    if len(polygon) < 3:
+        raise ValueError(f"the outline of {text[:60]!r} is not one")
     area = signed_area(polygon)
     if abs(area) < MIN_AREA:
-        raise ValueError(f"the box of {text!r} has no area")
+        error = ValueError if text else NoWordError
+        raise error(f"the box of {text[:60]!r} has no area")
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
     # So do its cells: affinities join their upper and their lower halves.
@@ -126,6 +182,30 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     return [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
+def leading_numbers(line: str, count: int) -> list[float]:
+    """The numbers that a line begins with, whatever parts them.
+
+    Raises:
+        ValueError: where they are not `count`; what stands where is then not known.
+    """
+    separator = _SEPARATOR.search(line.strip())
+    fields = line.split(separator[0].strip() or None) if separator else []
+    numbers = list(itertools.takewhile(_ONE_NUMBER.fullmatch, fields))
+    if len(numbers) != count:
+        raise ValueError(f"{len(numbers)} numbers, not {count}")
+    return [float(number) for number in numbers]
+
+
+def numbered(path: Path, rows: Iterable[tuple[int, Entry]]) -> Iterator[tuple[str, Entry]]:
+    """Entries for read_words.
+
+    Params:
+        path: the file that they are from.
+        rows: each with the number of its line.
+    """
+    return ((f"{path}:{number}", row) for number, row in rows)
+
+
 def images_by_name(source: Path) -> dict[str, list[Path]]:
     """Every image below a folder by its name without the suffix."""
     found = {}
@@ -143,12 +223,13 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 
     Params:
         images: as images_by_name gives them.
-        name: with forward slashes.
         truth: the annotation file.
 
     Raises:
         ValueError: when there is none, or when that does not decide.
     """
+    if name not in images:
+        name = name.replace("\\", "/")  # as Windows tools write paths
     found = images.get(name) or images.get(Path(name).stem, [])
     found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
     if not found:
@@ -187,7 +268,7 @@ def pair_files(
     source: Path,
     truth: list[Path],
     name_of: Callable[[Path], str],
-    read_words: Callable[[Path], tuple[list[Word], list[str]]],
+    read_words: Callable[[Path], ReadWords],
     split_of: Callable[[Path], str] = lambda path: "",
 ) -> Items:
     """Items of a set with one annotation file an image.
@@ -196,7 +277,7 @@ def pair_files(
         source: the folder with the images in it and below.
         truth: the annotation files.
         name_of: takes such a path, gives its image's name without the suffix.
-        read_words: takes the path, returns the words and a line for each one left out.
+        read_words: takes the path, returns the image's words.
         split_of: takes the path, gives the split that it belongs to.
 
     Raises:
@@ -212,11 +293,11 @@ def pair_files(
             yield f"{path}: {error}"
             continue
         try:
-            words, problems = read_words(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            yield f"{path}: damaged ({error})"
+            found = read_words(path)
+        except (OSError, *READING_ERRORS) as error:
+            yield f"{path}: damaged ({error}); {image} is left out"
             continue
-        yield Item(image, words, split_of(path), problems)
+        yield Item(image, found.words, split_of(path), found.problems, found.unread)
     known = {name_of(path) for path in truth}
     for name in sorted(images.keys() - known):
         yield f"{images[name][0]}: there is no annotation for it"

@@ -4,19 +4,23 @@ funsd    annotations/NAME.json   form[].words[].{box, text}; "" = don't care
 sroie    NAME.txt                x1,y1,...,x4,y4,TEXT, one line of text each (task 1)
 """
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 
+from textdet.common.files import parse_json
 from textdet.data.annotation import Word
 from textdet.data.formats.common import (
     Items,
+    ReadWords,
     find_one,
+    leading_numbers,
     make_word,
+    numbered,
     pair_files,
     read_lines,
+    read_words,
     rectangle,
 )
 
@@ -42,31 +46,44 @@ def read_sroie(source: Path) -> Items:
     )
 
 
-def _read_form(path: Path) -> tuple[list[Word], list[str]]:
-    words, problems = [], []
-    form = json.loads(path.read_text(encoding="utf-8-sig"))["form"]
-    for number, record in enumerate((w for entry in form for w in entry["words"]), 1):
+def _read_form(path: Path) -> ReadWords:
+    def parse(record: dict) -> Word:
         text = record["text"].strip()
-        try:
-            words.append(make_word(text, rectangle(*map(float, record["box"])), not text))
-        except (ValueError, TypeError) as error:
-            problems.append(f"{path}: word {number}: {error}")
-    return words, problems
+        return make_word(text, outline_of(record), not text)
+
+    def outline_of(record: dict) -> np.ndarray:
+        return rectangle(*map(float, record["box"]))
+
+    records = []
+    for entry in parse_json(path.read_bytes())["form"]:
+        if entry["words"] or not entry.get("text"):
+            records += entry["words"]
+        else:  # where its words are is not known, only where it is
+            records.append({"text": "", "box": entry["box"]})
+    entries = ((f"{path}: word {number}", record) for number, record in enumerate(records, 1))
+    return read_words(entries, parse, outline_of)
 
 
-def _read_receipt(path: Path) -> tuple[list[Word], list[str]]:
-    words, problems = [], []
-    for number, line in read_lines(path):
+def _read_receipt(path: Path) -> ReadWords:
+    def parse(line: str) -> Word:
         match = _SROIE.fullmatch(line)
-        try:
-            if match is None:
-                raise ValueError(f"not a line of this format: {line[:60]!r}")
-            *numbers, text = match.groups()
-            quad = make_word(text, [float(n) for n in numbers]).polygon
-            words += [make_word(part, part_quad) for part, part_quad in cut_line(text, quad)]
-        except ValueError as error:
-            problems.append(f"{path}:{number}: {error}")
-    return words, problems
+        if match is None:
+            raise ValueError(f"not a line of this format: {line[:60]!r}")
+        *numbers, text = match.groups()
+        return make_word(text, [float(n) for n in numbers], not text.strip())
+
+    def outline_of(line: str) -> list[float]:
+        return leading_numbers(line, 8)
+
+    lines = read_words(numbered(path, read_lines(path)), parse, outline_of)
+    words = [part for line in lines.words for part in _words_of(line)]
+    return lines._replace(words=words)
+
+
+def _words_of(line: Word) -> list[Word]:
+    if line.ignore:
+        return [line]
+    return [make_word(part, quad) for part, quad in cut_line(line.text, line.polygon)]
 
 
 def cut_line(text: str, quad: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -10,20 +10,25 @@ anywhere below the folder.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from textdet.data.annotation import Word
 from textdet.data.formats.common import (
+    NUMBER,
     Items,
+    ReadWords,
     cells_of_boxes,
     find_one,
     hull,
+    leading_numbers,
     make_word,
+    numbered,
     pair_files,
     read_lines,
+    read_words,
     rectangle,
 )
 
@@ -32,13 +37,13 @@ MLT_SCRIPTS = (
     *("Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin"),
     *("Mixed", "None", "Symbols"),
 )
-_NUMBER, _COMMA = r"(-?\d+(?:\.\d+)?)", r"\s*,\s*"
+_NUMBER, _COMMA = rf"({NUMBER})", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
 _ICDAR2015 = re.compile(_QUAD + r"\s*(?:,(.*))?")
 _MLT = re.compile(_QUAD + r"\s*,([^,]*),(.*)")
 # Four numbers with commas (test set) or blanks (training set) between them, then quoted text.
 _ICDAR2013 = re.compile(r"\s*" + r"[\s,]+".join([_NUMBER] * 4) + r'[\s,]+"(.*)"\s*')
-_CHARACTER = re.compile(r"\s*#?\s*" + r"\s+".join([_NUMBER] * 9) + r'\s+"(.*)"\s*')
+_CHARACTER = re.compile(r"\s*(?:#\s*)?" + r"\s+".join([_NUMBER] * 9) + r'\s+"(.*)"\s*')
 
 
 def read_icdar2013(source: Path) -> Items:
@@ -46,9 +51,9 @@ def read_icdar2013(source: Path) -> Items:
 
     def parse(line: str) -> Word:
         *numbers, text = _fields(_ICDAR2013, line)
-        return make_word(text, rectangle(*map(float, numbers)), text == DONT_CARE)
+        return make_word(text, rectangle(*map(float, numbers)), text.strip() == DONT_CARE)
 
-    return _read(source, parse)
+    return _read(source, parse, lambda line: rectangle(*leading_numbers(line, 4)))
 
 
 def read_icdar2015(source: Path) -> Items:
@@ -56,9 +61,10 @@ def read_icdar2015(source: Path) -> Items:
 
     def parse(line: str) -> Word:
         *numbers, text = _fields(_ICDAR2015, line)
-        return make_word(text or "", [float(n) for n in numbers], text == DONT_CARE)
+        text = (text or "").strip()
+        return make_word(text, [float(n) for n in numbers], text == DONT_CARE)
 
-    return _read(source, parse)
+    return _read(source, parse, lambda line: leading_numbers(line, 8))
 
 
 def read_mlt(source: Path) -> Items:
@@ -66,9 +72,9 @@ def read_mlt(source: Path) -> Items:
 
     def parse(line: str) -> Word:
         *numbers, _script, text = _fields(_MLT, line)
-        return make_word(text, [float(n) for n in numbers], text == DONT_CARE)
+        return make_word(text, [float(n) for n in numbers], text.strip() == DONT_CARE)
 
-    return _read(source, parse)
+    return _read(source, parse, lambda line: leading_numbers(line, 8))
 
 
 def read_icdar2013_characters(source: Path) -> Items:
@@ -91,18 +97,15 @@ def looks_like(line: str) -> str | None:
     return None
 
 
-def _read(source: Path, parse: Callable[[str], Word]) -> Items:
-    def read_words(path: Path) -> tuple[list[Word], list[str]]:
-        words, problems = [], []
-        for number, line in read_lines(path):
-            try:
-                words.append(parse(line))
-            except ValueError as error:
-                problems.append(f"{path}:{number}: {error}")
-        return words, problems
-
-    truth = find_one(source, "gt_*.txt", "*img_*.txt", "gt/*.txt")
-    return pair_files(source, truth, lambda path: path.stem.removeprefix("gt_"), read_words)
+def _read(
+    source: Path, parse: Callable[[str], Word], outline_of: Callable[[str], Sequence | np.ndarray]
+) -> Items:
+    return pair_files(
+        source,
+        find_one(source, "gt_*.txt", "*img_*.txt", "gt/*.txt"),
+        lambda path: path.stem.removeprefix("gt_"),
+        lambda path: read_words(numbered(path, read_lines(path)), parse, outline_of),
+    )
 
 
 def _fields(pattern: re.Pattern, line: str) -> tuple[str, ...]:
@@ -112,9 +115,10 @@ def _fields(pattern: re.Pattern, line: str) -> tuple[str, ...]:
     return match.groups()
 
 
-def _read_characters(path: Path) -> tuple[list[Word], list[str]]:
-    """A leading # marks a character that does not count; its word becomes don't-care."""
-    words, problems, group = [], [], []
+def _read_characters(path: Path) -> ReadWords:
+    """A leading # marks a character that does not count; its word becomes don't-care, and so does
+    one of which another character cannot be read."""
+    words, problems, unread, group, lost = [], [], 0, [], 0
     lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
     for number, line in enumerate([*lines, ""], 1):
         if line.strip():
@@ -125,10 +129,21 @@ def _read_characters(path: Path) -> tuple[list[Word], list[str]]:
                 group.append((text, box, line.lstrip().startswith("#")))
             except ValueError as error:
                 problems.append(f"{path}:{number}: {error}")
-        elif group:
-            quads = cells_of_boxes(np.array([box for _, box, _ in group]))
-            texts = [text for text, _, _ in group]
-            ignore = any(ignored for _, _, ignored in group)
-            words.append(make_word("".join(texts), hull(quads), ignore, texts, quads))
-            group = []
-    return words, problems
+                lost += 1
+        else:
+            try:
+                words += [_word_of(group, bool(lost))] if group else []
+            except ValueError as error:
+                problems.append(f"{path}:{number}: {error}")
+                lost += 1
+            unread += lost
+            group, lost = [], 0
+    return ReadWords(words, problems, unread)
+
+
+def _word_of(group: list[tuple[str, np.ndarray, bool]], ignore: bool) -> Word:
+    """The word of some characters: the text, box (4, 2) and whether it is don't-care, of each."""
+    quads = cells_of_boxes(np.array([box for _, box, _ in group]))
+    texts = [text for text, _, _ in group]
+    ignore = ignore or any(ignored for _, _, ignored in group)
+    return make_word("".join(texts), hull(quads), ignore, texts, quads)

@@ -1,10 +1,12 @@
 """IIIT 5K-word: cropped words with a box a character, trainCharBound.mat and testCharBound.mat."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.data.annotation import READING_ERRORS, name_within
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -14,6 +16,7 @@ from textdet.data.formats.common import (
     make_word,
     rectangle,
 )
+from textdet.data.formats.mat_stream import Array, MatError, read_variable
 
 
 def read_iiit5k(source: Path) -> Items:
@@ -22,30 +25,41 @@ def read_iiit5k(source: Path) -> Items:
     Raises:
         DataError: there is no such file, or it is damaged.
     """
-    import scipy.io
-
     for path in find_one(source, "*CharBound.mat"):
         try:
-            data = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
-            records = np.atleast_1d(data[path.stem])
-        except Exception as error:  # scipy raises many kinds on damaged files
-            raise DataError(f"{path}: not readable ({error})") from None
-        for record in records:
-            image = path.parent / str(record.ImgName)
-            if not image.is_file():
-                yield f"{path}: there is no image {image}"
-                continue
+            table = read_variable(path, path.stem)
+        except MatError as error:
+            raise DataError(str(error)) from None
+        for number, record in enumerate(_records(table), 1):
             try:
-                boxes = [
-                    rectangle(x, y, x + w, y + h)
-                    for x, y, w, h in np.reshape(record.charBB, (-1, 4))
-                ]
-                text = str(record.chars)
-                if len(text) != len(boxes):
-                    raise ValueError(f"{len(text)} letters, {len(boxes)} boxes")
-                quads = cells_of_boxes(np.array(boxes, np.float64))
+                image = path.parent / name_within(_text(record["ImgName"]))
+                if not image.is_file():
+                    raise ValueError(f"there is no image {image}")
+                text, quads = _text(record["chars"]), cells_of_boxes(_boxes(record["charBB"]))
+                if len(text) != len(quads):
+                    raise ValueError(f"{image.name}: {len(text)} letters, {len(quads)} boxes")
                 word = make_word(text, hull(quads), False, list(text), quads)
-            except (ValueError, TypeError) as error:
-                yield f"{path}: {image.name}: left out ({error})"
+            except READING_ERRORS as error:
+                yield f"{path}: image {number} left out ({error})"
                 continue
             yield Item(image, [word], path.stem.removesuffix("CharBound"))
+
+
+def _records(table: Array) -> Iterator[dict]:
+    """The structures of an array of them, or of cells with one each."""
+    if isinstance(table, np.ndarray):
+        for cell in table.ravel():
+            yield from _records(cell)
+    else:
+        yield from table
+
+
+def _text(rows: list[str]) -> str:
+    (row,) = rows
+    return row
+
+
+def _boxes(values: np.ndarray) -> np.ndarray:
+    """(n, 4, 2) corners of the boxes [left, top, width, height]."""
+    boxes = np.asarray(values, np.float64).reshape(-1, 4)
+    return np.array([rectangle(x, y, x + w, y + h) for x, y, w, h in boxes])

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
-from textdet.common.images import image_size, name_further_frames
-from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample
+from textdet.common.images import name_further_frames
+from textdet.data.annotation import ANNOTATIONS, IMAGES, UNREAD, Sample
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.icdar import looks_like
+from textdet.data.image_fit import WHOLE, fit_to_image
 from textdet.data.triplets import read_samples
 
-UNREAD = "unread_words"  # field of a sample: how many of the image's words were left out
+HEAD = 1 << 16  # characters of a text file that show its format
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,18 @@ def read_items(name: str, source: Path) -> Items:
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
     module = importlib.import_module(f"textdet.data.formats.{chosen.module}")
-    return getattr(module, chosen.function)(source)
+    return _without_unread_images(getattr(module, chosen.function)(source))
+
+
+def _without_unread_images(items: Items) -> Items:
+    """Items, but lines in place of images none of whose words can be read, which would count as
+    being without text."""
+    for item in items:
+        if isinstance(item, Item) and item.unread and not item.words:
+            yield from item.problems
+            yield f"{item.image_path}: none of its words can be read"
+        else:
+            yield item
 
 
 def find_format(folder: Path) -> str:
@@ -79,8 +91,10 @@ def find_format(folder: Path) -> str:
         return "triplets"
     if any(folder.rglob(f"{ANNOTATIONS}/*.json")):
         return "funsd"
-    for path in sorted(folder.rglob("*.txt"))[:20]:
-        for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+    for path in [path for path in sorted(folder.rglob("*.txt")) if path.is_file()][:20]:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            head = file.read(HEAD)
+        for line in head.splitlines():
             if name := looks_like(line):
                 return name
     raise DataError(
@@ -126,7 +140,7 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
 
 
 def sample_of(item: Item, folder: Path) -> Sample:
-    """A sample whose image stays where it is.
+    """A sample whose image stays where it is, its words in px of the image as it is.
 
     Params:
         item: an image and its words, as a reader gives them.
@@ -134,8 +148,10 @@ def sample_of(item: Item, folder: Path) -> Sample:
 
     Raises:
         DataError: the image is not one that can be read.
+        SizeError: it is not the one that its annotation describes.
     """
-    width, height = image_size(item.image_path, upright=False)
+    fit = fit_to_image(item.image_path, item.size, item.upright)
+    words = item.words if fit.scale == WHOLE else [word.mapped(fit.scale) for word in item.words]
     file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
-    extra = {UNREAD: len(item.problems)} if item.problems else {}
-    return Sample(folder, file, width, height, item.words, extra, item.image_path)
+    extra = {UNREAD: item.unread} if item.unread else {}
+    return Sample(folder, file, fit.width, fit.height, words, extra, item.image_path, fit.upright)

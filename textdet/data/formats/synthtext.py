@@ -8,9 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.data.annotation import Word
-from textdet.data.formats.common import Item, Items, find_one, make_word
-from textdet.data.formats.mat_stream import MatError, iterate_cells
+from textdet.data.annotation import READING_ERRORS, Word, name_within
+from textdet.data.formats.common import (
+    Item,
+    Items,
+    ReadWords,
+    find_one,
+    make_word,
+    read_words,
+)
+from textdet.data.formats.mat_stream import Array, MatError, iterate_cells
 
 
 def read_synthtext(source: Path) -> Items:
@@ -22,39 +29,40 @@ def read_synthtext(source: Path) -> Items:
     for path in find_one(source, "gt.mat"):
         columns = [iterate_cells(path, name) for name in ("imnames", "wordBB", "charBB", "txt")]
         try:
-            for names, words, characters, texts in zip(*columns, strict=True):
-                image = path.parent / (names[0] if isinstance(names, list) and names else "")
-                if not image.is_file():
-                    yield f"{path}: there is no image {image}"
-                    continue
+            for number, row in enumerate(zip(*columns, strict=True), 1):
                 try:
-                    yield Item(image, *_words(words, characters, texts, image))
-                except (ValueError, TypeError) as error:
-                    yield f"{path}: {image.name}: left out ({error})"
-        except MatError as error:
-            raise DataError(f"{path}: {error}") from None
+                    image = path.parent / name_within(row[0][0])
+                    if not image.is_file():
+                        raise ValueError(f"there is no image {image}")
+                    found = _words(*row[1:], str(image))
+                except READING_ERRORS as error:
+                    yield f"{path}: image {number} left out ({error})"
+                    continue
+                yield Item(image, found.words, "", found.problems, found.unread)
+        except ValueError as error:  # of the file, or columns of several lengths
+            raise DataError(
+                str(error) if isinstance(error, MatError) else f"{path}: {error}"
+            ) from None
 
 
-def _words(
-    words: np.ndarray, characters: np.ndarray, texts: list[str], image: Path
-) -> tuple[list[Word], str, list[str]]:
+def _words(words: Array, characters: Array, texts: Array, where: str) -> ReadWords:
     """wordBB: (2, 4, n), charBB: (2, 4, m), px; texts: strings whose blanks part the words."""
     outlines, quads = (_quads(boxes) for boxes in (words, characters))
     parts = [part for text in texts for part in text.split()]
-    if len(parts) != len(outlines) or sum(map(len, parts)) != len(quads):
+    ends = np.cumsum([len(part) for part in parts], dtype=int)
+    if len(parts) != len(outlines) or (ends[-1] if parts else 0) != len(quads):
         raise ValueError(
             f"{len(parts)} words with {sum(map(len, parts))} letters, "
             f"but {len(outlines)} and {len(quads)} boxes"
         )
-    found, problems, start = [], [], 0
-    for text, outline in zip(parts, outlines, strict=True):
-        own = quads[start : start + len(text)]
-        start += len(text)
-        try:
-            found.append(make_word(text, outline, False, list(text), own))
-        except ValueError as error:
-            problems.append(f"{image}: {error}")
-    return found, "", problems
+    own = np.split(quads, ends[:-1]) if parts else []
+
+    def parse(word: tuple[str, np.ndarray, np.ndarray]) -> Word:
+        text, outline, cells = word
+        return make_word(text, outline, False, list(text), cells)
+
+    entries = ((where, word) for word in zip(parts, outlines, own, strict=True))
+    return read_words(entries, parse, lambda word: word[1])
 
 
 def _quads(boxes: np.ndarray) -> np.ndarray:

@@ -7,68 +7,79 @@ A transcription # means don't-care.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from textdet.data.annotation import Word
-from textdet.data.formats.common import Items, find_one, make_word, pair_files, read_lines
+from textdet.data.formats.common import (
+    Items,
+    ReadWords,
+    find_one,
+    make_word,
+    numbered,
+    pair_files,
+    read_lines,
+    read_words,
+)
+from textdet.data.formats.mat_stream import read_variable
 
 DONT_CARE = "#"
-_LINE = re.compile(
-    r"\s*x:\s*\[\[([^\]]*)\]\],\s*y:\s*\[\[([^\]]*)\]\],\s*ornt:\s*\[(.*?)\],\s*"
-    r"transcriptions:\s*\[u?(['\"])(.*)\4\]\s*"
-)
+_X, _Y = (re.compile(rf"{axis}:\s*\[\[([^\[\]]*)\]\]") for axis in "xy")
+_TEXT = re.compile(r"\s*\[u?(['\"])(.*)\1\]\s*")
+Row = tuple[object, object, str | None]  # xs and ys of the outline, px, and the text
 
 
 def read_totaltext(source: Path) -> Items:
     """Photographs with a polygon around each word, curved ones too."""
-
-    def read_words(path: Path) -> tuple[list[Word], list[str]]:
-        rows = _rows_of_mat(path) if path.suffix == ".mat" else _rows_of_text(path)
-        words, problems = [], []
-        for number, row in rows:
-            try:
-                if row is None:
-                    raise ValueError("not a word of this format")
-                x, y, text = row
-                points = np.stack([np.asarray(x, float).ravel(), np.asarray(y, float).ravel()], 1)
-                words.append(make_word(text, points, text == DONT_CARE))
-            except ValueError as error:
-                problems.append(f"{path}:{number}: {error}")
-        return words, problems
-
     return pair_files(
         source,
         find_one(source, "*gt_img*.mat", "*gt_img*.txt"),
         lambda path: path.stem.removeprefix("poly_").removeprefix("gt_"),
-        read_words,
+        _read_file,
         lambda path: path.parent.name.lower(),
     )
 
 
-def _rows_of_mat(path: Path) -> list[tuple[int, tuple]]:
-    import scipy.io
-
-    try:
-        data = scipy.io.loadmat(path)
-        table = next(data[name] for name in ("polygt", "gt") if name in data)
-    except Exception as error:  # scipy raises many kinds on damaged files
-        raise ValueError(f"no table of words ({error})") from None
-    text = [str(np.ravel(row[4])[0]) if np.size(row[4]) else DONT_CARE for row in table]
-    return [(n, (row[1], row[3], t)) for n, (row, t) in enumerate(zip(table, text, strict=True), 1)]
+def _read_file(path: Path) -> ReadWords:
+    rows = _rows_of_mat(path) if path.suffix == ".mat" else _rows_of_text(path)
+    return read_words(numbered(path, rows), _parse, _outline_of)
 
 
-def _rows_of_text(path: Path) -> list[tuple[int, tuple | None]]:
+def _parse(row: Row) -> Word:
+    text = row[2]
+    if text is None:
+        raise ValueError("not a word of this format")
+    return make_word(text, _outline_of(row), text.strip() == DONT_CARE)
+
+
+def _outline_of(row: Row) -> np.ndarray:
+    return np.stack([np.asarray(values, float).ravel() for values in row[:2]], 1)
+
+
+def _rows_of_mat(path: Path) -> Iterator[tuple[int, Row]]:
+    for number, row in enumerate(read_variable(path, "polygt", "gt"), 1):
+        text = row[4]
+        if not isinstance(text, list):  # numbers: none, or the text is one
+            text = [str(value) for value in np.ravel(text)]
+        yield number, (row[1], row[3], text[0] if text else DONT_CARE)
+
+
+def _rows_of_text(path: Path) -> Iterator[tuple[int, Row]]:
     """An array of many points runs over several lines; a word ends at its transcription."""
-    rows, pending = [], ""
+    pending = []
     for number, line in read_lines(path):
-        pending += " " + line
-        if "transcriptions:" not in line:
-            continue
-        match = _LINE.fullmatch(pending)
-        x, y, _, _, text = match.groups() if match else ("", "", "", "", "")
-        values = x.replace(",", " ").split(), y.replace(",", " ").split()
-        rows.append((number, (*values, text) if match else None))
-        pending = ""
-    return rows
+        pending.append(line)
+        if "transcriptions:" in line:
+            yield number, _row(" ".join(pending))
+            pending = []
+    if pending:
+        yield number, _row(" ".join(pending))
+
+
+def _row(word: str) -> Row:
+    before, _, after = word.partition("transcriptions:")
+    x, y, text = _X.search(before), _Y.search(before), _TEXT.fullmatch(after)
+    values = [match[1].replace(",", " ").split() if match else [] for match in (x, y)]
+    return (*values, text[2] if text else None)

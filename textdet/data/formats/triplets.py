@@ -10,6 +10,7 @@ ignore may be left out. Such a folder needs no heatmaps: convert_dataset.py draw
 
 from pathlib import Path
 
+from textdet.data.annotation import UNREAD
 from textdet.data.formats.common import Item, Items, find_one
 from textdet.data.triplets import read_samples
 
@@ -20,4 +21,5 @@ def read_triplets(source: Path) -> Items:
     samples, problems = read_samples(source)
     yield from problems
     for sample in samples:
-        yield Item(sample.image_path, sample.words, upright=True)
+        size, unread = (sample.width, sample.height), sample.extra.get(UNREAD, 0)
+        yield Item(sample.image_path, sample.words, unread=unread, upright=True, size=size)
