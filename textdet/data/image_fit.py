@@ -6,7 +6,7 @@ from typing import NamedTuple
 from textdet.common.errors import SizeError
 from textdet.common.images import image_size
 
-MIN_SIDE = 32  # px; the ratio of smaller sides tells too little
+MIN_SIDE = 16  # px; the ratio of smaller sides tells too little
 WHOLE = (1.0, 1.0)
 
 

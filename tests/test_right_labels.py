@@ -1,0 +1,318 @@
+"""Labels are right or left out: sizes that do not fit the image, words that cannot be read."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import run_well
+from PIL import Image
+
+import cut_backgrounds
+from convert_dataset import convert_chunk
+from textdet.common.errors import DataError
+from textdet.data.annotation import unread_words
+from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out
+from textdet.data.formats.registry import read_dataset, read_items, sample_of
+from textdet.data.triplets import check_triplet, make_folders, read_sample_image, read_samples
+
+SIZE = (100, 60)  # px, that the annotations declare
+BOX = (70, 10, 90, 20)  # left, top, right, bottom of the one word, px of an image of that size
+SQUARE = [[BOX[0], BOX[1]], [BOX[2], BOX[1]], [BOX[2], BOX[3]], [BOX[0], BOX[3]]]
+FLAT = [number for point in SQUARE for number in point]
+DECLARING = ("coco", "cocotext", "textocr", "hiertext", "triplets")
+
+
+def write_annotation(folder, name, size=SIZE):
+    """An annotation of images/a.png in one of the formats that declare a size."""
+    folder.mkdir(exist_ok=True)
+    (folder / "images").mkdir(exist_ok=True)
+    width, height = size
+    picture = {"id": 1, "file_name": "a.png", "width": width, "height": height}
+    word = {"image_id": 1, "text": "on", "legibility": "legible"}
+    if name == "triplets":
+        (folder / "annotations").mkdir(exist_ok=True)
+        record = {"file": "a.png", "size": size, "words": [{"text": "on", "polygon": SQUARE}]}
+        (folder / "annotations" / "0.jsonl").write_text(json.dumps(record))
+    elif name == "hiertext":
+        words = [{"vertices": SQUARE, "text": "on", "legible": True}]
+        record = {"image_id": "a", "image_width": width, "image_height": height}
+        record["paragraphs"] = [{"lines": [{"words": words}]}]
+        (folder / "train.jsonl").write_text(json.dumps({"annotations": [record]}))
+    elif name == "coco":
+        data = {"images": [picture], "annotations": [{**word, "segmentation": [FLAT]}]}
+        (folder / "words.json").write_text(json.dumps(data))
+    else:
+        file, key = {"cocotext": ("cocotext.json", "mask"), "textocr": ("TextOCR.json", "points")}[
+            name
+        ]
+        data = {"imgs": {"1": picture}, "anns": {"1": {**word, key: FLAT}}}
+        (folder / file).write_text(json.dumps(data))
+
+
+def picture_of_the_word(size=SIZE):
+    """Dark where the word is, light elsewhere."""
+    pixels = np.full((SIZE[1], SIZE[0], 3), 250, np.uint8)
+    pixels[BOX[1] : BOX[3], BOX[0] : BOX[2]] = 0
+    return Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
+
+
+def found_in(folder, name):
+    """The samples of a folder with their images, and the lines about what was left out."""
+    found, problems = [], []
+    for item in read_items(name, folder):
+        try:
+            if isinstance(item, str):
+                raise DataError(item)
+            sample = sample_of(item, folder)
+            found.append((sample, read_sample_image(sample)))
+        except DataError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def assert_on_the_word(sample, image):
+    """The pixels in the word's polygon are dark, those outside light."""
+    assert image.shape == (sample.height, sample.width, 3)
+    (left, top), (right, bottom) = sample.words[0].polygon[[0, 2]].round().astype(int)
+    inside = np.zeros(image.shape[:2], bool)
+    inside[top:bottom, left:right] = True
+    assert image[inside].max() < 30 and image[~inside].min() > 200
+
+
+@pytest.mark.parametrize("name", DECLARING)
+@pytest.mark.parametrize("size", [SIZE, (50, 30), (250, 150), (75, 45)])
+def test_words_follow_an_image_that_was_resized(name, size, tmp_path):
+    write_annotation(tmp_path, name)
+    picture_of_the_word(size).save(tmp_path / "images" / "a.png")
+    [(sample, image)], problems = found_in(tmp_path, name)
+    assert not problems
+    if size != (75, 45):  # where the word's sides fall on half pixels
+        assert_on_the_word(sample, image)
+    expected = np.float64(SQUARE) * (size[0] / SIZE[0], size[1] / SIZE[1])
+    np.testing.assert_allclose(sample.words[0].polygon, expected)
+
+
+@pytest.mark.parametrize("name", DECLARING)
+@pytest.mark.parametrize("size", [(100, 59), (90, 60), (60, 100), (50, 31), (10, 6)])
+def test_another_image_or_a_part_of_it_is_left_out(name, size, tmp_path):
+    write_annotation(tmp_path, name)
+    picture_of_the_word(size).save(tmp_path / "images" / "a.png")
+    found, problems = found_in(tmp_path, name)
+    assert not found and len(problems) == 1
+    said = f"a.png: {size[0]}x{size[1]} px, but its annotation says {SIZE[0]}x{SIZE[1]}"
+    assert said in problems[0]
+
+
+@pytest.mark.parametrize("name", DECLARING)
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("drawn_upright", [True, False])
+def test_the_size_tells_which_way_up_people_drew(name, factor, drawn_upright, tmp_path):
+    """A picture held sideways: its boxes are of the stored pixels, or of the upright ones."""
+    write_annotation(tmp_path, name)
+    stored = picture_of_the_word((factor * SIZE[0], factor * SIZE[1]))
+    if drawn_upright:  # orientation 6 turns it clockwise, back to what people saw
+        stored = stored.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.save(tmp_path / "images" / "a.png", exif=exif)
+    [(sample, image)], problems = found_in(tmp_path, name)
+    assert not problems and sample.upright == drawn_upright
+    assert_on_the_word(sample, image)
+
+
+def test_own_annotations_of_stored_pixels_are_read_as_they_are(tmp_path):
+    """Also where the samples are read without a look at the images."""
+    write_annotation(tmp_path, "triplets")
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    picture_of_the_word().save(tmp_path / "images" / "a.png", exif=exif)
+    (sample,), _ = read_samples(tmp_path)
+    assert_on_the_word(sample, read_sample_image(sample))
+    for folder in ("character_heatmaps", "affinity_heatmaps"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", SIZE).save(tmp_path / folder / "a.png")
+    assert check_triplet(sample) is None
+    picture_of_the_word((50, 30)).save(tmp_path / "images" / "a.png")
+    with pytest.raises(DataError, match="50x30 px, but its annotation says 100x60"):
+        read_sample_image(sample)
+
+
+@pytest.mark.parametrize("size", [("100", "60"), (None, None), (0, 0), ("wide", 60), ([100], {})])
+def test_a_size_that_is_none_is_not_compared(size, tmp_path):
+    write_annotation(tmp_path, "coco", size)
+    picture_of_the_word().save(tmp_path / "images" / "a.png")
+    [(sample, image)], _ = found_in(tmp_path, "coco")
+    assert_on_the_word(sample, image)
+
+
+# --- Words that cannot be read ---------------------------------------------------------------
+
+
+QUAD = "10,10,40,10,40,20,10,20"
+UNREADABLE = [  # format, file, its content without and with the word, whether the word has a box
+    ("icdar2013", "gt_a.txt", '1,1,9,9,"a"\n', '10;10;40;20;"word"\n', True),
+    ("icdar2013", "gt_a.txt", '1,1,9,9,"a"\n', "10, 10, 40, 20, word\n", True),
+    ("icdar2013", "gt_a.txt", '1,1,9,9,"a"\n', f"{QUAD},word\n", False),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", QUAD.replace(",", ";") + ";word\n", True),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", QUAD.replace(",", "\t") + "\tword\n", True),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", QUAD.replace(",", " ") + " 2024\n", False),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", "10,5;10,0;40;10;40;20;10;20;word\n", False),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", "10,10,40,10,40,20,word\n", False),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,a\n", "9,9,9,9,9,9,9,9,word\n", False),
+    ("mlt", "gt_a.txt", "1,1,9,1,9,9,1,9,Latin,a\n", f"{QUAD}\n", True),
+    ("mlt", "gt_a.txt", "1,1,9,1,9,9,1,9,Latin,a\n", "10,10,40,Latin,word\n", False),
+    ("sroie", "a.txt", "1,1,9,1,9,9,1,9,a\n", f"{QUAD}\n", True),
+    ("sroie", "a.txt", "1,1,9,1,9,9,1,9,a\n", "10,10,40,word\n", False),
+    (
+        "totaltext",
+        "gt_img_a.txt",
+        "x: [[1 9 9 1]], y: [[1 1 9 9]], ornt: [u'c'], transcriptions: [u'a']\n",
+        "x: [[10 40 40 10]], y: [[10 10 20 20]], transcriptions: word\n",
+        True,
+    ),
+    (
+        "totaltext",
+        "gt_img_a.txt",
+        "x: [[1 9 9 1]], y: [[1 1 9 9]], ornt: [u'c'], transcriptions: [u'a']\n",
+        "x: [[10 40 40 10]], y: [[10 10 20\n",
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "sound", "damaged", "has_box"), UNREADABLE)
+def test_a_word_that_cannot_be_read_is_no_background(name, file, sound, damaged, has_box, tmp_path):
+    image = "img_a.png" if file == "gt_img_a.txt" else "a.png"
+    Image.new("RGB", SIZE, "white").save(tmp_path / image)
+    (tmp_path / file).write_text(sound + damaged)
+    (sample,), problems = read_dataset(tmp_path, name)
+    assert [line for line in problems if f"{file}:2" in line] == problems
+    assert len(problems) == 1 and ("don't-care" in problems[0]) == has_box
+    if has_box:
+        known, lost = sample.words
+        expected = [[10, 10], [40, 10], [40, 20], [10, 20]]
+        np.testing.assert_array_equal(lost.polygon, expected)
+        assert not known.ignore and lost.ignore and lost.text == ""
+    assert (unread_words(sample) is None) == has_box
+
+    # Alone in its file: judged as an image with a don't-care word, or not at all.
+    (tmp_path / file).write_text(damaged)
+    if has_box:
+        (sample,), _ = read_dataset(tmp_path, name)
+        assert [word.ignore for word in sample.words] == [True]
+    else:
+        with pytest.raises(DataError, match="no annotated image"):
+            read_dataset(tmp_path, name)
+
+
+JSON_WORDS = [  # a damaged record beside a sound one, whether it has a box
+    ({"bbox": [10, 10, 30, 10], "text": "on", "characters": [{"text": "o"}]}, True),
+    ({"bbox": [10, 10, 30, 10], "text": "on", "characters": 5}, True),
+    ({"bbox": [10, 10, 30, 10], "text": "on", "ignore": "perhaps"}, True),
+    ({"bbox": [10, 10, 30, 10], "segmentation": {"counts": [1], "size": [9, 9]}}, None),
+    ({"bbox": [10, 10, 30], "text": "on"}, False),
+    ({"bbox": [10, 10, 30, 0], "text": "on"}, False),
+    ({"bbox": [10, 10, -30, 10], "text": "on"}, False),
+    ({"bbox": [10, 10, 30, float("nan")], "text": "on"}, False),
+    ({"bbox": [10, 10, 30, 10**400], "text": "on"}, False),
+    ({"bbox": [10, 10, 1e9, 10], "text": "on"}, False),
+    ({"text": "on"}, False),
+]
+
+
+@pytest.mark.parametrize(("record", "has_box"), JSON_WORDS)
+def test_a_damaged_record_is_no_background(record, has_box, tmp_path):
+    """None: nothing is amiss, the box stands for the outline."""
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    words = [{"image_id": 1, "bbox": [1, 1, 8, 8], "text": "a"}, {"image_id": 1, **record}]
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": words}
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    (sample,), problems = read_dataset(tmp_path, "coco")
+    assert len(problems) == (has_box is not None)
+    if has_box is not False:
+        np.testing.assert_array_equal(sample.words[1].polygon[[0, 2]], [[10, 10], [40, 20]])
+        assert sample.words[1].ignore == (has_box is True)
+    assert (unread_words(sample) is None) == (has_box is not False)
+
+
+def test_an_entry_without_area_and_text_is_none(tmp_path):
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    data = {"images": [{"id": 1, "file_name": "a.png"}]}
+    data["annotations"] = [{"image_id": 1, "bbox": [0, 0, 0, 0]}]
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    (sample,), problems = read_dataset(tmp_path, "coco")
+    assert not sample.words and len(problems) == 1 and not unread_words(sample)
+
+
+def test_lines_and_paragraphs_without_words_are_no_background(tmp_path):
+    """HierText outlines what nobody can read without its words."""
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    outline = {"vertices": SQUARE, "legible": False}
+    paragraphs = [{**outline, "lines": []}, {"lines": [{**outline, "words": []}]}]
+    data = {"annotations": [{"image_id": "a", "paragraphs": paragraphs}]}
+    (tmp_path / "gt.jsonl").write_text(json.dumps(data))
+    (sample,), problems = read_dataset(tmp_path, "hiertext")
+    assert not problems and [word.ignore for word in sample.words] == [True, True]
+    np.testing.assert_array_equal(sample.words[1].polygon, SQUARE)
+
+
+def test_form_fields_without_words_are_no_background(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    Image.new("RGB", SIZE, "white").save(tmp_path / "page.png")
+    form = [{"text": "Name:", "box": list(BOX), "words": []}, {"text": "", "words": []}]
+    (tmp_path / "annotations" / "page.json").write_text(json.dumps({"form": form}))
+    (sample,), problems = read_dataset(tmp_path, "funsd")
+    assert not problems and [word.ignore for word in sample.words] == [True]
+    np.testing.assert_array_equal(sample.words[0].polygon, SQUARE)
+
+
+def test_words_of_unlisted_images_are_named(tmp_path):
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 2}, 5]}
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    assert "2 words of images that it does not list" in read_dataset(tmp_path, "coco")[1][0]
+
+
+@pytest.fixture
+def half_readable(tmp_path):
+    """An image of which a word's place is not known, and a sound one."""
+    folder = tmp_path / "words"
+    folder.mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", SIZE, "white").save(folder / f"{name}.png")
+    lines = {"a": [f"{QUAD},on", "10,10,word"], "b": [f"{QUAD},on"]}
+    for name, rows in lines.items():
+        (folder / f"gt_{name}.txt").write_text("\n".join(rows))
+    return folder
+
+
+def test_images_with_unknown_text_teach_nothing(half_readable, tmp_path):
+    """pseudo_label.py and cut_backgrounds.py leave them out, also once they are converted."""
+    folder = tmp_path / "converted"
+    run_well(
+        *("convert_dataset.py", "--format", "icdar2015", "--source", half_readable),
+        *("--save_folder", folder, "--num_workers", 1),
+    )
+    for source, names in ((half_readable, ["a.png"]), (folder, ["00000000.jpg"])):
+        samples, _ = read_dataset(source)
+        assert len(samples) == 2  # both are judged
+        unread = [line for sample in samples if (line := unread_words(sample))]
+        assert len(unread) == 1 and f"{names[0]}: 1 of its words cannot be read" in unread[0]
+        make_folders(tmp_path / "out")
+        chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, samples)
+        cut_backgrounds.make_windows(chunk, per_image=1, min_size=32)
+        assert read_left_out(tmp_path / "out") == unread
+
+
+def test_heatmaps_are_not_drawn_where_a_word_is_unknown(tmp_path):
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    letters = [{"text": "a", "bbox": [1, 1, 8, 8]}]
+    words = [{"image_id": 1, "bbox": [1, 1, 8, 8], "text": "a", "characters": letters}]
+    words.append({"image_id": 1, "bbox": [9, 9], "text": "lost"})
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": words}
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    make_folders(tmp_path / "out")
+    chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, list(read_items("coco", tmp_path)))
+    convert_chunk(chunk, characters=True)
+    assert chunk.path.read_text() == ""
+    assert "a.png: 1 of its words cannot be read" in read_left_out(tmp_path / "out")[1]
