@@ -18,7 +18,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
-from textdet.data.annotation import READING_ERRORS, Word, flag_of, points_of
+from textdet.data.annotation import FARTHEST, READING_ERRORS, Word, flag_of, points_of
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -154,7 +154,7 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
         size = int(width), int(height)
     except READING_ERRORS:
         return None
-    return size if min(size) > 0 else None
+    return size if min(size) > 0 and max(size) <= FARTHEST else None
 
 
 def _words(records: list[dict], where: str, parse: Callable[[dict], Word]) -> ReadWords:
