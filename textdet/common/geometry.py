@@ -6,9 +6,11 @@ centre is (i + 0.5, j + 0.5).
 
 import cv2
 import numpy as np
+import shapely
 
 CENTRE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres to continuous
 FROM_CENTRE = np.linalg.inv(CENTRE)
+MAX_CROSSING = 100  # corners; to untangle an outline of more takes minutes
 TIED_CORNERS = 0.01  # px; two corners whose x + y differ by less are equally good starts
 
 
@@ -119,6 +121,25 @@ def signed_area(polygon: np.ndarray) -> float:
     polygon = np.asarray(polygon, np.float64)
     near = (polygon - polygon[0]).astype(np.float32)  # small numbers lose less by the rounding
     return cv2.contourArea(near, oriented=True)
+
+
+def without_crossings(polygons: np.ndarray) -> np.ndarray:
+    """Outlines that do not cross themselves.
+
+    Params:
+        polygons: (n,) shapely polygons.
+
+    Returns:
+        (n,): a polygon that crosses itself in the parts that it encloses; one with more than
+        MAX_CROSSING corners as its convex hull.
+    """
+    polygons, crossing = polygons.copy(), ~shapely.is_valid(polygons)
+    many = crossing & (shapely.get_num_coordinates(polygons) > MAX_CROSSING)
+    polygons[many] = shapely.convex_hull(polygons[many])
+    few = crossing & ~many
+    # "structure" keeps the result polygonal, which intersections need.
+    polygons[few] = shapely.make_valid(polygons[few], method="structure", keep_collapsed=False)
+    return polygons
 
 
 # --- Tiles -----------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from shapely import Polygon, area, box, get_parts, make_valid
+from shapely import Polygon, area, box, get_parts
 from shapely.geometry.polygon import orient
 
-from textdet.common.geometry import tile_starts
+from textdet.common.geometry import tile_starts, without_crossings
 from textdet.common.images import resize
 from textdet.data.annotation import Sample, Word
 
@@ -80,7 +80,8 @@ def _cut(word: Word, shape: tuple) -> Word | None:
 
 def _inside(polygon: np.ndarray, limits: np.ndarray) -> np.ndarray | None:
     """The part of a polygon (k, 2) within 0..limits, the largest of several, clockwise; or None."""
-    parts = make_valid(Polygon(polygon)).intersection(box(0, 0, *limits.tolist()))
+    (outline,) = without_crossings(np.array([Polygon(polygon)]))
+    parts = outline.intersection(box(0, 0, *limits.tolist()))
     parts = [part for part in get_parts(parts) if isinstance(part, Polygon) and not part.is_empty]
     if not parts:
         return None

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import shapely
 
+from textdet.common.geometry import without_crossings
 from textdet.decoding.decode import decode_maps
 from textdet.decoding.settings import DetectionSettings
 
@@ -286,13 +287,7 @@ def prepare_shapes(polygons: Polygons) -> Shapes:
     if not np.isfinite(corners).all():
         raise ValueError("polygons hold values that are not finite")
     owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
-    geometries = shapely.polygons(shapely.linearrings(corners, indices=owner))
-    invalid = ~shapely.is_valid(geometries)
-    if invalid.any():
-        # "structure" keeps the result polygonal, which intersections need.
-        geometries[invalid] = shapely.make_valid(
-            geometries[invalid], method="structure", keep_collapsed=False
-        )
+    geometries = without_crossings(shapely.polygons(shapely.linearrings(corners, indices=owner)))
     return Shapes(geometries, shapely.area(geometries), shapely.bounds(geometries))
 
 
