@@ -18,6 +18,7 @@ import scipy.io
 from PIL import Image
 
 from textdet.common.errors import DataError
+from textdet.common.image_inputs import Page
 from textdet.data.annotation import FARTHEST
 from textdet.data.chunked_folder import iterate_samples, start_folder
 from textdet.data.formats.registry import FORMATS, read_dataset, read_items, sample_of
@@ -255,7 +256,7 @@ def test_changed_matlab_files_are_read_or_refused(name, compressed, tmp_path):
 RECORDS = {
     "dataset.json": {"format_version": 1, "num_images": 8, "settings": {"A": 1}, "counts": {}},
     "detection.json": {"settings": {"text_threshold": 0.6, "decoder": "craft", "long_side": 640}},
-    "photo.json": {"file": "photo.jpg", "size": [9, 9], "words": []},
+    "photo.json": dict.fromkeys(("file", "size", "model", "settings", "words", "lines"), "a"),
 }
 
 
@@ -267,7 +268,7 @@ def use_record(folder: Path, name: str, samples: list) -> None:
     elif name == "detection.json":
         load_settings(folder)
     else:
-        free_name(folder, folder / "photo.jpg", set())
+        free_name(folder, Page(folder / "photo.jpg"), set())
 
 
 @pytest.mark.parametrize("name", RECORDS)
