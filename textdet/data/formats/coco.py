@@ -124,7 +124,7 @@ def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]
 
 def _load(path: Path) -> dict:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             data = parse_json(file.read())
         if not isinstance(data, dict):
             raise ValueError("not an object")
