@@ -124,8 +124,8 @@ def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]
 
 def _load(path: Path) -> dict:
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            data = parse_json(file.read())
+        content = path.read_bytes()
+        data = parse_json(gzip.decompress(content) if path.suffix == ".gz" else content)
         if not isinstance(data, dict):
             raise ValueError("not an object")
         return data
