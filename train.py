@@ -68,7 +68,7 @@ def main() -> None:
     if args.should_log and not data_args.show_samples:
         held = hold(output)  # noqa: F841  until the process ends
     checkpoint = find_checkpoint(args)
-    before = model_before(model_args, output, checkpoint)
+    before = model_before(model_args, checkpoint)
     print(describe_start(model_args, checkpoint))
     seen = read_record(before) if before else Record()
     turn = args.main_process_first(desc="the cache")

@@ -467,18 +467,17 @@ def sound_settings(start: str) -> Path | None:
     return path
 
 
-def model_before(model_args: ModelArguments, output: Path, checkpoint: str | None) -> Path | None:
+def model_before(model_args: ModelArguments, checkpoint: str | None) -> Path | None:
     """The folder of the model that training starts from.
 
     Params:
-        output: folder of the run.
         checkpoint: folder of the one that the run goes on from; None when it begins.
 
     Returns:
         The folder; None for random weights and for a model on the hub.
     """
     if checkpoint:
-        return output
+        return Path(checkpoint)
     named = Path(model_args.model_name_or_path)
     return named if named.is_dir() and not model_args.from_scratch else None
 

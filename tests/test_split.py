@@ -184,7 +184,7 @@ def test_what_the_first_model_was_trained_on_is_not_held_back(tmp_path):
     args = SimpleNamespace(output_dir=str(tmp_path), to_dict=dict)
 
     def held_back(start, checkpoint=None):
-        before = model_before(start, tmp_path, checkpoint)
+        before = model_before(start, checkpoint)
         record = read_record(before) if before else Record()
         return describe_run(start, DataArguments(), args, data, record)["held_back"]
 

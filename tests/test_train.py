@@ -29,7 +29,8 @@ from textdet.data.cache import open_source
 from textdet.data.held_out import Record, find_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
-from textdet.network.model_files import bundled_model
+from textdet.network.detector import TextDetector
+from textdet.network.model_files import bundled_model, find_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,
@@ -47,7 +48,7 @@ from textdet.training.loss import HeatmapLoss
 from textdet.training.plain_errors import loading
 from textdet.training.report import data_fingerprint
 from textdet.training.run_folder import check_own, hold
-from train_utils import HeatmapTrainer
+from train_utils import HeatmapTrainer, sound_settings
 
 TINY = ("--image_size", SIDE, "--crop_size", 64, "--use_cpu", "True", "--logging_steps", 1)
 TINY += ("--test_size", 0.25, "--from_scratch", "True")
@@ -550,7 +551,35 @@ def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, c
     hold(tmp_path).close()
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "checkpoint-7"])
+def test_a_model_takes_over_the_settings_of_its_first_one(data, tmp_path, model_dir, capsys):
+    """In its checkpoints, too; its own it keeps."""
+    settings = model_dir / "detection.json"
+    assert sound_settings(str(model_dir)) is None and sound_settings("") is None
+    settings.write_text('{"settings": {"low_text": 0.3}}')
+    assert sound_settings(load_model(str(model_dir)).name_or_path) == settings
+    trainer = make_trainer(data, tmp_path / "out", max_steps=1, **SAVED)
+    trainer.first_settings = settings
+    trainer.train()
+    own = tmp_path / "out" / "detection.json"
+    trainer.save_model()
+    for folder in (tmp_path / "out", tmp_path / "out" / "checkpoint-1"):
+        assert TextDetector(folder, "cpu").settings.low_text == 0.3
+    own.write_text('{"settings": {"low_text": 0.5}}')
+    trainer.save_model()
+    assert "0.5" in own.read_text()
+    settings.write_text("damaged")
+    assert sound_settings(str(model_dir)) is None and "left out" in capsys.readouterr().err
+
+
+def test_a_run_under_way_names_its_last_checkpoint(checkpoints, tmp_path):
+    for number in (2, 10):
+        shutil.copytree(checkpoints / "checkpoint-2", tmp_path / f"checkpoint-{number}")
+    with pytest.raises(DataError, match="name .*checkpoint-10 instead"):
+        find_model(tmp_path)
+    assert not find_model(tmp_path / "checkpoint-10").is_craft
+
+
+@pytest.mark.parametrize("name", ["config.json", "eval_results.json", "checkpoint-7"])
 def test_a_model_that_is_not_its_own_is_not_written_over(whole, tmp_path, name):
     (tmp_path / "notes.txt").write_text("mine")
     check_own(tmp_path)

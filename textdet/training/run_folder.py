@@ -12,7 +12,10 @@ from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 LOCK = "train.lock"  # held as long as a run is under way
 WAIT = 6  # s for it: processes that load images outlive a killed run by 5, and hold it as well
-OF_A_MODEL = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
+# What a run writes over; it begins with TRAINING_FILE.
+OF_A_RUN = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
+OF_A_RUN |= {f"{name}_results.json" for name in ("train", "eval", "all")}
+OF_A_RUN |= {"training_args.bin", "trainer_state.json", "training_curves.png", "predictions.png"}
 # Of the flags in training.json those that change what is learned.
 OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
 OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "test_size", "unseen")
@@ -22,13 +25,13 @@ OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "m
 
 
 def check_own(folder: Path) -> None:
-    """Make sure that a folder holds no model and no checkpoints but those of train.py's.
+    """Make sure that a folder holds no model, checkpoints and results but those of train.py's.
 
     Raises:
         DataError: it does.
     """
-    found = [path for path in folder.iterdir()] if folder.is_dir() else []
-    others = [p.name for p in found if p.name in OF_A_MODEL or CHECKPOINT.fullmatch(p.name)]
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    others = [p.name for p in found if p.name in OF_A_RUN or CHECKPOINT.fullmatch(p.name)]
     if others and not is_run(folder):
         raise DataError(
             f"{folder}: has {sorted(others)[0]}, but no {TRAINING_FILE} of train.py's: it is not "
