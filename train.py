@@ -10,6 +10,7 @@ processes: torchrun --nproc_per_node=2 train.py and the same flags.
 
 import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingA
     parser.error = fail
     try:
         *parsed, rest = parser.parse_args_into_dataclasses(return_remaining_strings=True)
-    except (ValueError, ImportError) as error:  # settings that TrainingArguments refuses
+    except (ValueError, TypeError, ImportError) as error:  # settings that TrainingArguments refuses
         fail(str(error))
     if rest:
         fail(f"unrecognized arguments: {' '.join(rest)}")
@@ -50,23 +51,37 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingA
 
 
 def main() -> None:
-    """Train as the flags say, validate, and save the model with its records."""
+    """Train as the flags say, one run at a time in a folder."""
     model_args, data_args, args = parse_arguments()
-    from textdet.data.held_out import Record, read_record
-    from textdet.training.checkpoints import find_checkpoint, is_finished
-    from textdet.training.data import make_training_set, open_data
-    from textdet.training.plain_errors import loading
-    from textdet.training.report import draw_samples
-    from textdet.training.run_folder import check_own, describe_changes, hold
-    from train_utils import begin_record, describe_run, make_trainer, model_before
+    from textdet.training.run_folder import check_own, hold
 
     if args.process_index:  # one of several processes speaks
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     output = Path(args.output_dir)
     check_own(output)
     output.mkdir(parents=True, exist_ok=True)
-    if args.should_log and not data_args.show_samples:
-        held = hold(output)  # noqa: F841  until the process ends
+    holds = args.should_log and not data_args.show_samples
+    with hold(output) if holds else nullcontext():
+        train(model_args, data_args, args)
+
+
+def train(
+    model_args: ModelArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
+) -> None:
+    """Train, validate, and save the model with its records.
+
+    Raises:
+        DataError: flags or files that cannot be.
+    """
+    from textdet.data.held_out import Record, read_record
+    from textdet.training.checkpoints import find_checkpoint, is_finished
+    from textdet.training.data import make_training_set, open_data
+    from textdet.training.plain_errors import loading
+    from textdet.training.report import draw_samples
+    from textdet.training.run_folder import describe_changes
+    from train_utils import begin_record, describe_run, make_trainer, model_before
+
+    output = Path(args.output_dir)
     checkpoint = find_checkpoint(args)
     before = model_before(model_args, checkpoint)
     print(describe_start(model_args, checkpoint))
@@ -85,6 +100,11 @@ def main() -> None:
         return
 
     results = output / "eval_results.json"  # written last
+    if results.exists() and not checkpoint:
+        raise DataError(
+            f"{output}: has a finished model and no checkpoint to go on from; a new --output_dir "
+            f"with --model_name_or_path {output} begins with this model"
+        )
     record = describe_run(model_args, data_args, args, data, seen)
     changes = describe_changes(output, record) if checkpoint else ""
     if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):

@@ -541,6 +541,11 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, mon
         assert said in found, found
     here(monkeypatch, *own, "--input_dir", data, "--logging_steps", 3, "--num_train_epochs", 2)
     assert "trained as far as asked; " in capsys.readouterr().out
+    for path in out.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    with pytest.raises(SystemExit, match="2"):
+        here(monkeypatch, *own, "--input_dir", data)
+    assert "a finished model and no checkpoint" in capsys.readouterr().err
 
 
 def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, capsys):
@@ -701,6 +706,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
+        (("--accelerator_config", '{"a": 1}'), "unexpected keyword argument 'a'"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
         (("--report_to", "tensorbord", "--from_scratch", "True"), "tensorbord is not supported"),
         (("--neftune_noise_alpha", 5), "--neftune_noise_alpha: this network is trained without"),
@@ -733,6 +739,11 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         ({"show_samples": -1}, "--show_samples must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"learning_rate": -1.0}, "--learning_rate must be at least 0"),
+        ({"learning_rate": float("nan")}, "--learning_rate: nan is no number"),
+        ({"num_train_epochs": float("inf")}, "--num_train_epochs: inf is no number"),
+        ({"num_train_epochs": -1}, "--num_train_epochs must be at least 0"),
+        ({"seed": 2**32}, "--seed: 4294967296 is no number"),
+        ({"input_dir": ["a", "b"], "mix": [5, float("nan")]}, "--mix: nan is no number"),
         ({"weight_decay": -1.0}, "--weight_decay must be at least 0"),
         ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size must be at least 1"),
         ({"gradient_accumulation_steps": 0}, "--gradient_accumulation_steps must be at least 1"),
@@ -745,7 +756,7 @@ def test_flags_that_cannot_be(flags, message):
         eval_strategy, has_default_rate, metric_for_best_model = "no", False, "f1"
         seed, learning_rate, weight_decay, dataloader_num_workers = 0, 1e-4, 0, 2
         per_device_train_batch_size = per_device_eval_batch_size = 1
-        gradient_accumulation_steps = 1
+        gradient_accumulation_steps = num_train_epochs = 1
 
     groups = train.ModelArguments(), train.DataArguments(), Arguments()
     for name, value in flags.items():

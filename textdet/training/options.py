@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
+MOST = 2**32  # more than any flag can mean; seeds end there
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
@@ -94,6 +95,8 @@ def check(
     Raises:
         DataError: flags that cannot be.
     """
+    for group in (model_args, data_args, args):
+        _check_numbers(group)
     _check_ranges(data_args, args)
     _check_data(data_args)
     if model_args.from_scratch and args.has_default_rate:
@@ -113,6 +116,14 @@ def check(
         path = Path(model_args.model_name_or_path) / SETTINGS_FILE
         if not path.is_file():
             raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
+
+
+def _check_numbers(group: object) -> None:
+    """All numbers of a group of flags: that they are some, and fit into memory."""
+    for name, value in vars(group).items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, (int, float)) and not abs(number) < MOST:
+                raise DataError(f"--{name}: {number} is no number that can be meant")
 
 
 def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -> None:
@@ -135,6 +146,7 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         (args, "seed", 0),
         (args, "learning_rate", 0),
         (args, "weight_decay", 0),
+        (args, "num_train_epochs", 0),
         (args, "per_device_train_batch_size", 1),
         (args, "per_device_eval_batch_size", 1),
         (args, "gradient_accumulation_steps", 1),
