@@ -10,10 +10,11 @@ from PIL import Image
 import cut_backgrounds
 from convert_dataset import convert_chunk
 from textdet.common.errors import DataError
-from textdet.data.annotation import unread_words
+from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out
 from textdet.data.formats.registry import read_dataset, read_items, sample_of
 from textdet.data.triplets import check_triplet, make_folders, read_sample_image, read_samples
+from textdet.network.labelling import Labelling, label_chunk
 
 SIZE = (100, 60)  # px, that the annotations declare
 BOX = (70, 10, 90, 20)  # left, top, right, bottom of the one word, px of an image of that size
@@ -286,7 +287,7 @@ def half_readable(tmp_path):
     return folder
 
 
-def test_images_with_unknown_text_teach_nothing(half_readable, tmp_path):
+def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp_path):
     """pseudo_label.py and cut_backgrounds.py leave them out, also once they are converted."""
     folder = tmp_path / "converted"
     run_well(
@@ -302,6 +303,9 @@ def test_images_with_unknown_text_teach_nothing(half_readable, tmp_path):
         chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, samples)
         cut_backgrounds.make_windows(chunk, per_image=1, min_size=32)
         assert read_left_out(tmp_path / "out") == unread
+        (tmp_path / "out" / "left_out" / "00000.txt").unlink()
+        label_chunk(chunk, Labelling(random_model, "cpu", "torch", "cells", True, 0, 64, 4, 90, 1))
+        assert read_left_out(tmp_path / "out") == unread
 
 
 def test_heatmaps_are_not_drawn_where_a_word_is_unknown(tmp_path):
@@ -316,3 +320,62 @@ def test_heatmaps_are_not_drawn_where_a_word_is_unknown(tmp_path):
     convert_chunk(chunk, characters=True)
     assert chunk.path.read_text() == ""
     assert "a.png: 1 of its words cannot be read" in read_left_out(tmp_path / "out")[1]
+
+
+# --- Marks as people and tools write them ----------------------------------------------------
+
+
+MARKED = [  # format, file, a line
+    ("icdar2013", "gt_a.txt", '1, 1, 9, 9, "{}"'),
+    ("icdar2015", "gt_a.txt", "1,1,9,1,9,9,1,9,{}"),
+    ("mlt", "gt_a.txt", "1,1,9,1,9,9,1,9,Latin,{}"),
+    (
+        "totaltext",
+        "gt_img_a.txt",
+        "x: [[1 9 9 1]], y: [[1 1 9 9]], ornt: [u'c'], transcriptions: [u'{}']",
+    ),
+]
+
+
+@pytest.mark.parametrize("blanks", ["{}", " {}", "{}  ", "\t{} ", "\u00a0{}"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(("name", "file", "line"), MARKED)
+def test_blanks_around_a_text_are_none_of_it(name, file, line, blanks, ending, tmp_path):
+    image = "img_a.png" if "img" in file else "a.png"
+    Image.new("RGB", SIZE, "white").save(tmp_path / image)
+    mark = "#" if name == "totaltext" else "###"
+    texts = [mark, "on", "two words", "##"]
+    rows = [line.format(blanks.format(text)) for text in texts]
+    (tmp_path / file).write_bytes((ending.join(rows) + ending).encode())
+    (sample,), problems = read_dataset(tmp_path, name)
+    assert [(w.text, w.ignore) for w in sample.words] == [(t, t == mark) for t in texts]
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"),
+    [
+        *((value, True) for value in (True, 1, 1.0, "true", "True", "1", " yes ")),
+        *((value, False) for value in (False, 0, None, "false", "False", "0", "no", "")),
+    ],
+)
+def test_flags_that_are_texts(value, flag, tmp_path):
+    record = {"file": "a.png", "size": SIZE, "words": [{"polygon": SQUARE, "ignore": value}]}
+    assert Sample.from_json(tmp_path, record).words[0].ignore == flag
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png")
+    word = {"image_id": 1, "bbox": [1, 1, 8, 8], "text": "on"}
+    words = [{**word, "ignore": value}, {**word, "iscrowd": value}]
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": words}
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    assert [w.ignore for w in read_dataset(tmp_path, "coco")[0][0].words] == [flag, flag]
+    lines = [{"words": [{"vertices": SQUARE, "text": "on", "legible": value}]}]
+    data = {"annotations": [{"image_id": "a", "paragraphs": [{"lines": lines}]}]}
+    (tmp_path / "gt.jsonl").write_text(json.dumps(data))
+    assert read_dataset(tmp_path, "hiertext")[0][0].words[0].ignore != flag
+
+
+@pytest.mark.parametrize("value", [2, "perhaps", [], {"a": 1}])
+def test_flags_that_are_neither_are_damage(value, tmp_path):
+    record = {"file": "a.png", "size": SIZE, "words": [{"polygon": SQUARE, "ignore": value}]}
+    with pytest.raises(DataError, match="neither true nor false"):
+        Sample.from_json(tmp_path, record)
