@@ -22,11 +22,14 @@ from textdet.common.image_inputs import Page
 from textdet.data.annotation import FARTHEST
 from textdet.data.chunked_folder import iterate_samples, start_folder
 from textdet.data.formats.registry import FORMATS, read_dataset, read_items, sample_of
+from textdet.data.held_out import find_held_out
 from textdet.data.pieces import piece_file
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.decoding.settings import load_settings
 from textdet.network.result_files import free_name
+from textdet.training.checkpoints import is_finished, last_checkpoint
+from textdet.training.run_folder import describe_changes
 
 CASES = 60  # changes of each file
 SIZE = (60, 40)  # px
@@ -255,9 +258,23 @@ def test_changed_matlab_files_are_read_or_refused(name, compressed, tmp_path):
 
 RECORDS = {
     "dataset.json": {"format_version": 1, "num_images": 8, "settings": {"A": 1}, "counts": {}},
+    "training.json": {
+        **{"held_back": {"x": ["a.png"], "y": []}, "known_by_name": ["x"], "trained_on": "0a 0b"},
+        **{"data_fingerprint": "0", "images": {"train": 9}, "model": {"image_size": 512}},
+        **{"data": {"input_dir": ["x"]}, "training": {"learning_rate": 1e-3}},
+    },
+    "checkpoint-3/trainer_state.json": {
+        **{"global_step": 3, "epoch": 1.0, "log_history": [{"eval_f1": 0.5, "step": 3}]},
+    },
     "detection.json": {"settings": {"text_threshold": 0.6, "decoder": "craft", "long_side": 640}},
     "photo.json": dict.fromkeys(("file", "size", "model", "settings", "words", "lines"), "a"),
 }
+
+
+class Asked:
+    """The part of TrainingArguments that tells when a run is finished."""
+
+    max_steps, num_train_epochs = -1, 2
 
 
 def use_record(folder: Path, name: str, samples: list) -> None:
@@ -267,6 +284,12 @@ def use_record(folder: Path, name: str, samples: list) -> None:
         start_folder(folder, settings, overwrite=False, growing="num_images")
     elif name == "detection.json":
         load_settings(folder)
+    elif name == "training.json":
+        now = {**RECORDS[name], "data_fingerprint": "1", "training": {"learning_rate": 1e-4}}
+        assert describe_changes(folder, now) is not None
+        find_held_out(folder, samples)
+    elif name.startswith("checkpoint"):
+        is_finished(Asked(), last_checkpoint(folder), patience=1)
     else:
         free_name(folder, Page(folder / "photo.jpg"), set())
 
@@ -285,7 +308,8 @@ def test_changed_records_are_read_or_refused(name, tmp_path):
             use_record(folder, name, samples)
         except DataError as error:
             assert case or name == "dataset.json"
-            assert name.split("/")[-1] in str(error) or "made with other settings" in str(error)
+            said = (name.split("/")[-1], "made with other settings", "trained on all images")
+            assert any(text in str(error) for text in said)
 
 
 def test_changed_chunks_are_read_or_refused(tmp_path):

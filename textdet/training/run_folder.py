@@ -94,7 +94,8 @@ def describe_changes(folder: Path, record: dict) -> str:
 
 def _words(record: dict) -> str:
     """The folders and the number of images, as training.json has them."""
-    data, images = record.get("data"), record.get("images")
-    folders = data.get("input_dir") if isinstance(data, dict) else None
-    number = sum(images.values()) if isinstance(images, dict) else "unknown"
-    return f"{number} images in {', '.join(map(str, folders or ['unknown']))}"
+    try:
+        number, folders = sum(record["images"].values()), record["data"]["input_dir"]
+        return f"{number} images in {', '.join(map(str, folders))}"
+    except (KeyError, TypeError, AttributeError):  # damaged, or an older version's
+        return "unknown images"

@@ -27,10 +27,10 @@ def read_iiit5k(source: Path) -> Items:
     """
     for path in find_one(source, "*CharBound.mat"):
         try:
-            table = read_variable(path, path.stem)
+            records = list(_records(read_variable(path, path.stem)))
         except MatError as error:
             raise DataError(str(error)) from None
-        for number, record in enumerate(_records(table), 1):
+        for number, record in enumerate(records, 1):
             try:
                 image = path.parent / name_within(_text(record["ImgName"]))
                 if not image.is_file():
@@ -46,12 +46,12 @@ def read_iiit5k(source: Path) -> Items:
 
 
 def _records(table: Array) -> Iterator[dict]:
-    """The structures of an array of them, or of cells with one each."""
-    if isinstance(table, np.ndarray):
+    """The structures of an array of them, or of cells with one each; whatever a list holds."""
+    if isinstance(table, list):
+        yield from table
+    elif table.dtype == object:
         for cell in table.ravel():
             yield from _records(cell)
-    else:
-        yield from table
 
 
 def _text(rows: list[str]) -> str:
