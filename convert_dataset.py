@@ -36,6 +36,7 @@ from textdet.data.chunked_folder import (
     start_folder,
 )
 from textdet.data.formats.common import Item
+from textdet.data.formats.recognise import find_format
 from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
@@ -47,7 +48,8 @@ def parse_arguments() -> argparse.Namespace:
     listed = "; ".join(f"{name}: {known.title}" for name, known in FORMATS.items())
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
-    add("--format", choices=FORMATS, required=True, metavar="NAME", help=listed)
+    text = f"auto: by its files, where these tell; {listed}"
+    add("--format", choices=("auto", *FORMATS), default="auto", metavar="NAME", help=text)
     add("--source", type=existing_folder, required=True, help="folder as it was downloaded")
     add("--save_folder", type=Path, required=True, help="folder to write or go on with")
     add("--split", help="only the images of this split (train, val, ...), where the set tells")
@@ -61,6 +63,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Convert as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
+    args.format = find_format(args.source) if args.format == "auto" else args.format
     characters = FORMATS[args.format].characters
     settings = {
         "format": args.format,

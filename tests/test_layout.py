@@ -17,7 +17,7 @@ STOREYS = [  # from the ground up; the rooms of one storey do not import each ot
     {"textdet.page"},
     {
         *("generate_images", "train", "tune", "detect", "evaluate", "app"),
-        *("convert_dataset", "pseudo_label", "cut_backgrounds"),
+        *("convert_dataset", "pseudo_label", "cut_backgrounds", "export_dataset"),
     },
 ]
 # The installed package has these, and no folder static.

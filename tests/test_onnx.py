@@ -1,5 +1,6 @@
 """The exported network against PyTorch's, and which of them a folder gets."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run, run_well
+from conftest import ROOT, assert_refused, run, run_well
+from PIL import Image
 
 from static import constants as C
 from textdet.common.errors import DataError
@@ -168,3 +170,25 @@ def test_detection_without_pytorch(exported, tmp_path):
 
 def test_exports_that_cannot_be(tmp_path):
     assert_refused(run("detect.py", "--export_onnx", "--model_dir", tmp_path), tmp_path, "train.py")
+
+
+def test_the_page_on_use_elsewhere_gives_the_same_maps(exported, tmp_path, monkeypatch):
+    """Its snippets run as they stand, without this project."""
+    page = (ROOT / "docs" / "elsewhere.md").read_text(encoding="utf-8")
+    prepare, with_torch, with_onnx = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    assert "textdet" not in prepare + with_torch + with_onnx
+    with Image.open(PHOTOS / "skimage_page.png") as image:
+        image.convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+        width, height = image.size
+    (tmp_path / "checkpoits").symlink_to(exported)
+    settings = {"max_enlargement": 1.0, "second_scale": 0.0}
+    expected = TextDetector(exported, "cpu", "onnx", **settings)(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(prepare.replace('["settings"]', f'["settings"] | {settings}'), names)
+    for snippet in (with_torch, with_onnx):
+        exec(snippet, names)
+        maps = np.stack([names["character"], names["affinity"]])[:, :height, :width]
+        assert np.abs(255 * maps - expected.maps).max() < 2
+        ious = polygon_ious([word.quad for word in expected.words], names["boxes"])
+        assert len(ious) > 20 and (ious.max(axis=1) > 0.5).mean() > 0.7

@@ -115,6 +115,19 @@ def image_size(source: Path | BinaryIO, upright: bool = True) -> tuple[int, int]
         return image.size[::-1] if orientation > 4 and turned != upright else image.size
 
 
+def is_turned(source: Path | BinaryIO) -> bool:
+    """Whether an image's EXIF tag says that it is to be turned or mirrored.
+
+    Params:
+        source: as read_image takes it.
+
+    Raises:
+        DataError: as image_size.
+    """
+    with _opened(source) as image:
+        return _orientation(image) > 1
+
+
 class Frames(NamedTuple):
     """What an image file holds.
 

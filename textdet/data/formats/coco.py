@@ -1,7 +1,8 @@
 """JSON files with the annotations of many images.
 
 coco        COCO's images[] and annotations[]: {image_id, bbox or segmentation, utf8_string or
-            text, characters[{text, polygon or bbox}]}; the characters may be missing
+            text, characters[{text, polygon or bbox}]}; the characters may be missing. CVAT has text
+            and don't-care in attributes{transcription, ignore}, there a box may have a rotation
 cocotext    COCO-Text 1 and 2: imgs{}, anns{image_id, bbox or mask or polygon, legibility, ...}
 textocr     TextOCR: imgs{}, anns{image_id, points, utf8_string}; "." = don't care
 hiertext    HierText: annotations[].paragraphs[].lines[].words[].{vertices, text, legible}, as
@@ -17,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.files import parse_json
-from textdet.data.annotation import FARTHEST, READING_ERRORS, Word, flag_of, points_of
+from textdet.common.files import parse_json, write_json
+from textdet.common.geometry import signed_area
+from textdet.data.annotation import FARTHEST, READING_ERRORS, Sample, Word, flag_of, points_of
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -28,16 +30,18 @@ from textdet.data.formats.common import (
     images_by_name,
     make_word,
     read_words,
-    rectangle,
 )
+from textdet.data.formats.cvat import text_of_attributes
+from textdet.data.formats.shapes import coco_shape, rounded, turned_box
 
 
 def read_coco(source: Path) -> Items:
     """COCO itself, and sets that were brought into its form, character polygons included."""
 
     def parse(record: dict) -> Word:
-        text = _text(record)
-        ignore = flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
+        text, marked = text_of_attributes(record.get("attributes") or {})
+        text = _text(record) or text.strip()
+        ignore = marked or flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
         letters = record.get("characters") or []
         quads = [_quad(_outline(letter)) for letter in letters]
         return make_word(
@@ -179,7 +183,9 @@ def _outline(record: dict) -> np.ndarray:
     left, top, width, height = map(float, record["bbox"])
     if min(width, height) < 0:
         raise ValueError("its box is narrower than nothing")
-    return rectangle(left, top, left + width, top + height)
+    centre = (left + width / 2, top + height / 2)
+    degrees = float((record.get("attributes") or {}).get("rotation") or 0)
+    return turned_box((left, top, left + width, top + height), degrees, centre)
 
 
 def _polygon(points: list) -> np.ndarray:
@@ -203,3 +209,39 @@ def _quad(outline: np.ndarray) -> np.ndarray:
     corners = cv2.boxPoints(cv2.minAreaRect(outline.astype(np.float32)))
     first = corners.sum(1).argmin()
     return np.roll(corners, -first, axis=0)
+
+
+def write_coco(folder: Path, samples: list[Sample]) -> None:
+    """Write annotations/instances_default.json, as CVAT calls it.
+
+    Params:
+        folder: with the images in images/.
+        samples: these.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    images, annotations = [], []
+    for image_id, sample in enumerate(samples, 1):
+        size = {"width": sample.width, "height": sample.height}
+        images.append({"id": image_id, "file_name": sample.image_path.name, **size})
+        for word in sample.words:
+            ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1}
+            annotations.append({**ids, **_record(word)})
+    categories = [{"id": 1, "name": "text", "supercategory": ""}]
+    data = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "annotations").mkdir()
+    write_json(folder / "annotations" / "instances_default.json", data)
+
+
+def _record(word: Word) -> dict:
+    cells = zip(word.characters, word.quads, strict=True)
+    characters = [{"text": text, "polygon": rounded(quad)} for text, quad in cells]
+    return {
+        **coco_shape(word.polygon),
+        "area": round(signed_area(word.polygon), 2),
+        "iscrowd": int(word.ignore),
+        "utf8_string": word.text,
+        "attributes": {"transcription": word.text, "ignore": word.ignore},
+        **({"characters": characters} if characters else {}),
+    }

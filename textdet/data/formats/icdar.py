@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from textdet.data.annotation import Word
+from textdet.common.files import write_atomically
+from textdet.data.annotation import Sample, Word
 from textdet.data.formats.common import (
     NUMBER,
     Items,
@@ -31,8 +32,8 @@ from textdet.data.formats.common import (
     read_words,
     rectangle,
 )
+from textdet.data.formats.shapes import DONT_CARE, icdar_corners
 
-DONT_CARE = "###"
 MLT_SCRIPTS = (
     *("Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin"),
     *("Mixed", "None", "Symbols"),
@@ -147,3 +148,22 @@ def _word_of(group: list[tuple[str, np.ndarray, bool]], ignore: bool) -> Word:
     texts = [text for text, _, _ in group]
     ignore = ignore or any(ignored for _, _, ignored in group)
     return make_word("".join(texts), hull(quads), ignore, texts, quads)
+
+
+def write_icdar2015(folder: Path, samples: list[Sample]) -> None:
+    """Write gt/gt_NAME.txt for each image, in whole px as ICDAR's own evaluation wants them.
+
+    Params:
+        folder: with the images in images/.
+        samples: these, with quads.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    (folder / "gt").mkdir()
+    for sample in samples:
+        lines = []
+        for word in sample.words:
+            text = DONT_CARE if word.ignore else " ".join(word.text.splitlines())
+            lines.append(f"{icdar_corners(word.polygon)},{text}\n")
+        write_atomically(folder / "gt" / f"gt_{sample.image_path.stem}.txt", "".join(lines))

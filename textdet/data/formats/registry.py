@@ -1,21 +1,21 @@
-"""The formats of data sets by name: which there are, which one a folder is in, reading it.
+"""The formats of data sets and of annotation tools by name: reading and writing them.
 
-A new format is a reader in one of the modules beside this one and its line in FORMATS.
+A new format is a reader in one of the modules beside this one and its line in FORMATS; a writer and
+its line in EXPORTS make it one to export to.
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames
-from textdet.data.annotation import ANNOTATIONS, IMAGES, UNREAD, Sample
+from textdet.data.annotation import IMAGES, UNREAD, Sample
 from textdet.data.formats.common import Item, Items
-from textdet.data.formats.icdar import looks_like
+from textdet.data.formats.recognise import find_format
 from textdet.data.image_fit import WHOLE, fit_to_image
 from textdet.data.triplets import read_samples
-
-HEAD = 1 << 16  # characters of a text file that show its format
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ FORMATS = {
         "icdar", "read_icdar2013_characters", True, "ICDAR 2013 text segmentation, *_GT.txt"
     ),
     "iiit5k": Format("iiit5k", "read_iiit5k", True, "IIIT 5K-word, *CharBound.mat"),
-    "coco": Format("coco", "read_coco", True, "COCO-style JSON with character polygons"),
+    "coco": Format("coco", "read_coco", True, "COCO-style JSON, characters where given"),
     "triplets": Format("triplets", "read_triplets", True, "annotations/*.jsonl, our own"),
     "icdar2013": Format("icdar", "read_icdar2013", False, "ICDAR 2013, gt_NAME.txt"),
     "icdar2015": Format("icdar", "read_icdar2015", False, "ICDAR 2015, gt_NAME.txt"),
@@ -51,7 +51,61 @@ FORMATS = {
     "hiertext": Format("coco", "read_hiertext", False, "HierText, *.jsonl(.gz)"),
     "funsd": Format("forms", "read_funsd", False, "FUNSD, annotations/*.json"),
     "sroie": Format("forms", "read_sroie", False, "SROIE task 1, NAME.txt"),
+    "labelstudio": Format("labelstudio", "read_labelstudio", False, "Label Studio, JSON(-MIN)"),
+    "cvat": Format("cvat", "read_cvat", False, "CVAT for images 1.1, annotations.xml"),
+    "labelme": Format("labelme", "read_labelme", False, "labelme, NAME.json"),
+    "paddleocr": Format("paddleocr", "read_paddleocr", False, "PaddleOCR, Label.txt"),
+    "doctr": Format("doctr", "read_doctr", False, "docTR, labels.json"),
+    "mmocr": Format("mmocr", "read_mmocr", False, "MMOCR 1.x, textdet_*.json"),
+    "yolo": Format("yolo", "read_yolo", False, "YOLO (OBB), labels/NAME.txt"),
+    "huggingface": Format("huggingface", "read_huggingface", False, "imagefolder, metadata.jsonl"),
+    "detections": Format("detections", "read_detections", False, "results of detect.py"),
 }
+
+
+@dataclass(frozen=True)
+class Export:
+    """A writer of a format.
+
+    Params:
+        module, function: where it is. It takes a folder, whose images lie in images/ already, and
+            their samples, and writes the labels.
+        title: what reads them, for people.
+        quads: whether every word has four corners there.
+        dont_care: whether the format knows words that do not count.
+        whole_pixels: whether its coordinates are whole numbers.
+    """
+
+    module: str
+    function: str
+    title: str
+    quads: bool = False
+    dont_care: bool = True
+    whole_pixels: bool = False
+
+
+EXPORTS = {
+    "icdar2015": Export(
+        "icdar", "write_icdar2015", "ICDAR 2015's tools", quads=True, whole_pixels=True
+    ),
+    "coco": Export("coco", "write_coco", "COCO's tools"),
+    "paddleocr": Export("paddleocr", "write_paddleocr", "PaddleOCR and PPOCRLabel"),
+    "doctr": Export("doctr", "write_doctr", "docTR", quads=True, dont_care=False),
+    "mmocr": Export("mmocr", "write_mmocr", "MMOCR"),
+    "labelstudio": Export("labelstudio", "write_labelstudio", "Label Studio"),
+    "cvat": Export("cvat", "write_cvat", "CVAT"),
+    "labelme": Export("labelme", "write_labelme", "labelme"),
+    "huggingface": Export("huggingface", "write_huggingface", "Hugging Face datasets"),
+}
+
+
+def writer_of(name: str) -> Callable[..., None]:
+    """The writer of one of EXPORTS."""
+    return _function(EXPORTS[name])
+
+
+def _function(of: Format | Export) -> Callable:
+    return getattr(importlib.import_module(f"textdet.data.formats.{of.module}"), of.function)
 
 
 def read_items(name: str, source: Path) -> Items:
@@ -70,8 +124,7 @@ def read_items(name: str, source: Path) -> Items:
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
-    module = importlib.import_module(f"textdet.data.formats.{chosen.module}")
-    return _without_unread_images(getattr(module, chosen.function)(source))
+    return _without_unread_images(_function(chosen)(source))
 
 
 def _without_unread_images(items: Items) -> Items:
@@ -83,25 +136,6 @@ def _without_unread_images(items: Items) -> Items:
             yield f"{item.image_path}: none of its words can be read"
         else:
             yield item
-
-
-def find_format(folder: Path) -> str:
-    """The name in FORMATS that a folder looks like. Raises DataError when there is none."""
-    if any((folder / ANNOTATIONS).glob("*.jsonl")):
-        return "triplets"
-    if any(folder.rglob(f"{ANNOTATIONS}/*.json")):
-        return "funsd"
-    for path in [path for path in sorted(folder.rglob("*.txt")) if path.is_file()][:20]:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            head = file.read(HEAD)
-        for line in head.splitlines():
-            if name := looks_like(line):
-                return name
-    raise DataError(
-        f"{folder}: not a data set known by its looks: there is neither {ANNOTATIONS}/*.jsonl "
-        f"(generate_images.py), nor {ANNOTATIONS}/*.json (FUNSD), nor a text file with ICDAR's "
-        "lines; name its --format"
-    )
 
 
 def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], list[str]]:
@@ -152,6 +186,8 @@ def sample_of(item: Item, folder: Path) -> Sample:
     """
     fit = fit_to_image(item.image_path, item.size, item.upright)
     words = item.words if fit.scale == WHOLE else [word.mapped(fit.scale) for word in item.words]
-    file = item.image_path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/")
+    within = item.image_path.is_relative_to(folder)  # of results of detect.py it is not
+    file = item.image_path.relative_to(folder).as_posix() if within else item.image_path.name
+    file = file.removeprefix(f"{IMAGES}/")
     extra = {UNREAD: item.unread} if item.unread else {}
     return Sample(folder, file, fit.width, fit.height, words, extra, item.image_path, fit.upright)

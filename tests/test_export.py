@@ -1,0 +1,199 @@
+"""export_dataset.py: what is written is read back as it was; nothing is lost without a word."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import assert_refused, run, run_well
+from PIL import Image
+
+from textdet.common.errors import DataError
+from textdet.data.annotation import Sample, Word
+from textdet.data.export import export_samples
+from textdet.data.formats.recognise import find_format
+from textdet.data.formats.registry import EXPORTS, read_dataset
+
+BOX = [[10, 20], [40, 20], [40, 44], [10, 44]]
+QUAD = [[50.25, 20], [90, 25.5], [88, 44], [48, 39]]
+DOWN = [[120, 10], [120, 60], [100, 60], [100, 10]]  # an upright box, but read downwards
+ARC = [[130, 30], [150, 20], [170, 30], [170, 45], [150, 35], [130, 45]]
+NO_CELLS = np.zeros((0, 4, 2), np.float32)
+
+
+def word(text, outline, ignore=False):
+    return Word(text, [], NO_CELLS, np.float32(outline), ignore)
+
+
+def sample_in(folder, file, words, size=(200, 100)):
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, "white").save(path)
+    return Sample(folder, file, *size, words, elsewhere=path)
+
+
+def samples_in(folder):
+    words = [
+        *(word('on, "x" <&>', BOX), word("тур", QUAD), word("вниз", DOWN)),
+        *(word("arc", ARC), word("", BOX, True)),
+    ]
+    return [
+        sample_in(folder, "a.jpg", words),
+        sample_in(folder, "b/улица 1.png", [word("two\nlines", QUAD)], (120, 300)),
+        sample_in(folder, "c.jpg", []),
+    ]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_is_exported_is_read_back(tmp_path, name):
+    samples, target = samples_in(tmp_path / "source"), EXPORTS[name]
+    counts, problems = export_samples(samples, tmp_path / "out", name)
+    assert find_format(tmp_path / "out") == name and not problems
+    back, problems = read_dataset(tmp_path / "out")
+    assert not problems
+    assert counts["curved words made quads"] == int(target.quads)
+    names = {Path(sample.file).stem: sample for sample in back}
+    assert set(names) == {"a", "b_улица 1", "c"}
+    lost = 0
+    for sample, stem in zip(samples, ("a", "b_улица 1", "c"), strict=True):
+        found = names[stem]
+        assert (found.width, found.height) == (sample.width, sample.height)
+        assert found.image_path.read_bytes() == sample.image_path.read_bytes()
+        words = [w for w in sample.words if target.dont_care or not w.ignore]
+        lost += len(sample.words) - len(words)
+        for own, theirs in zip(words, found.words, strict=True):
+            assert theirs.ignore == own.ignore
+            if not own.ignore:
+                assert theirs.text.split() == own.text.split()
+            outline = own.polygon
+            if target.quads and len(outline) != 4:
+                assert len(theirs.polygon) == 4
+                outline = cv2.boxPoints(cv2.minAreaRect(outline))
+                theirs.polygon, outline = (p[np.lexsort(p.T)] for p in (theirs.polygon, outline))
+            away = 0.5 if target.whole_pixels else 0.006
+            np.testing.assert_allclose(theirs.polygon, outline, atol=away + 1e-5)
+    assert lost == (0 if target.dont_care else 1)
+    assert sum(counts[change] for change in counts if "don't-care" in change) == lost
+
+
+def test_characters_survive_in_coco(tmp_path):
+    cells = np.float32([BOX, np.add(BOX, (30, 0))])
+    own = Word("on", ["o", "n"], cells, np.float32([[10, 20], [70, 20], [70, 44], [10, 44]]))
+    export_samples([sample_in(tmp_path, "a.jpg", [own])], tmp_path / "out", "coco")
+    ((found,),) = (sample.words for sample in read_dataset(tmp_path / "out")[0])
+    assert found.characters == ["o", "n"]
+    np.testing.assert_array_equal(found.quads, cells)
+
+
+def test_labels_of_an_engine_in_its_own_words(tmp_path):
+    """What the engines' own readers look for, by which they were tried."""
+    samples = samples_in(tmp_path / "source")
+    for name in EXPORTS:
+        export_samples(samples, tmp_path / name, name)
+    doctr = json.loads((tmp_path / "doctr" / "labels.json").read_text())
+    assert all((tmp_path / "doctr" / "images" / image).is_file() for image in doctr)
+    assert np.shape(doctr["a.jpg"]["polygons"]) == (4, 4, 2)
+    assert len(doctr["a.jpg"]["img_hash"]) == 64 and doctr["c.jpg"]["polygons"] == []
+    coco = json.loads((tmp_path / "coco" / "annotations" / "instances_default.json").read_text())
+    ids = [record["id"] for record in coco["annotations"]]
+    assert ids == list(range(1, 7)) and coco["annotations"][0]["bbox"] == [10, 20, 30, 24]
+    assert coco["annotations"][0]["area"] == 720
+    assert [record["iscrowd"] for record in coco["annotations"]] == [0, 0, 0, 0, 1, 0]
+    line = (tmp_path / "icdar2015" / "gt" / "gt_a.txt").read_text().splitlines()
+    assert line[0] == '10,20,40,20,40,44,10,44,on, "x" <&>' and line[-1].endswith(",###")
+    lines = (tmp_path / "paddleocr" / "images" / "Label.txt").read_text().splitlines()
+    assert lines[0].startswith("images/a.jpg\t[{") and lines[2] == "images/c.jpg\t[]"
+    tasks = json.loads((tmp_path / "labelstudio" / "tasks.json").read_text())
+    results = tasks[0]["annotations"][0]["result"]
+    assert results[0]["value"] == {"x": 5, "y": 20, "width": 15, "height": 24, "rotation": 0}
+    config = (tmp_path / "labelstudio" / "labeling_config.xml").read_text()
+    assert all(f'name="{result["from_name"]}"' in config for result in results)
+
+
+def test_a_models_words_are_predictions_to_be_corrected(tmp_path):
+    image = sample_in(tmp_path / "photos", "a.jpg", []).image_path
+    record = {"file": str(image), "size": [200, 100], "model": "m", "settings": {}, "lines": [[0]]}
+    record["words"] = [{"quad": QUAD, "polygon": None, "score": 0.9}]
+    (tmp_path / "detections").mkdir()
+    (tmp_path / "detections" / "a.json").write_text(json.dumps(record))
+    flags = ("--input_dir", tmp_path / "detections", "--save_folder", tmp_path / "out")
+    result = run_well("export_dataset.py", *flags, "--format", "labelstudio")
+    assert "1 words in 1 images, for Label Studio" in result.stdout
+    (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    assert "annotations" not in task and len(task["predictions"]) == 1
+    with pytest.raises(DataError, match="not annotated yet"):  # nobody has looked at them
+        read_dataset(tmp_path / "out")
+    corrected = {**task, "annotations": task["predictions"]}
+    (tmp_path / "out" / "tasks.json").write_text(json.dumps([corrected]))
+    ((found,),) = (sample.words for sample in read_dataset(tmp_path / "out")[0])
+    np.testing.assert_allclose(found.polygon, QUAD, atol=0.01)
+
+
+def test_images_lie_the_same_way_up_for_every_tool(tmp_path):
+    """Tools differ in whether they heed the EXIF tag, so that no image keeps it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:50] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    Image.fromarray(pixels).save(tmp_path / "b.bmp")
+    own = [word("on", BOX)]
+    samples = [
+        Sample(tmp_path, "a.jpg", 100, 200, own, elsewhere=tmp_path / "a.jpg", upright=True),
+        Sample(tmp_path, "a.jpg", 200, 100, own, elsewhere=tmp_path / "a.jpg", upright=False),
+        Sample(tmp_path, "b.bmp", 200, 100, own, elsewhere=tmp_path / "b.bmp"),
+    ]
+    export_samples(samples, tmp_path / "out", "coco")
+    for name, expected in (
+        ("a.jpg", np.rot90(pixels, -1)),
+        ("a_2.jpg", pixels),
+        ("b.png", pixels),
+    ):
+        with Image.open(tmp_path / "out" / "images" / name) as image:
+            assert not image.getexif()
+            np.testing.assert_allclose(np.asarray(image), expected, atol=40)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    good = sample_in(tmp_path, "a.jpg", [word("on", BOX)])
+    bad = Sample(tmp_path, "b.jpg", 200, 100, [], elsewhere=tmp_path / "b.jpg")
+    other = Sample(tmp_path, "a.jpg", 201, 100, [], elsewhere=tmp_path / "a.jpg")
+    counts, problems = export_samples([bad, good, other], tmp_path / "out", "coco")
+    assert counts["images"] == 1 and len(problems) == 2
+    assert "b.jpg: no such file" in problems[0] and "annotation says 201x100" in problems[1]
+    with pytest.raises(DataError, match="something already"):
+        export_samples([good], tmp_path / "out", "coco")
+    with pytest.raises(DataError, match="no image could be exported"):
+        export_samples([bad], tmp_path / "none", "coco")
+
+    def interrupted():
+        yield good
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_samples(interrupted(), tmp_path / "none", "coco")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "out"]
+
+
+def test_words_too_small_for_whole_pixels_are_counted(tmp_path):
+    thin = word("i", [[10.1, 10], [10.4, 10], [10.4, 20], [10.1, 20]])
+    counts, _ = export_samples([sample_in(tmp_path, "a.jpg", [thin])], tmp_path / "o", "icdar2015")
+    assert counts["words"] == 0 and counts["words left out, which have no area in whole px"] == 1
+
+
+def test_from_our_own_folder_and_back(tmp_path):
+    own = sample_in(tmp_path / "mine", "images/a.jpg", [word("on", QUAD)])
+    annotations = tmp_path / "mine" / "annotations"
+    annotations.mkdir()
+    (annotations / "words.jsonl").write_text(json.dumps({**own.to_json(), "file": "a.jpg"}))
+    flags = ("--input_dir", tmp_path / "mine", "--save_folder", tmp_path / "out")
+    result = run_well("export_dataset.py", *flags, "--format", "doctr")
+    assert "1 words in 1 images, for docTR" in result.stdout
+    assert_refused(run("export_dataset.py", *flags, "--format", "doctr"), "something already")
+    assert_refused(run("export_dataset.py", *flags, "--format", "sroie"), "invalid choice")
+    flags = ("--source", tmp_path / "out", "--save_folder", tmp_path / "back", "--num_workers", 1)
+    assert "1 images, 1 words" in run_well("convert_dataset.py", *flags).stdout
+    ((found,),) = (sample.words for sample in read_dataset(tmp_path / "back")[0])
+    assert found.text == "on"
+    np.testing.assert_array_equal(found.polygon, QUAD)

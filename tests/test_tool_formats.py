@@ -1,0 +1,488 @@
+"""Labels of annotation tools and engines, each in a small folder laid out as the tool writes it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from textdet.common.errors import DataError
+from textdet.data.formats.recognise import find_format
+from textdet.data.formats.registry import read_dataset
+
+QUAD = [[10, 20], [40, 22], [39, 44], [9, 40]]
+ARC = [[60, 30], [80, 20], [100, 30], [100, 45], [80, 35], [60, 45]]
+BOX = [[120, 10], [150, 10], [150, 30], [120, 30]]
+NOT_SQUARE = (200, 100)  # px, so that a mix-up of width and height is seen
+
+
+def picture(path: Path, size=NOT_SQUARE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, "white").save(path)
+    return path
+
+
+def write(path: Path, content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_text(text, encoding="utf-8")
+
+
+def read(folder: Path, name: str):
+    """The samples, read as a folder that is recognised by its looks, and the problems."""
+    assert find_format(folder) == name
+    return read_dataset(folder)
+
+
+def words_of(sample):
+    return [(word.text, word.ignore) for word in sample.words]
+
+
+def assert_outlines(sample, *outlines):
+    for word, outline in zip(sample.words, outlines, strict=True):
+        np.testing.assert_allclose(word.polygon, outline, atol=0.01)
+
+
+# --- Label Studio ----------------------------------------------------------------------------
+
+
+def region(number, value, text=None, label="Text", size=NOT_SQUARE):
+    """The results of one region, as the template for OCR gives them."""
+    same = {"id": f"r{number}", "to_name": "image", "image_rotation": 0, "origin": "manual"}
+    same |= {"original_width": size[0], "original_height": size[1]}
+    shape = "polygon" if "points" in value else "rectangle"
+    yield {**same, "type": shape, "from_name": "bbox", "value": value}
+    yield {**same, "type": "labels", "from_name": "label", "value": {**value, "labels": [label]}}
+    if text is not None:
+        value = {**value, "text": [text]}
+        yield {**same, "type": "textarea", "from_name": "transcription", "value": value}
+
+
+def percent(outline, size=NOT_SQUARE):
+    return [[100 * x / size[0], 100 * y / size[1]] for x, y in outline]
+
+
+BOX_PERCENT = {"x": 60, "y": 10, "width": 15, "height": 20, "rotation": 0}
+TURNED = {"x": 50, "y": 50, "width": 10, "height": 10, "rotation": 90}  # 20 x 10 px, downwards
+TURNED_OUTLINE = [[100, 50], [100, 70], [90, 70], [90, 50]]
+
+
+def task(image, *results, **other):
+    annotation = {"id": 1, "was_cancelled": False, "result": list(results), **other}
+    return {"id": 7, "data": {"ocr": image}, "annotations": [annotation], "predictions": []}
+
+
+def test_labelstudio(tmp_path):
+    picture(tmp_path / "images" / "а b.jpg")
+    results = [
+        *region(1, BOX_PERCENT, "on"),
+        *region(2, {"points": percent(ARC), "closed": True}, "arc"),
+        *region(3, TURNED, "down"),
+        *region(4, BOX_PERCENT, None, "Ignore"),
+        *region(5, BOX_PERCENT, "###"),
+        {"id": "c", "type": "choices", "from_name": "kind", "value": {"choices": ["shop"]}},
+        *region(6, {"format": "rle", "rle": [1, 2], "brushlabels": ["Text"]}),
+    ]
+    name = "/data/upload/3/0a1b2c3d-%D0%B0%20b.jpg"
+    tasks = [task(name, *results), task("/data/upload/3/0a1b2c3d-gone.jpg")]
+    write(tmp_path / "project-3-at-2026-11-29.json", tasks)
+    (sample,), problems = read(tmp_path, "labelstudio")
+    assert words_of(sample) == [
+        *(("on", False), ("arc", False), ("down", False)),
+        *(("", True), ("###", True)),
+    ]
+    assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, BOX, BOX)
+    assert len(problems) == 2
+    assert "word 6" in problems[0] and "gone.jpg" in problems[1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/data/local-files/?d=shop%2Fimages/a.jpg",
+        "s3://bucket/images/a.jpg",
+        "https://host/images/a.jpg?token=1",
+        "/data/upload/1/deadbeef-a.jpg",
+        "/data/upload/a.jpg",
+    ],
+)
+def test_labelstudio_names_of_images(tmp_path, url):
+    picture(tmp_path / "images" / "a.jpg")
+    write(tmp_path / "tasks.json", [task(url, *region(1, BOX_PERCENT, "on"))])
+    (sample,), problems = read(tmp_path, "labelstudio")
+    assert sample.file == "a.jpg" and not problems
+
+
+def test_labelstudio_takes_what_people_settled_on(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        picture(tmp_path / name)
+    old, new = (
+        task("a.jpg", *region(1, BOX_PERCENT, text), updated_at=f"2026-01-0{day}")["annotations"]
+        for text, day in (("new", 2), ("old", 1))
+    )
+    truth = task("b.jpg", *region(1, BOX_PERCENT, "truth"), ground_truth=True, updated_at="1")
+    truth["annotations"] += task("b.jpg", updated_at="2")["annotations"]
+    guessed = {"data": {"ocr": "c.jpg"}, "annotations": [], "predictions": [{"result": []}]}
+    skipped = task("d.jpg", *region(1, BOX_PERCENT, "no"), was_cancelled=True)
+    several = {"id": 1, "data": {"ocr": "a.jpg"}, "annotations": [*old, *new]}
+    write(tmp_path / "tasks.json", [several, truth, guessed, skipped])
+    samples, problems = read(tmp_path, "labelstudio")
+    assert [words_of(sample) for sample in samples] == [[("new", False)], [("truth", False)]]
+    assert ["not annotated yet" in line for line in problems] == [True, True]
+    assert "c.jpg" in problems[0] and "d.jpg" in problems[1]
+
+
+def as_json_min(regions, texts):
+    """What Label Studio makes of regions (value, label): a list a tag, texts alone as strings."""
+    size = {"original_width": NOT_SQUARE[0], "original_height": NOT_SQUARE[1]}
+    record = {"ocr": "/data/upload/1/0a1b2c3d-a.jpg", "id": 4, "annotator": 1, "annotation_id": 9}
+    # Boxes come before polygons, whatever the order of their labels and transcriptions.
+    record["bbox"] = [{**value, **size} for value, _ in regions if "x" in value]
+    record["label"] = [{**value, "labels": [label], **size} for value, label in regions]
+    record["transcription"] = texts[0] if len(texts) == 1 else texts
+    record["poly"] = [{**value, **size} for value, _ in regions if "points" in value]
+    return {**record, "created_at": "2026", "updated_at": "2026", "lead_time": 3.5}
+
+
+def test_labelstudio_min(tmp_path):
+    picture(tmp_path / "a.jpg")
+    arc = {"points": percent(ARC), "closed": True}
+    regions = [(arc, "Text"), (BOX_PERCENT, "Ignore"), (TURNED, "Text")]
+    records = [as_json_min(regions, ["arc", "down"])]
+    records.append({**as_json_min(regions[:1], ["old"]), "updated_at": "2025", "annotation_id": 8})
+    write(tmp_path / "min.json", records)
+    (sample,), problems = read(tmp_path, "labelstudio")
+    assert words_of(sample) == [("arc", False), ("", True), ("down", False)] and not problems
+    assert_outlines(sample, ARC, BOX, TURNED_OUTLINE)
+    write(tmp_path / "min.json", [as_json_min(regions[2:], ["one"])])
+    assert words_of(read_dataset(tmp_path)[0][0]) == [("one", False)]
+    write(tmp_path / "min.json", [as_json_min([(arc, "Text"), (TURNED, "Text")], ["whose"])])
+    with pytest.raises(DataError, match="does not say which belong together; export it as JSON"):
+        read_dataset(tmp_path)
+
+
+# --- CVAT ------------------------------------------------------------------------------------
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><labels/></task></meta>
+<image id="0" name="shop/a.jpg" subset="Train" task_id="1" width="200" height="100">
+  <polygon label="text" source="manual" occluded="0" points="60,30;80,20;100,30;100,45;80,35;60,45">
+    <attribute name="Transcription">arc</attribute></polygon>
+  <box label="text" occluded="0" xtl="120" ytl="10" xbr="150" ybr="30" z_order="0">
+    <attribute name="text">on</attribute><attribute name="illegible">false</attribute></box>
+  <box label="text" occluded="0" xtl="85" ytl="55" xbr="105" ybr="65" rotation="90" z_order="0"/>
+  <box label="dont_care" occluded="0" xtl="120" ytl="10" xbr="150" ybr="30" z_order="0"/>
+  <box label="text" occluded="0" xtl="120" ytl="10" xbr="150" ybr="30" z_order="0">
+    <attribute name="ignore">true</attribute></box>
+  <polyline label="text" points="1,2;3,4"/>
+  <tag label="street" source="manual"/>
+</image>
+<image id="1" name="shop/gone.jpg" width="200" height="100"/>
+</annotations>"""
+
+
+def test_cvat(tmp_path):
+    picture(tmp_path / "images" / "shop" / "a.jpg")
+    write(tmp_path / "annotations.xml", CVAT)
+    (sample,), problems = read(tmp_path, "cvat")
+    assert words_of(sample)[:3] == [("arc", False), ("on", False), ("", False)]
+    assert [ignore for _, ignore in words_of(sample)[3:]] == [True, True]
+    assert_outlines(sample, ARC, BOX, [[100, 50], [100, 70], [90, 70], [90, 50]], BOX, BOX)
+    assert len(problems) == 2 and "polyline" in problems[0] and "gone.jpg" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (CVAT[:700], "damaged"),
+        ("<annotations><track id='0'/></annotations>", "export as CVAT for images"),
+        ("<annotation><object/></annotation>", "is CVAT's"),
+    ],
+)
+def test_cvat_refuses_other_files(tmp_path, content, said):
+    picture(tmp_path / "a.jpg")
+    write(tmp_path / "annotations.xml", content)
+    with pytest.raises(DataError, match=said):
+        read_dataset(tmp_path, "cvat")
+
+
+def test_cvat_as_coco(tmp_path):
+    """With attributes, and with rotated boxes that have no segmentation."""
+    picture(tmp_path / "images" / "a.jpg")
+    words = [
+        {"bbox": [120, 10, 30, 20], "attributes": {"occluded": False, "transcription": "on"}},
+        {"bbox": [85, 55, 20, 10], "attributes": {"rotation": 90.0, "ignore": False}},
+        {"bbox": [120, 10, 30, 20], "attributes": {"ignore": True}},
+    ]
+    usual = {"image_id": 1, "category_id": 1, "segmentation": [], "iscrowd": 0}
+    image = {"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}
+    data = {"categories": [{"id": 1, "name": "text"}], "images": [image]}
+    data["annotations"] = [{**usual, **word} for word in words]
+    write(tmp_path / "annotations" / "instances_default.json", data)
+    (sample,), problems = read(tmp_path, "coco")
+    assert words_of(sample) == [("on", False), ("", False), ("", True)] and not problems
+    assert_outlines(sample, BOX, [[100, 50], [100, 70], [90, 70], [90, 50]], BOX)
+
+
+# --- labelme ---------------------------------------------------------------------------------
+
+
+def labelme(image, *shapes, size=NOT_SQUARE):
+    return {
+        "version": "6.3.1",
+        "flags": {},
+        "shapes": [{"group_id": None, "flags": {}, "mask": None, **shape} for shape in shapes],
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[1],
+        "imageWidth": size[0],
+    }
+
+
+def shape(label, kind, points, description=""):
+    return {"label": label, "shape_type": kind, "points": points, "description": description}
+
+
+def test_labelme(tmp_path):
+    picture(tmp_path / "shop" / "a.jpg")
+    shapes = [
+        shape("text", "rectangle", [[150, 30], [120, 10]], "on"),  # drawn from the lower right
+        shape("text", "polygon", ARC, "arc"),
+        shape("text", "oriented_rectangle", TURNED_OUTLINE),
+        {**shape("text", "polygon", QUAD), "flags": {"ignore": True, "blurred": False}},
+        shape("Don't care", "polygon", QUAD),
+        shape("text", "circle", [[5, 5], [9, 9]]),
+    ]
+    write(tmp_path / "shop" / "a.json", labelme("..\\shop\\a.jpg", *shapes))
+    write(tmp_path / "shop" / "b.json", "{")
+    (sample,), problems = read(tmp_path, "labelme")
+    assert words_of(sample)[:3] == [("on", False), ("arc", False), ("", False)]
+    assert [ignore for _, ignore in words_of(sample)[3:5]] == [True, True]
+    assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, QUAD, QUAD)
+    assert any("circle" in line for line in problems) and any("b.json" in line for line in problems)
+
+
+def test_labels_of_labelme_are_transcriptions_if_most_differ(tmp_path):
+    picture(tmp_path / "a.jpg")
+    differ = [shape(text, "polygon", QUAD) for text in ("on", "off", "of", "of")]
+    write(tmp_path / "a.json", labelme("a.jpg", *differ))
+    assert [text for text, _ in words_of(read(tmp_path, "labelme")[0][0])] == [
+        "on",
+        "off",
+        "of",
+        "of",
+    ]
+    same = [shape("price", "polygon", QUAD) for _ in range(4)]
+    write(tmp_path / "a.json", labelme("a.jpg", *same))
+    assert {text for text, _ in words_of(read(tmp_path, "labelme")[0][0])} == {""}
+
+
+# --- PaddleOCR, docTR, MMOCR -----------------------------------------------------------------
+
+
+def test_paddleocr(tmp_path):
+    picture(tmp_path / "shop" / "a.jpg")
+    words = [
+        {"transcription": "я, on", "points": QUAD, "difficult": False},
+        {"transcription": "arc", "points": ARC, "difficult": False},
+        {"transcription": "###", "points": QUAD, "difficult": False},
+        {"transcription": "*", "points": QUAD},
+        {"transcription": "dim", "points": QUAD, "difficult": True},
+        {"transcription": "TEMPORARY", "points": QUAD, "difficult": False},
+        {"transcription": "x", "points": [[1, 2], [3]]},
+    ]
+    good = f"shop/a.jpg\t{json.dumps(words, ensure_ascii=False)}\r\n"
+    write(tmp_path / "shop" / "Label.txt", f"{good}shop/gone.jpg\t[]\nshop/a.jpg\t[{{]\n")
+    write(tmp_path / "shop" / "fileState.txt", "/home/me/shop/a.jpg\t1\n")
+    (sample,), problems = read(tmp_path, "paddleocr")
+    assert words_of(sample)[:2] == [("я, on", False), ("arc", False)]
+    assert [ignore for _, ignore in words_of(sample)[2:]] == [True, True, True, False]
+    assert words_of(sample)[5] == ("", False)
+    assert_outlines(sample, QUAD, ARC, *[QUAD] * 4)
+    assert "word 7" in problems[0] and "gone.jpg" in problems[1] and "image 3" in problems[2]
+
+
+TYPED = [
+    {"value": "q", "geometry": [5, 6, 70, 80]},
+    {"value": "b", "geometry": [120, 10, 150, 30]},
+]
+
+
+@pytest.mark.parametrize(
+    ("label", "first", "words"),
+    [
+        ({"polygons": [QUAD, BOX]}, QUAD, [("", False), ("", False)]),
+        ({"polygons": {"words": [QUAD], "ignore": [BOX]}}, QUAD, [("", False), ("", True)]),
+        ({"polygons": [QUAD, BOX], "typed_words": TYPED}, QUAD, [("q", False), ("b", False)]),
+        (
+            {"typed_words": TYPED},
+            [[5, 6], [70, 6], [70, 80], [5, 80]],
+            [("q", False), ("b", False)],
+        ),
+    ],
+)
+def test_doctr(tmp_path, label, first, words):
+    picture(tmp_path / "images" / "a.jpg")
+    label = {"img_dimensions": (100, 200), "img_hash": "0f", **label}
+    write(tmp_path / "labels.json", {"a.jpg": label, "gone.jpg": label})
+    (sample,), problems = read(tmp_path, "doctr")
+    assert_outlines(sample, first, BOX)
+    assert words_of(sample) == words
+    assert len(problems) == 1 and "gone.jpg" in problems[0]
+
+
+def test_mmocr(tmp_path):
+    picture(tmp_path / "textdet_imgs" / "train" / "a.jpg")
+    instances = [
+        {
+            "polygon": np.ravel(ARC).tolist(),
+            "bbox": [60, 20, 100, 45],
+            "ignore": False,
+            "text": "arc",
+        },
+        {"bbox": [120, 10, 150, 30], "bbox_label": 0, "ignore": True},
+        {"polygon": [1, 2, 3], "bbox": [1, 2], "ignore": False},
+    ]
+    image = {"height": 100, "width": 200, "instances": instances}
+    names = ("textdet_imgs/train/a.jpg", "textdet_imgs/train/gone.jpg")
+    data = {"metainfo": {"dataset_type": "TextDetDataset", "task_name": "textdet"}}
+    data["data_list"] = [{"img_path": name, **image} for name in names]
+    write(tmp_path / "textdet_train.json", data)
+    (sample,), problems = read(tmp_path, "mmocr")
+    assert words_of(sample) == [("arc", False), ("", True)]
+    assert_outlines(sample, ARC, BOX)
+    assert "word 3" in problems[0] and "gone.jpg" in problems[1]
+
+
+# --- YOLO, Hugging Face, detections ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("classes.txt", "text\nignore\n"),
+        ("data.yaml", "train: images/train\nnames:\n  0: text\n  1: ignore\n"),
+        ("data.yaml", "names: [text, ignore]\nnc: 2\n"),
+    ],
+)
+def test_yolo(tmp_path, file, names):
+    for name in ("a", "without", "empty"):
+        picture(tmp_path / "images" / "train" / f"{name}.jpg")
+    quad = " ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in QUAD)
+    arc = " ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in ARC)
+    lines = [f"0 {quad}", f"0 {arc}", "1 0.675 0.2 0.15 0.2", "0 0.5 0.5 0.1"]
+    write(tmp_path / "labels" / "train" / "a.txt", "\n".join(lines) + "\n")
+    write(tmp_path / "labels" / "train" / "empty.txt", "")
+    write(tmp_path / file, names)
+    (sample, empty), problems = read(tmp_path, "yolo")
+    assert words_of(sample) == [("", False), ("", False), ("", True)]
+    assert_outlines(sample, QUAD, ARC, BOX)
+    assert empty.file.endswith("empty.jpg") and not empty.words
+    assert "word 4" in problems[0] and "without.jpg" in problems[1]
+
+
+def test_huggingface(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        picture(tmp_path / "train" / name)
+    columns = {"bbox": [[120, 10, 30, 20], [5, 5, 9, 9]], "categories": [0, 0]}
+    rows = [{"polygon": ARC, "text": "arc"}, {"bbox": [120, 10, 30, 20], "ignore": True}]
+    lines = [
+        {"file_name": "a.jpg", "objects": {**columns, "text": ["on", "of"]}},
+        {"file_name": "b.jpg", "objects": rows},
+        {"file_name": "c.jpg", "objects": {**columns, "text": ["on"]}},
+        {"file_name": "gone.jpg", "objects": columns},
+    ]
+    write(tmp_path / "train" / "metadata.jsonl", "\n".join(map(json.dumps, lines)))
+    (first, second), problems = read(tmp_path, "huggingface")
+    assert words_of(first) == [("on", False), ("of", False)]
+    assert words_of(second) == [("arc", False), ("", True)]
+    assert_outlines(first, BOX, [[5, 5], [14, 5], [14, 14], [5, 14]])
+    assert_outlines(second, ARC, BOX)
+    assert "image 3: its lists do not fit together: 2 bbox, 1 text" in problems[0]
+    assert "gone.jpg" in problems[1]
+
+
+def test_detections(tmp_path):
+    image = picture(tmp_path / "photos" / "a.jpg")
+    word = {"quad": BOX, "polygon": None, "score": 0.9}
+    record = {"file": str(image), "size": [200, 100], "model": "m", "settings": {}, "lines": [[0]]}
+    record["words"] = [word, {**word, "polygon": ARC}, {"quad": [[1, 2]]}]
+    folder = tmp_path / "detections"
+    write(folder / "a.json", record)
+    picture(folder / "a.jpg")  # with boxes drawn over it
+    write(folder / "gone.json", {**record, "file": str(tmp_path / "gone.jpg")})
+    write(folder / "stdin.json", {**record, "file": "-"})
+    (sample,), problems = read(folder, "detections")
+    assert sample.image_path == image and sample.file == "a.jpg"
+    assert_outlines(sample, BOX, ARC)
+    assert "word 3" in problems[0] and len(problems) == 3
+
+
+# --- All of them -----------------------------------------------------------------------------
+
+
+def one_word(folder: Path, name: str, size=NOT_SQUARE, image="a.jpg") -> None:
+    """A set with one image, of a declared size, with one word."""
+    width, height = size
+    if name == "labelstudio":
+        results = region(1, {"points": percent(QUAD, size), "closed": True}, "on", size=size)
+        write(folder / "tasks.json", [task(image, *results)])
+    elif name == "cvat":
+        points = ";".join(f"{x},{y}" for x, y in QUAD)
+        root = f'<annotations><image id="0" name="{image}" width="{width}" height="{height}">'
+        polygon = f'<polygon label="text" points="{points}"/>'
+        write(folder / "annotations.xml", f"{root}{polygon}</image></annotations>")
+    elif name == "labelme":
+        write(folder / "a.json", labelme(image, shape("on", "polygon", QUAD), size=size))
+    elif name == "mmocr":
+        instance = {"polygon": np.ravel(QUAD).tolist(), "ignore": False}
+        data = {"img_path": image, "width": width, "height": height, "instances": [instance]}
+        write(folder / "textdet_train.json", {"data_list": [data]})
+    elif name == "huggingface":
+        record = {"file_name": image, "width": width, "height": height}
+        write(folder / "metadata.jsonl", json.dumps({**record, "objects": {"polygon": [QUAD]}}))
+
+
+SIZED = ("labelstudio", "cvat", "labelme", "mmocr", "huggingface")
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_a_declared_size_is_compared_with_the_image(tmp_path, name):
+    picture(tmp_path / "a.jpg", (400, 200))
+    one_word(tmp_path, name)
+    (sample,), _ = read(tmp_path, name)
+    assert_outlines(sample, np.multiply(QUAD, 2))  # the same picture, enlarged
+    one_word(tmp_path, name, (300, 299))
+    with pytest.raises(DataError, match="400x200 px, but its annotation says 300x299"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_the_declared_size_tells_which_way_up(tmp_path, name):
+    """A phone's photograph, stored lying on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for upright, size in ((True, (100, 200)), (False, (200, 100))):
+        Image.new("RGB", (200, 100), "white").save(tmp_path / "a.jpg", exif=exif)
+        one_word(tmp_path, name, size)
+        (sample,), _ = read(tmp_path, name)
+        assert sample.upright == upright and (sample.width, sample.height) == size
+
+
+@pytest.mark.parametrize("name", SIZED)
+@pytest.mark.parametrize("image", ["../secret.jpg", "/etc/secret.jpg", "C:\\secret.jpg"])
+def test_names_do_not_lead_out_of_the_folder(tmp_path, name, image):
+    picture(tmp_path / "secret.jpg")
+    folder = picture(tmp_path / "set" / "a.jpg").parent
+    one_word(folder, name, image=image.replace("\\", "\\\\") if name == "cvat" else image)
+    with pytest.raises(DataError, match="no image"):
+        read_dataset(folder, name)
+
+
+def test_what_is_no_data_set_is_told_what_is_known(tmp_path):
+    picture(tmp_path / "a.jpg")
+    write(tmp_path / "package.json", {"name": "x"})
+    write(tmp_path / "notes.txt", "one\ntwo\n")
+    with pytest.raises(DataError, match="not a data set known by its looks"):
+        find_format(tmp_path)

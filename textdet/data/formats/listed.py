@@ -1,0 +1,132 @@
+"""Items of annotation files that name their images, one or many a file."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textdet.common.errors import DataError
+from textdet.common.files import parse_json
+from textdet.data.annotation import READING_ERRORS, Word
+from textdet.data.formats.common import (
+    Item,
+    Items,
+    choose_image,
+    find_one,
+    images_by_name,
+    make_word,
+    read_words,
+)
+
+Images = dict[str, list[Path]]  # of images_by_name
+
+
+@dataclass
+class Entry:
+    """What a file says about one image.
+
+    Params:
+        name: the image's, a path or a part of one.
+        records: of its words, whatever the tool writes.
+        size: width and height, px, as the file declares them; None where it does not.
+        split: as in Item.
+    """
+
+    name: str
+    records: list
+    size: tuple[int, int] | None = None
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tool writes images and words. Each function may raise one of READING_ERRORS.
+
+    Params:
+        entry_of: takes what stands for an image, gives its Entry.
+        outline_of: takes a word's record, gives its outline (k, 2), px.
+        text_of: takes it, gives the transcription and whether the word is don't-care.
+        upright: whether the tool shows images turned upright by their EXIF tag, as in Item.
+    """
+
+    entry_of: Callable[[Any], Entry]
+    outline_of: Callable[[Any], np.ndarray]
+    text_of: Callable[[Any], tuple[str, bool]]
+    upright: bool = True
+
+
+def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) -> Items:
+    """Items of one file.
+
+    Params:
+        images: as images_by_name gives them.
+        path: the file.
+        listed: what stands in it for each image.
+        layout: how that is read.
+    """
+
+    def parse(record: Any) -> Word:
+        text, ignore = layout.text_of(record)
+        return make_word(text, layout.outline_of(record), ignore)
+
+    for number, raw in enumerate(listed, 1):
+        try:
+            entry = layout.entry_of(raw)
+        except READING_ERRORS as error:
+            yield f"{path}: image {number}: {describe(error)}"
+            continue
+        try:
+            image = choose_image(images, entry.name, path)
+        except READING_ERRORS as error:
+            yield f"{path}: {error}"
+            continue
+        where = f"{path}: {entry.name}: word"
+        records = ((f"{where} {n}", record) for n, record in enumerate(entry.records, 1))
+        found = read_words(records, parse, layout.outline_of)
+        how = {"upright": layout.upright, "size": entry.size}
+        yield Item(image, found.words, entry.split, found.problems, found.unread, **how)
+
+
+def read_json_files(
+    source: Path,
+    pattern: str,
+    looks_like: Callable[[Any], bool],
+    listed_in: Callable[[Any], Iterable],
+    layout: Layout,
+) -> Items:
+    """Items of all files of a kind.
+
+    Params:
+        source: the folder with images and files in it and below.
+        pattern: of the files' names.
+        looks_like: whether a decoded file is one of them.
+        listed_in: takes it, gives what stands for each image.
+        layout: how that is read.
+
+    Raises:
+        DataError: when there is none.
+    """
+    images, found = images_by_name(source), 0
+    for path in find_one(source, pattern):
+        try:
+            data = parse_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            yield f"{path}: not readable as JSON ({error})"
+            continue
+        if looks_like(data):
+            found += 1
+            yield from read_listed(images, path, listed_in(data), layout)
+    if not found:
+        raise DataError(f"{source}: no {pattern} in it and below is laid out as this format")
+
+
+def describe(error: Exception) -> str:
+    """What is wrong, with the kind of error where its text alone says little."""
+    return f"no {error} in it" if isinstance(error, KeyError) else str(error)
+
+
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+    """A declared size, px; None where there is none. Raises one of READING_ERRORS."""
+    return None if width is None and height is None else (int(width), int(height))

@@ -1,0 +1,91 @@
+"""YOLO: labels/NAME.txt for images/NAME.jpg, a word a line.
+
+    CLASS x1 y1 x2 y2 x3 y3 x4 y4    oriented boxes (OBB); more points are a polygon
+    CLASS x y width height           upright boxes, x and y of their centre
+
+Numbers are 0..1 of the image's width and height. There are no transcriptions. Names of classes are
+taken from classes.txt, a line a class, or from the data set's .yaml; one like "ignore" means
+don't-care.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from textdet.common.errors import DataError
+from textdet.common.images import image_size
+from textdet.data.formats.common import (
+    Items,
+    choose_image,
+    find_one,
+    images_by_name,
+    read_lines,
+    rectangle,
+)
+from textdet.data.formats.listed import Entry, Layout, read_listed
+from textdet.data.formats.shapes import is_ignored
+
+_LINE = re.compile(r"\d+(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}\s*", re.IGNORECASE)
+
+
+def read_yolo(source: Path) -> Items:
+    """Data sets for Ultralytics' detection, oriented boxes and segmentation.
+
+    Raises:
+        DataError: when no file has such lines.
+    """
+    images, classes = images_by_name(source), _classes(source)
+
+    def entry(path: Path) -> Entry:
+        size = image_size(choose_image(images, path.stem, path))
+        return Entry(path.stem, [(line, size) for _, line in read_lines(path)], size)
+
+    def text(record: tuple[str, tuple[int, int]]) -> tuple[str, bool]:
+        number = int(record[0].split()[0])
+        return "", is_ignored("", [classes.get(number, "")])
+
+    layout, labelled = Layout(entry, _outline, text), set()
+    for path in find_one(source, "labels/**/*.txt", "*.txt"):
+        lines = [line for _, line in read_lines(path)]
+        if any(map(looks_like, lines)) or (not lines and "labels" in path.parts):
+            labelled.add(path.stem)
+            yield from read_listed(images, path, [path], layout)
+    if not labelled:
+        raise DataError(f"{source}: no .txt in it has lines of YOLO, CLASS and numbers 0..1")
+    for name in sorted(images.keys() - labelled):
+        yield f"{images[name][0]}: there is no annotation for it"
+
+
+def looks_like(line: str) -> bool:
+    """Whether a line of a text file is one of YOLO's."""
+    return bool(_LINE.fullmatch(line)) and all(-0.5 < float(n) < 1.5 for n in line.split()[1:])
+
+
+def _outline(record: tuple[str, tuple[int, int]]) -> np.ndarray:
+    line, size = record
+    if not looks_like(line):
+        raise ValueError(f"not a line of YOLO: {line[:60]!r}")
+    numbers = np.array(line.split()[1:], np.float64)
+    if len(numbers) == 4:
+        (x, y), (width, height) = numbers.reshape(2, 2)
+        numbers = rectangle(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return numbers.reshape(-1, 2) * size
+
+
+def _classes(source: Path) -> dict[int, str]:
+    """Names of the classes by their numbers, where the set gives them."""
+    for path in sorted(source.rglob("classes.txt")):
+        return {number - 1: line.strip() for number, line in read_lines(path)}
+    for path in sorted([*source.rglob("*.yaml"), *source.rglob("*.yml")]):
+        import yaml
+
+        try:
+            names = yaml.safe_load(path.read_text(encoding="utf-8")).get("names")
+        except (OSError, ValueError, AttributeError, yaml.YAMLError):
+            continue
+        if isinstance(names, list):
+            return dict(enumerate(map(str, names)))
+        if isinstance(names, dict):
+            return {int(number): str(name) for number, name in names.items()}
+    return {}
