@@ -195,7 +195,7 @@ def test_cvat(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (CVAT[:700], "damaged"),
+        (CVAT[:700], "cannot be read"),
         ("<annotations><track id='0'/></annotations>", "export as CVAT for images"),
         ("<annotation><object/></annotation>", "is CVAT's"),
     ],
@@ -207,22 +207,26 @@ def test_cvat_refuses_other_files(tmp_path, content, said):
         read_dataset(tmp_path, "cvat")
 
 
-def test_cvat_as_coco(tmp_path):
-    """With attributes, and with rotated boxes that have no segmentation."""
-    picture(tmp_path / "images" / "a.jpg")
+def test_coco_of_annotation_tools(tmp_path):
+    """CVAT's has attributes, and rotated boxes without segmentation; Label Studio's names images by
+    their addresses, and all have classes."""
+    picture(tmp_path / "images" / "a b.jpg")
     words = [
         {"bbox": [120, 10, 30, 20], "attributes": {"occluded": False, "transcription": "on"}},
         {"bbox": [85, 55, 20, 10], "attributes": {"rotation": 90.0, "ignore": False}},
         {"bbox": [120, 10, 30, 20], "attributes": {"ignore": True}},
+        {"bbox": [120, 10, 30, 20], "category_id": 2},
     ]
     usual = {"image_id": 1, "category_id": 1, "segmentation": [], "iscrowd": 0}
-    image = {"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}
-    data = {"categories": [{"id": 1, "name": "text"}], "images": [image]}
+    name = "/data/local-files/?d=images/a%20b.jpg"
+    data = {"images": [{"id": 1, "file_name": name, "width": 200, "height": 100}]}
+    data["categories"] = [{"id": 1, "name": "text"}, {"id": 2, "name": "Ignore"}]
     data["annotations"] = [{**usual, **word} for word in words]
     write(tmp_path / "annotations" / "instances_default.json", data)
     (sample,), problems = read(tmp_path, "coco")
-    assert words_of(sample) == [("on", False), ("", False), ("", True)] and not problems
-    assert_outlines(sample, BOX, [[100, 50], [100, 70], [90, 70], [90, 50]], BOX)
+    assert words_of(sample) == [("on", False), ("", False), ("", True), ("", True)]
+    assert_outlines(sample, BOX, [[100, 50], [100, 70], [90, 70], [90, 50]], BOX, BOX)
+    assert not problems
 
 
 # --- labelme ---------------------------------------------------------------------------------

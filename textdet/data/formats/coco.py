@@ -39,7 +39,8 @@ def read_coco(source: Path) -> Items:
     """COCO itself, and sets that were brought into its form, character polygons included."""
 
     def parse(record: dict) -> Word:
-        text, marked = text_of_attributes(record.get("attributes") or {})
+        attributes, category = record.get("attributes") or {}, record.get("category_name", "")
+        text, marked = text_of_attributes(attributes, category)
         text = _text(record) or text.strip()
         ignore = marked or flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
         letters = record.get("characters") or []
@@ -106,8 +107,11 @@ def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]
     for path in find_one(source, *patterns):
         data = _load(path)
         pictures = _records(data, path, "imgs", "images")
+        names = {_id_of(known, "id"): known.get("name") for known in _categories(data)}
         by_image = defaultdict(list)
         for record in _records(data, path, "anns", "annotations"):
+            if isinstance(record, dict):
+                record["category_name"] = names.get(_id_of(record, "category_id"), "")
             by_image[_id_of(record, "image_id")].append(record)
         for picture in pictures:
             records = by_image.pop(_id_of(picture, "id"), [])
@@ -146,6 +150,11 @@ def _records(data: dict, path: Path, *keys: str) -> list:
         known, there = " nor ".join(map(repr, keys)), ", ".join(data)[:200]
         raise DataError(f"{path}: neither {known} in it as a list, only {there or 'nothing'}")
     return found
+
+
+def _categories(data: dict) -> list[dict]:
+    found = data.get("categories")
+    return [known for known in found if isinstance(known, dict)] if isinstance(found, list) else []
 
 
 def _id_of(record: object, key: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -230,7 +231,8 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     """
     if name not in images:
         name = name.replace("\\", "/")  # as Windows tools write paths
-    found = images.get(name) or images.get(Path(name).stem, [])
+    stem = Path(name).stem
+    found = images.get(name) or images.get(stem) or images.get(unquote(stem), [])  # or a URL's
     found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
     if not found:
         raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")

@@ -24,6 +24,7 @@ from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded, turned_box
 
 ANNOTATIONS, LABELS = "annotations.xml", "labels.json"
+XML_ERRORS = (ET.ParseError, LookupError, ValueError)  # an unknown encoding is a LookupError
 TEXTS = ("transcription", "text", "utf8_string", "value", "word")  # the surest first
 # Of the label "text": each with its kind of input and its default.
 ATTRIBUTES = (("transcription", "text", ""), ("ignore", "checkbox", "false"))
@@ -49,7 +50,7 @@ def looks_like(path: Path) -> bool:
     """Whether a file is one of CVAT's, by its first tag."""
     try:
         return next(ET.iterparse(path, ["start"]))[1].tag == "annotations"
-    except (OSError, ET.ParseError, StopIteration):
+    except (OSError, StopIteration, *XML_ERRORS):
         return False
 
 
@@ -58,12 +59,12 @@ def _images(path: Path) -> Iterator[ET.Element]:
     try:
         for _, element in ET.iterparse(path):
             if element.tag == "track":
-                raise DataError(f"{path}: tracks of a video; export as CVAT for images 1.1")
+                raise DataError("tracks of a video; export as CVAT for images 1.1")
             if element.tag == "image":
                 yield element
                 element.clear()
-    except ET.ParseError as error:
-        raise DataError(f"{path}: damaged ({error})") from None
+    except XML_ERRORS as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
 
 
 def _entry(image: ET.Element) -> Entry:

@@ -9,7 +9,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
-from textdet.data.annotation import READING_ERRORS, Word
+from textdet.data.annotation import FARTHEST, READING_ERRORS, Word
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -74,6 +74,8 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
     for number, raw in enumerate(listed, 1):
         try:
             entry = layout.entry_of(raw)
+            if not isinstance(entry.records, list):
+                raise DataError("its words are no list")
         except READING_ERRORS as error:
             yield f"{path}: image {number}: {describe(error)}"
             continue
@@ -129,4 +131,9 @@ def describe(error: Exception) -> str:
 
 def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     """A declared size, px; None where there is none. Raises one of READING_ERRORS."""
-    return None if width is None and height is None else (int(width), int(height))
+    if width is None and height is None:
+        return None
+    size = int(width), int(height)
+    if not (min(size) > 0 and max(size) <= FARTHEST):
+        raise DataError(f"its size is none: {str(size)[:60]}")
+    return size
