@@ -19,9 +19,9 @@ from PIL import Image
 
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import Page
-from textdet.data.annotation import FARTHEST
+from textdet.data.annotation import FARTHEST, Sample, Word
 from textdet.data.chunked_folder import iterate_samples, start_folder
-from textdet.data.formats.registry import FORMATS, read_dataset, read_items, sample_of
+from textdet.data.formats.registry import FORMATS, read_dataset, read_items, sample_of, writer_of
 from textdet.data.held_out import find_held_out
 from textdet.data.pieces import piece_file
 from textdet.data.splits import split_samples
@@ -45,6 +45,11 @@ ODD_BYTES = (
 )
 QUAD = [[1, 1], [20, 2], [20, 12], [1, 11]]
 FLAT = [number for point in QUAD for number in point]
+TOOL_FILES = {
+    **{"labelstudio": "tasks.json", "cvat": "annotations.xml", "labelme": "images/a.json"},
+    **{"paddleocr": "images/Label.txt", "doctr": "labels.json", "mmocr": "textdet_train.json"},
+    **{"huggingface": "metadata.jsonl", "yolo": "labels/a.txt", "detections": "a.json"},
+}
 
 
 # --- Changes ---------------------------------------------------------------------------------
@@ -130,6 +135,8 @@ def mat(folder, name, data, compressed):
 
 def write_set(folder: Path, name: str) -> Path:
     """A small sound data set. Returns its annotation file."""
+    if name in TOOL_FILES:
+        return write_tool_set(folder, name)
     for image in ["images/a.png"] if name == "triplets" else ["a.png", "img_1.png"]:
         (folder / image).parent.mkdir(exist_ok=True)
         Image.new("RGB", SIZE, "white").save(folder / image)
@@ -179,6 +186,32 @@ def write_set(folder: Path, name: str) -> Path:
             text += "\n" + json.dumps({**own, "file": "b.png"})
         packed = gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode()
         path.write_bytes(packed)
+    return path
+
+
+def write_tool_set(folder: Path, name: str) -> Path:
+    """A small sound set of an annotation tool or an engine, with export_dataset.py's writer where
+    it has one. Returns its annotation file."""
+    samples = []
+    for file in ("a.png", "b.png"):
+        (folder / "images").mkdir(exist_ok=True)
+        Image.new("RGB", SIZE, "white").save(folder / "images" / file)
+        outlines = (QUAD, [[1, 1], [9, 1], [9, 5], [1, 5]])
+        words = [Word("on", [], np.zeros((0, 4, 2)), np.float32(outline)) for outline in outlines]
+        samples.append(Sample(folder, file, *SIZE, words))
+    path = folder / TOOL_FILES[name]
+    path.parent.mkdir(exist_ok=True)
+    if name == "yolo":
+        path.write_text("0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n0 0.2 0.2 0.1 0.1\n")
+    elif name == "detections":
+        words = [{"quad": QUAD, "polygon": outline, "score": 0.9} for outline in (None, QUAD)]
+        record = {"file": str(folder / "images" / "a.png"), "size": SIZE, "words": words}
+        path.write_text(json.dumps({**record, "model": "m", "settings": {}, "lines": [[0, 1]]}))
+    else:
+        writer_of(name)(folder, samples)
+    if path.suffix == ".json":  # a line, as change_value takes it
+        path.write_text(json.dumps(json.loads(path.read_bytes())))
+    path.write_bytes(path.read_bytes().rstrip())
     return path
 
 
