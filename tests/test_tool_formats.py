@@ -417,10 +417,11 @@ def test_detections(tmp_path):
     picture(folder / "a.jpg")  # with boxes drawn over it
     write(folder / "gone.json", {**record, "file": str(tmp_path / "gone.jpg")})
     write(folder / "stdin.json", {**record, "file": "-"})
+    write(folder / "scan_p2.json", {**record, "page": 2})
     (sample,), problems = read(folder, "detections")
     assert sample.image_path == image and sample.file == "a.jpg"
     assert_outlines(sample, BOX, ARC)
-    assert "word 3" in problems[0] and len(problems) == 3
+    assert "word 3" in problems[0] and "only first pages" in problems[2] and len(problems) == 4
 
 
 # --- All of them -----------------------------------------------------------------------------

@@ -29,6 +29,9 @@ def read_detections(source: Path) -> Items:
             if not image.is_file():
                 yield f"{path}: its image is not there any more: {image}"
                 continue
+            if data.get("page", 1) != 1:
+                yield f"{path}: of page {data['page']} of {image}; only first pages are read"
+                continue
             records = ((f"{path}: word {n}", word) for n, word in enumerate(data["words"], 1))
             words = read_words(records, _word, _outline)
             size = size_of(*data["size"])
