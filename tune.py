@@ -18,7 +18,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ from textdet.common.cli import (
     unit_interval,
 )
 from textdet.common.errors import DataError
-from textdet.common.files import write_atomically
+from textdet.common.files import keep_copy
 from textdet.data.annotation import Sample
 from textdet.data.formats.registry import read_dataset
 from textdet.data.held_out import find_held_out
@@ -439,20 +438,6 @@ def gain_of(held_back: dict, objective: str) -> float:
     """
     before, after = (score_of(held_back[name], objective) for name in ("default", "tuned"))
     return after - before
-
-
-def keep_copy(path: Path) -> Path | None:
-    """Copy a file to the first free one of NAME_1, NAME_2 and so on beside it.
-
-    Returns:
-        The copy; None where there is no file.
-    """
-    if not path.exists():
-        return None
-    names = (path.with_name(f"{path.stem}_{number}{path.suffix}") for number in count(1))
-    free = next(name for name in names if not name.exists())
-    write_atomically(free, path.read_bytes())
-    return free
 
 
 def save(

@@ -108,8 +108,8 @@ def test_detection_json_is_written_and_the_old_one_kept(model_dir):
     first, second = DetectionSettings(low_text=0.2), DetectionSettings(low_text=0.3)
     assert "what it was" not in detection.write_settings(str(model_dir), first)
     said = detection.write_settings(str(model_dir), second)
-    assert load_settings(model_dir) == second and detection.OLD_SETTINGS_FILE in said
-    old = json.loads((model_dir / detection.OLD_SETTINGS_FILE).read_text())
+    assert load_settings(model_dir) == second and "detection_1.json" in said
+    old = json.loads((model_dir / "detection_1.json").read_text())
     assert old["settings"]["low_text"] == 0.2
 
 
@@ -208,18 +208,6 @@ def test_damaged_images_and_too_many_are_named(seen, random_model, tmp_path):
 # --- Generate --------------------------------------------------------------------------------
 
 
-def default_values():
-    """What the page's controls hold at first, in their order."""
-    values = []
-    for setting in (each for section in generating.sections().values() for each in section):
-        default = setting.default
-        is_table = isinstance(default, dict)
-        values += (
-            default.values() if is_table else default if isinstance(default, tuple) else [default]
-        )
-    return values
-
-
 def test_main_settings_are_settings():
     declared = declared_settings()
     assert set(generating.MAIN_SETTINGS) <= set(declared)
@@ -228,7 +216,7 @@ def test_main_settings_are_settings():
 
 
 def test_controls_become_settings_of_the_generator():
-    values = default_values()
+    values = generating.values_of(GeneratorSettings())
     assert generating.make_settings(values) == GeneratorSettings()
     assert generating.make_settings(map(float, values)) == GeneratorSettings()
     values[0] = 1.0  # PAGE_PROBABILITY
@@ -237,6 +225,15 @@ def test_controls_become_settings_of_the_generator():
     values[0] = None
     with pytest.raises(DataError, match="PAGE_PROBABILITY"):
         generating.make_settings(values)
+
+
+@pytest.mark.parametrize("name", generating.presets())
+def test_controls_on_top_of_a_preset(name):
+    preset = generating.preset_settings(name)
+    values = generating.values_of(preset)
+    assert generating.preset_settings("") == GeneratorSettings()
+    assert generating.make_settings(values, preset) == preset
+    assert GeneratorSettings(**tomllib.loads(generating.changes_as_toml(preset))) == preset
 
 
 def test_the_toml_gives_the_same_settings():
@@ -527,6 +524,9 @@ def test_generate_in_a_browser(page):
     assert "PAGE_PROBABILITY = 1" in page.inner_text("#toml")
     page.get_by_role("button", name="Another one").click()
     page.locator("#about").get_by_text("Image 1 of seed 0").wait_for()
+    page.get_by_label("preset").click()
+    page.get_by_role("option", name="documents").click()
+    page.wait_for_function("!document.querySelector('#toml').innerText.includes('Y = 1.0')")
     page.get_by_role("button", name="Twelve of them").click()
     page.locator("#twelve_made button").last.wait_for()
     assert page.locator("#twelve_made button").count() == 12

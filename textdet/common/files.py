@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,17 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("brackets nested too deeply") from None
+
+
+def keep_copy(path: Path) -> Path | None:
+    """Copy a file to the first free one of NAME_1, NAME_2 and so on beside it.
+
+    Returns:
+        The copy; None where there is no file.
+    """
+    if not path.exists():
+        return None
+    names = (path.with_name(f"{path.stem}_{number}{path.suffix}") for number in count(1))
+    free = next(name for name in names if not name.exists())
+    write_atomically(free, path.read_bytes())
+    return free

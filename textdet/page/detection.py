@@ -3,7 +3,6 @@
 import copy
 import json
 import shlex
-import shutil
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.files import keep_copy
 from textdet.common.images import read_image
 from textdet.common.pictures import draw_found, encode_picture
 from textdet.decoding.settings import (
@@ -25,9 +25,6 @@ from textdet.network.detector import NETWORK_SETTINGS, TextDetector
 from textdet.network.model_files import CONFIG_FILE, TRAINED, bundled_model, find_model
 from textdet.network.result import Maps, Result
 from textdet.network.result_files import result_record
-
-OLD_SETTINGS_FILE = "detection.before.json"  # beside SETTINGS_FILE, what it was before
-
 
 # --- Models ----------------------------------------------------------------------------------
 
@@ -247,10 +244,7 @@ def write_settings(model: str, settings: DetectionSettings) -> str:
         OSError: the disk refuses.
     """
     folder = find_model(model).folder
-    path, kept = folder / SETTINGS_FILE, ""
-    if path.exists():
-        shutil.copyfile(path, folder / OLD_SETTINGS_FILE)
-        kept = f"; what it was is in {OLD_SETTINGS_FILE} beside it"
     folder.mkdir(parents=True, exist_ok=True)
-    save_settings(folder, settings, chosen_by="hand, on the page of app.py")
-    return f"{path}: written{kept}"
+    kept = keep_copy(folder / SETTINGS_FILE)
+    path = save_settings(folder, settings, chosen_by="hand, on the page of app.py")
+    return f"{path}: written" + (f"; what it was is in {kept.name} beside it" if kept else "")

@@ -38,6 +38,9 @@ def generate_tab(tab: gr.Tab) -> None:
                 size = gr.Dropdown(
                     SIZES, value=C.IMAGE_SIZE, label="side of the image, px", min_width=100
                 )
+            preset = gr.Dropdown(
+                [("none", ""), *generating.presets()], value="", label="preset", elem_id="preset"
+            )
             another = gr.Button("Another one", variant="primary", elem_id="another")
             twelve = gr.Button("Twelve of them", elem_id="twelve")
             values = []
@@ -61,8 +64,8 @@ def generate_tab(tab: gr.Tab) -> None:
     file = downloads()
 
     @sentences()
-    def make(at: int, number: int | None, side: int, *given: float) -> tuple:
-        settings = generating.make_settings(given)
+    def make(at: int, number: int | None, side: int, name: str, *given: float) -> tuple:
+        settings = generating.make_settings(given, generating.preset_settings(name))
         seed_ = number or 0
         sample, image, maps = generating.make_image(settings, seed_, at, side)
         shown = {"outlines": show_labels(sample.words), "columns": LABEL_COLUMNS}
@@ -80,14 +83,18 @@ def generate_tab(tab: gr.Tab) -> None:
         return make(at + 1, *given)
 
     @sentences()
-    def make_grid(at: int, number: int | None, side: int, *given: float) -> list:
-        settings = generating.make_settings(given)
+    def make_grid(at: int, number: int | None, side: int, name: str, *given: float) -> list:
+        settings = generating.make_settings(given, generating.preset_settings(name))
         return [_thumbnail(settings, number or 0, i, side) for i in range(at, at + GRID)]
 
     def make_chosen(event: gr.EventData, at: int, *given: Any) -> tuple:
         return make(at + event.index, *given)
 
-    inputs, made = [index, seed, size, *values], [index, view, about, command, toml]
+    @sentences()
+    def values_of(name: str) -> list[float]:
+        return generating.values_of(generating.preset_settings(name))
+
+    inputs, made = [index, seed, size, preset, *values], [index, view, about, command, toml]
     alone = {
         "concurrency_limit": 1,
         "concurrency_id": "generator",
@@ -95,6 +102,7 @@ def generate_tab(tab: gr.Tab) -> None:
     }  # fonts are one thread's
     last = {"trigger_mode": "always_last", "show_progress": "hidden", **alone}
     gr.on([tab.select, *(each.input for each in (seed, size, *values))], make, inputs, made, **last)
+    preset.input(values_of, preset, values, show_progress="hidden").then(make, inputs, made, **last)
     another.click(make_next, inputs, made, **alone)
     twelve.click(make_grid, inputs, grid, **{**alone, "show_progress_on": grid})
     grid.select(make_chosen, inputs, made, **alone)

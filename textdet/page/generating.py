@@ -7,8 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from generate_utils import bundled_resources, generate_triplet
+from static import constants as C
 from textdet.data.annotation import Sample
-from textdet.synth.settings import GeneratorSettings, Setting, declared_settings, to_toml
+from textdet.synth.settings import (
+    GeneratorSettings,
+    Setting,
+    declared_settings,
+    read_settings,
+    to_toml,
+)
 from textdet.synth.shares import Shares
 
 TOML_FILE = "mine.toml"
@@ -44,11 +51,36 @@ def parts(setting: Setting) -> list[str]:
     return ["from", "to"] if isinstance(setting.default, tuple) else [""]
 
 
-def make_settings(values: Iterable[float | None]) -> GeneratorSettings:
+def presets() -> list[str]:
+    """The names that generate_images.py --preset takes."""
+    return sorted(path.stem for path in C.PRESETS.glob("*.toml"))
+
+
+def preset_settings(name: str | None) -> GeneratorSettings:
+    """The settings of a preset; the defaults for None. Raises DataError."""
+    return GeneratorSettings(**(read_settings(C.PRESETS / f"{name}.toml") if name else {}))
+
+
+def values_of(settings: GeneratorSettings) -> list[float]:
+    """What the page's controls hold for some settings, as make_settings takes it."""
+    values: list[float] = []
+    for setting in (each for section in sections().values() for each in section):
+        value = getattr(settings, setting.name)
+        if isinstance(value, Shares):
+            values += [value[kind] for kind in parts(setting)]
+        else:
+            values += value if isinstance(value, tuple) else [value]
+    return values
+
+
+def make_settings(
+    values: Iterable[float | None], base: GeneratorSettings | None = None
+) -> GeneratorSettings:
     """Settings from the page's controls.
 
     Params:
         values: of each section's settings each part's, in their order.
+        base: gives those that have no control; None for the defaults.
 
     Raises:
         DataError: a value is missing, of another kind or out of range.
@@ -63,7 +95,7 @@ def make_settings(values: Iterable[float | None]) -> GeneratorSettings:
             changes[setting.name] = [_as(kind, n) for kind, n in zip(default, given, strict=True)]
         else:
             changes[setting.name] = _as(default, given[0])
-    return GeneratorSettings(**changes)
+    return (base or GeneratorSettings()).changed(**changes)
 
 
 def _as(kind: float, value: float | None) -> float | None:
