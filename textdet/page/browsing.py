@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.files import read_json
 from textdet.data.annotation import Sample, Word
 from textdet.data.chunked_folder import iterate_samples
 from textdet.data.formats.registry import UNREAD, find_format, read_dataset
@@ -103,7 +103,7 @@ def read_results(path: Path) -> Collection:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = {row["file"]: row for row in csv.DictReader(file)}
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        record = read_json(path.with_suffix(".json"))
         settings = DetectionSettings(**record["settings"])
         folder, name, model = Path(record["data"]), record["format"], str(record["model"])
         for row in rows.values():
