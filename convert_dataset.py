@@ -181,8 +181,12 @@ def convert_chunk(chunk: Chunk, characters: bool) -> int:
         sample = Sample(chunk.folder, file, found.width, found.height, found.words, extra)
         quads = [word.quads for word in sample.words]
         maps = draw_heatmaps(quads, sample.width, sample.height) if characters else None
-        write_triplet(sample, image, maps, C.JPEG_QUALITY)
-        records.append(sample.to_json())
+        try:
+            write_triplet(sample, image, maps, C.JPEG_QUALITY)
+        except DataError as error:
+            problems.append(f"{entry.image_path}: {error}")
+        else:
+            records.append(sample.to_json())
     finish_chunk(chunk.path, records, problems)
     return chunk.images
 

@@ -113,8 +113,12 @@ def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
             extra = {"source": sample.file, "left": columns.start, "top": rows.start}
             file, (height, width) = piece_file(sample, number), window.shape[:2]
             entry = Sample(chunk.folder, file, width, height, [], extra)
-            write_triplet(entry, window, None, C.JPEG_QUALITY)
-            records.append(entry.to_json())
+            try:
+                write_triplet(entry, window, None, C.JPEG_QUALITY)
+            except DataError as error:
+                problems.append(f"{sample.image_path}: {error}")
+            else:
+                records.append(entry.to_json())
     finish_chunk(chunk.path, records, problems)
     return chunk.images
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from textdet.common.cli import ArgumentParser, integer, name_left_out, progress_bar, run_main
 from textdet.common.errors import DataError
-from textdet.common.files import write_atomically, write_json
+from textdet.common.files import read_json, shortened, write_atomically, write_json
 from textdet.common.pictures import GREEN, GREY, RED, draw_polygons, outline_width, save_picture
 from textdet.data.annotation import Sample
 from textdet.data.formats.registry import FORMATS, read_dataset
@@ -31,6 +31,12 @@ from textdet.decoding.metrics import ImageMatch, match_image, summarise, sweep, 
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, word_fates
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, open_detector
+
+SCORES = ("precision", "recall", "f1", "iou")
+OTHER_FATES = (*FATES[1:], *FALSE_BOXES)  # "found", the first, is "matched"
+COLUMNS = ("file", "words", "found", "matched", *SCORES, "seconds", *OTHER_FATES)  # of the table
+RECORD = {"data", "split", "model", "settings", "totals"}  # fields of the .json, at least
+PICTURES_FILE, PICTURES = "pictures.json", "pictures"  # names what is in the folder of the worst
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -79,8 +85,7 @@ class Judged:
 def main() -> None:
     """Judge a model as the flags say: find words, compare, write and print the figures."""
     args = parse_arguments()
-    if args.output.suffix != ".csv" or not args.output.absolute().parent.is_dir():
-        raise DataError(f"--output {args.output}: must be a .csv file in a folder that exists")
+    check_output(args)
     samples, problems = read_dataset(args.input_dir, args.format)
     detector = open_detector(args)
     samples = choose_samples(args, detector.files.folder, samples)
@@ -103,6 +108,51 @@ def main() -> None:
     write_tables(args, judged, totals, detector)
     draw_worst(args, judged)
     print_totals(args, totals, detector)
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """See that the results replace nothing but those of an earlier run.
+
+    Raises:
+        DataError: there is something else in their place, or --output is no .csv in a folder.
+    """
+    table = args.output
+    if table.suffix != ".csv" or not table.absolute().parent.is_dir():
+        raise DataError(f"--output {table}: must be a .csv file in a folder that exists")
+    strangers = []
+    if table.exists() and not table.read_bytes().startswith(",".join(COLUMNS[:8]).encode()):
+        strangers.append(table)
+    record = table.with_suffix(".json")
+    if record.exists() and not earlier_record(record).keys() >= RECORD:
+        strangers.append(record)
+    folder = worst_folder(args)
+    if args.worst and folder.exists() and PICTURES not in earlier_record(folder / PICTURES_FILE):
+        strangers.append(folder)
+    if strangers:
+        raise DataError(
+            f"{strangers[0]} is there already and was not made by this script; "
+            "name another --output"
+        )
+
+
+def worst_folder(args: argparse.Namespace) -> Path:
+    """Where the pictures of --worst go."""
+    return args.output.with_name(f"{args.output.stem}_worst")
+
+
+def earlier_record(path: Path) -> dict:
+    """A file's JSON object; an empty one where there is none."""
+    try:
+        return read_json(path)
+    except DataError:
+        return {}
+
+
+def own_pictures(record: dict) -> list[str]:
+    """The names of pictures in the record of the folder of the worst; nothing outside it."""
+    names = record.get(PICTURES)
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return [name for name in names if name.endswith(".jpg") and Path(name).name == name]
 
 
 def choose_samples(args: argparse.Namespace, folder: Path, samples: list[Sample]) -> list[Sample]:
@@ -138,12 +188,16 @@ def judge(detector: TextDetector, samples: list[Sample]) -> tuple[list[Judged], 
     for sample in progress_bar(samples, unit="image"):
         try:
             image = read_sample_image(sample)
-            started = time.perf_counter()
-            found = [word.outline for word in detector(image).words]
-            seconds = time.perf_counter() - started
         except DataError as error:
             problems.append(str(error))
             continue
+        started = time.perf_counter()
+        try:
+            found = [word.outline for word in detector(image).words]
+        except DataError as error:  # the memory is too small
+            problems.append(f"{sample.image_path}: {error}")
+            continue
+        seconds = time.perf_counter() - started
         truth = truth_of(sample.words)
         fates = word_fates(found, truth)
         judged.append(Judged(sample, match_image(found, truth), fates, found, seconds))
@@ -163,15 +217,13 @@ def write_tables(
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    scores = ("precision", "recall", "f1", "iou")
-    fates = (*FATES[1:], *FALSE_BOXES)  # "found", the first, is "matched"
-    writer.writerow(["file", "words", "found", "matched", *scores, "seconds", *fates])
+    writer.writerow(COLUMNS)
     for entry in judged:
         match, values = entry.match, summarise([entry.match])
         writer.writerow(
             [entry.sample.file, match.true, match.predicted, match.matched]
-            + [f"{values[name]:.4f}" for name in scores]
-            + [f"{entry.seconds:.3f}", *(entry.fates[name] for name in fates)]
+            + [f"{values[name]:.4f}" for name in SCORES]
+            + [f"{entry.seconds:.3f}", *(entry.fates[name] for name in OTHER_FATES)]
         )
     write_atomically(args.output, table.getvalue())
     record = {
@@ -198,20 +250,32 @@ def draw_worst(args: argparse.Namespace, judged: list[Judged]) -> None:
     """
     if not args.worst:
         return
-    folder = args.output.with_name(f"{args.output.stem}_worst")
+    folder = worst_folder(args)
     folder.mkdir(exist_ok=True)
-    for old in folder.glob("[0-9][0-9][0-9]_*.jpg"):
-        old.unlink()
     order = sorted(judged, key=lambda entry: (summarise([entry.match])["f1"], -entry.errors))
-    for rank, entry in enumerate(order[: args.worst], 1):
-        picture = read_sample_image(entry.sample)
+    worst = {
+        f"{rank:03d}_{shortened(Path(entry.sample.file).stem)}.jpg": entry
+        for rank, entry in enumerate(order[: args.worst], 1)
+    }
+    record = folder / PICTURES_FILE
+    earlier = own_pictures(earlier_record(record))
+    write_json(record, {PICTURES: [*earlier, *worst]})
+    for name in earlier:
+        (folder / name).unlink(missing_ok=True)
+    write_json(record, {PICTURES: [*worst]})
+    for name, entry in worst.items():
+        try:
+            picture = read_sample_image(entry.sample)
+        except DataError as error:
+            name_left_out([str(error)])
+            continue
         width = outline_width(picture)
         for ignore, colour in ((True, GREY), (False, RED)):
             outlines = [word.polygon for word in entry.sample.words if word.ignore == ignore]
             picture = draw_polygons(picture, outlines, colour, width)
         picture = draw_polygons(picture, entry.found, GREEN, width)
-        save_picture(folder / f"{rank:03d}_{Path(entry.sample.file).stem}.jpg", picture)
-    print(f"{folder}: the {min(args.worst, len(order))} worst images, truth red, found green")
+        save_picture(folder / name, picture)
+    print(f"{folder}: the {len(worst)} worst images, truth red, found green")
 
 
 def print_totals(args: argparse.Namespace, totals: dict, detector: TextDetector) -> None:

@@ -5,8 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
+from textdet.common.cli import one_line
+from textdet.common.errors import DataError
 from textdet.common.fingerprints import file_digest, fingerprint, spread
 from textdet.common.geometry import side_lengths, signed_area, tile_starts
+from textdet.common.images import encode_image
+from textdet.common.letters import leaves_ink
+from textdet.common.pictures import encode_picture
 
 
 def test_signed_area_is_positive_clockwise():
@@ -40,3 +45,23 @@ def test_fingerprints(tmp_path):
     assert file_digest(tmp_path / "file") == hashlib.sha256(whole).digest()
     places = [spread(f"0/{number}") for number in range(1000)]
     assert min(places) >= 0 and max(places) < 1 and abs(np.mean(places) - 0.5) < 0.05
+
+
+def test_what_an_encoder_refuses_is_a_data_error():
+    long = np.zeros((3, 70_000, 3), np.uint8)
+    with pytest.raises(DataError, match=r"70000x3 px cannot be written as \.jpg"):
+        encode_image(long, ".jpg")
+    assert encode_image(long, ".png") and encode_picture(long)  # a picture for people is shrunk
+
+
+def test_lines_for_a_terminal_hold_no_escapes():
+    assert one_line("a\x1b[2J\nskipped:\u202e b\udce9 я漢") == (
+        r"a\x1b[2J skipped:\u202e b\udce9 я漢"
+    )
+
+
+@pytest.mark.parametrize(
+    ("letters", "ink"), [("aя漢!-_\u0301", True), (" \u00ad\u200b\u200f\ufeff\ufe0f\u3164", False)]
+)
+def test_characters_without_ink(letters, ink):
+    assert all(leaves_ink(letter) == ink for letter in letters)

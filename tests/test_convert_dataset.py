@@ -8,9 +8,13 @@ import pytest
 from conftest import assert_refused, run, run_well
 from PIL import Image
 
+import convert_dataset
+from textdet.common.errors import DataError
+from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_folder
+from textdet.data.formats.common import Item
 from textdet.data.formats.registry import read_dataset
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.data.triplets import read_sample_image, read_samples, read_triplet
+from textdet.data.triplets import make_folders, read_sample_image, read_samples, read_triplet
 from tune import find_test_samples
 
 IMAGES = 7
@@ -61,7 +65,7 @@ def test_characters_become_heatmaps(coco, tmp_path):
     assert contents(tmp_path / "two") == whole
     (folder / "annotations" / "00001.jsonl").unlink()
     (folder / "images" / "00000003.jpg").unlink()
-    (folder / "images" / ".half.tmp").write_bytes(b"1")
+    (folder / "images" / ".half.textdet-tmp").write_bytes(b"1")
     run_well(*command, "--save_folder", folder, "--num_workers", 1)
     assert contents(folder) == whole
 
@@ -190,3 +194,43 @@ def test_bad_input_is_one_line(coco, tmp_path):
         run("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
         "only read from",
     )
+
+
+def test_an_image_too_long_for_a_jpeg_is_named(tmp_path):
+    for name, size in (("long.png", (70_000, 20)), ("good.png", (60, 40))):
+        Image.new("RGB", size).save(tmp_path / name)
+    sources = [Item(tmp_path / name, []) for name in ("long.png", "good.png")]
+    make_folders(tmp_path / "out")
+    chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, sources)
+    assert convert_dataset.convert_chunk(chunk, True) == 2
+    (line,) = read_left_out(tmp_path / "out")
+    assert "long.png: 70000x20 px cannot be written" in line
+    (sample,) = read_samples(tmp_path / "out")[0]
+    read_triplet(sample)
+    assert {path.name for path in (tmp_path / "out").rglob("*.*g")} == {
+        "00000001.jpg",
+        "00000001.png",
+    }
+
+
+@pytest.mark.parametrize("text", ['{"name": "faces"}', "{", "5", "[" * 10**5])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_with_another_tools_record_is_not_touched(text, overwrite, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/mine.jpg").write_bytes(b"mine")
+    (tmp_path / "dataset.json").write_text(text)
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match="damaged or another tool's"):
+        start_folder(tmp_path, {"chunk_size": 1}, overwrite)
+    assert contents(tmp_path) == before
+
+
+def test_overwriting_deletes_only_what_was_made(tmp_path):
+    folder = tmp_path / "out"
+    for name in ("notes.txt", "cache/mine/data", "cache/train-1/cache.json", "images/.x.tmp"):
+        start_folder(folder, {"chunk_size": 1}, overwrite=False)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    start_folder(folder, {"chunk_size": 2}, overwrite=True)
+    there = {path.as_posix() for path in contents(folder)}
+    assert there == {"dataset.json", "notes.txt", "cache/mine/data"}

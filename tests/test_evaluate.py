@@ -1,9 +1,11 @@
 """evaluate.py and the readers of real data sets."""
 
+import argparse
 import csv
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from PIL import Image
 
 import evaluate
 from textdet.common.errors import DataError
+from textdet.data.annotation import Sample, Word
 from textdet.data.formats.registry import find_format, read_dataset
 from textdet.data.triplets import read_samples
+from textdet.decoding.metrics import truth_of
 from textdet.decoding.settings import DetectionSettings
 from textdet.network.model_files import ModelFiles
 from textdet.network.result import FoundWord, Result
@@ -158,7 +162,47 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     assert sum(totals["fates"].values()) == 3
     assert "  true words: 2 found, 0 missed, 0 merged, 0 split, 0 off" in lines
     assert "  false boxes: 1 on no text, 0 on text" in lines
-    assert [path.name for path in (tmp_path / "out_worst").iterdir()] == ["001_img_2.jpg"]
+    worst = tmp_path / "out_worst"
+    assert {path.name for path in worst.iterdir()} == {"001_img_2.jpg", "pictures.json"}
+    # The next run replaces its own pictures, and leaves another's.
+    (worst / "002_mine.jpg").write_bytes(b"mine")
+    pictures = json.loads((worst / "pictures.json").read_text())["pictures"]
+    escaping = ["../out.csv", str(output), "", "..", 5, "001_img_2.jpg/../../x.jpg"]
+    (worst / "pictures.json").write_text(json.dumps({"pictures": pictures + escaping}))
+    found = iter([[], []])
+    evaluate.main()
+    names = {path.name for path in worst.iterdir()}
+    assert names == {"001_img_1.jpg", "002_mine.jpg", "pictures.json"} and output.exists()
+
+
+def test_results_replace_nothing_but_earlier_results(tmp_path):
+    args = argparse.Namespace(output=tmp_path / "gt.csv", worst=1)
+    evaluate.check_output(args)
+    truth, others = '{"images": [], "annotations": []}', "file,words\n"
+    for name, text in (("gt.json", truth), ("gt.csv", others), ("gt.json", "{"), ("gt.json", "5")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=f"{name} is there already"):
+            evaluate.check_output(args)
+        assert (tmp_path / name).read_text() == text
+        (tmp_path / name).unlink()
+    (tmp_path / "gt_worst").mkdir()
+    with pytest.raises(DataError, match="gt_worst is there already"):
+        evaluate.check_output(args)
+    args.worst = 0
+    evaluate.check_output(args)
+
+
+def test_an_extremely_long_image_is_drawn_shrunk(tmp_path):
+    """It would not go into a JPEG."""
+    Image.new("RGB", (70_000, 30), "white").save(tmp_path / "long.png")
+    word = Word("a", [], np.zeros((0, 4, 2)), np.float32([[9, 9], [60, 9], [60, 20], [9, 20]]))
+    sample = Sample(tmp_path, "я" * 120, 70_000, 30, [word], {}, tmp_path / "long.png")
+    match = evaluate.match_image([], truth_of([word]))
+    judged = [evaluate.Judged(sample, match, Counter(), [], 0.0)]
+    evaluate.draw_worst(argparse.Namespace(output=tmp_path / "out.csv", worst=1), judged)
+    (picture,) = (tmp_path / "out_worst").glob("*.jpg")
+    with Image.open(picture) as image:
+        assert image.size == (65_500, 28)
 
 
 def test_command_on_triplets(triplets, random_model, tmp_path):
@@ -172,7 +216,7 @@ def test_command_on_triplets(triplets, random_model, tmp_path):
     )
     assert samples[0].file in result.stderr and "on 2 images" in result.stdout
     assert [row["file"] for row in csv.DictReader(output.open())] == [s.file for s in samples[1:3]]
-    assert len(list((tmp_path / "results_worst").iterdir())) == 2
+    assert len(list((tmp_path / "results_worst").glob("*.jpg"))) == 2
 
 
 def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):

@@ -124,8 +124,8 @@ def test_goes_on_after_kills_and_extends(reference, tmp_path):
             wait_for(lambda count=count: files_in(folder) >= count or process.poll() is not None)
     (folder / "images" / "00000007.jpg").write_bytes(b"half an image")  # of an unfinished chunk
     (folder / "annotations" / "00002.jsonl").unlink(missing_ok=True)
-    (folder / "annotations" / ".00002.jsonl.99999.tmp").write_bytes(b"half a chunk")
-    (folder / ".dataset.json.99999.tmp").write_bytes(b"{")
+    (folder / "annotations" / ".00002.jsonl.99999.textdet-tmp").write_bytes(b"half a chunk")
+    (folder / ".dataset.json.99999.textdet-tmp").write_bytes(b"{")
     for count in (8, 10):
         result = run("generate_images.py", *args, count)
         assert result.returncode == 0, result.stderr
@@ -137,7 +137,7 @@ def test_killed_before_the_record_is_written(tmp_path):
     """A folder that holds nothing but a half-written record can be begun again."""
     folder = tmp_path / "data"
     folder.mkdir()
-    (folder / ".dataset.json.99999.tmp").write_bytes(b"{")
+    (folder / ".dataset.json.99999.textdet-tmp").write_bytes(b"{")
     args = ("--num_images", 1, "--image_size", 96, "--num_workers", 1, "--save_folder", folder)
     assert run("generate_images.py", *args).returncode == 0
     assert not list(folder.glob(".*"))

@@ -2,12 +2,16 @@
 
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures.process import _ExecutorManagerThread
 from multiprocessing import active_children
 
+import psutil
 import pytest
+from conftest import ROOT
 
 from textdet.common import workers
 from textdet.common.errors import DataError
@@ -82,3 +86,25 @@ def test_an_interrupt_is_quiet_when_the_pool_sees_its_workers_die_first(monkeypa
         list(run_calls(time.sleep, calls(), 2))
     assert not failures
     assert_nothing_is_left()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes have no SIGTERM there")
+def test_sigterm_ends_a_script_and_its_workers_at_once():
+    code = (
+        "import time, textdet.common.cli as cli, textdet.common.workers as workers\n"
+        "def main():\n"
+        "    pool = workers.local_executor(1)\n"
+        "    print(pool.submit(workers.os.getpid).result(), flush=True)\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    cli.run_main(main)\n"
+    )
+    pipe = subprocess.PIPE
+    script = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True, cwd=ROOT
+    )
+    worker = psutil.Process(int(script.stdout.readline()))
+    script.terminate()
+    _, said = script.communicate(timeout=60)
+    assert script.returncode == 143 and said.split() == ["interrupted"]
+    worker.wait(60)

@@ -2,15 +2,21 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from textdet.common.errors import DataError
+from textdet.common.workers import end_quietly
 
 if TYPE_CHECKING:  # importing it takes time, which --help does not need
     from tqdm import tqdm
+
+
+# What the dynamic linker says when it finds no room for a library.
+OUT_OF_MEMORY = ("annot allocate memory", "failed to map segment")
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -158,8 +164,9 @@ def run_main(main: Callable[[], None]) -> None:
 
     Params:
         main: reads the command line itself. A DataError or OSError from it ends the process with
-            exit code 2, Ctrl-C with 130 and without waiting for worker processes.
+            exit code 2, Ctrl-C with 130, SIGTERM with 143. Worker processes are not waited for.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     if sys.stdout:  # None when it is closed
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
@@ -168,9 +175,25 @@ def run_main(main: Callable[[], None]) -> None:
         fail(str(error))
     except OSError as error:  # no space, no permission: the folder can be continued
         fail(str(error))
-    except KeyboardInterrupt:
+    except MemoryError:
+        fail("the memory is too small, or ulimit -v is")
+    except ImportError as error:
+        if not any(text in str(error) for text in OUT_OF_MEMORY):
+            raise
+        fail(f"the memory is too small, or ulimit -v is ({error})")
+    except KeyboardInterrupt as ending:
         print("\ninterrupted", file=sys.stderr)
-        os._exit(130)  # worker processes are not waited for
+        end_quietly()
+        os._exit(143 if isinstance(ending, _Terminated) else 130)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM; it ends a script as Ctrl-C does."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough
+    raise _Terminated
 
 
 def fail(message: str) -> NoReturn:

@@ -11,6 +11,7 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.fingerprints import fingerprint
 
+UNFINISHED = ".textdet-tmp"  # ending of files that a killed run leaves
 MAX_NAME = 200  # bytes of a name that comes from a data set or a user
 
 
@@ -25,7 +26,7 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """
     if isinstance(data, str):
         data = data.encode(errors="backslashreplace")  # names of files that are not UTF-8
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         beside.write_bytes(data)
         os.replace(beside, path)

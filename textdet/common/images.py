@@ -1,7 +1,9 @@
 """Image files: find them, decode them to RGB arrays, shrink or enlarge these."""
 
-from collections.abc import Iterable, Iterator
+import ctypes
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -189,6 +191,7 @@ def _opened(source: Path | BinaryIO, frame: int = 0) -> "Iterator[Image.Image]":
 
     from PIL import Image, UnidentifiedImageError
 
+    _silence_libtiff()
     name = source if isinstance(source, Path) else getattr(source, "name", "image")
     name = f"{name}, page {frame + 1}" if frame else name
     try:
@@ -214,6 +217,20 @@ def _opened(source: Path | BinaryIO, frame: int = 0) -> "Iterator[Image.Image]":
         raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise DataError(f"{name}: not a readable image ({error})") from None
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Have libtiff say nothing: it writes to standard error without the name of the file, which the
+    DataError has."""
+    from PIL import _imaging
+
+    try:
+        library = ctypes.CDLL(_imaging.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+    except (OSError, AttributeError):  # Pillow built with libtiff inside
+        pass
 
 
 def _orientation(image: "Image.Image") -> int:
@@ -303,3 +320,29 @@ def resize(image: np.ndarray, scale: float, shrinking: int = cv2.INTER_AREA) -> 
     if size == (width, height):
         return image
     return cv2.resize(image, size, interpolation=shrinking if scale < 1 else cv2.INTER_LINEAR)
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+def encode_image(image: np.ndarray, suffix: str, options: Sequence[int] = ()) -> bytes:
+    """Encode an image as a file's bytes.
+
+    Params:
+        image: (H, W, 3) RGB or (H, W), uint8.
+        suffix: of a file's name in the format wanted, with the dot.
+        options: OpenCV's, a name and a value by turns.
+
+    Raises:
+        DataError: the format has no room for so large an image; a JPEG's sides are 65,500 px at
+            most.
+    """
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    try:
+        sound, data = cv2.imencode(suffix, pixels, options)
+    except cv2.error:
+        sound = False
+    if not sound:
+        height, width = image.shape[:2]
+        raise DataError(f"{width}x{height} px cannot be written as {suffix}")
+    return data.tobytes()

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 
 from textdet.common.files import write_atomically
+from textdet.common.images import encode_image, resize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
+LONGEST_SIDE = 65_500  # px, the most that a JPEG holds
 TITLE_HEIGHT = 26  # px, of the strip above a titled picture
 GREEN, RED, BLUE, GREY = (0, 220, 0), (255, 40, 40), (60, 110, 255), (150, 150, 150)  # RGB
 
@@ -149,7 +151,7 @@ def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
 
 
 def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -> bytes:
-    """Encode a picture as a file's bytes.
+    """Encode a picture as a file's bytes; a very long one is shrunk.
 
     Params:
         image: (H, W, 3) uint8 RGB.
@@ -157,7 +159,8 @@ def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -
         quality: 1..100, of .jpg.
     """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
-    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+    shown = resize(image, min(1.0, LONGEST_SIDE / max(image.shape)))
+    return encode_image(shown, suffix, options)
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

@@ -1,5 +1,6 @@
 """Worker processes, of this machine or of a Dask cluster, that end as they should."""
 
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -91,6 +92,15 @@ def stop_workers() -> None:
     """End this process's workers at once; what they have not finished is made again later."""
     for process in active_children():
         process.kill()
+
+
+def end_quietly() -> None:
+    """End this process's workers, whoever started them, before it ends by os._exit."""
+    if hasattr(signal, "SIGCHLD"):  # PyTorch's loader takes it for a failure that workers end
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stop_workers()
+    # Semaphores that are still there would be complained about, and os._exit leaves them.
+    multiprocessing.util._run_finalizers(0)
 
 
 def local_executor(workers: int, shared: tuple = ()) -> ProcessPoolExecutor:

@@ -16,9 +16,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from textdet.common.cli import name_left_out, progress_bar
+from textdet.common.cli import name_left_out, one_line, progress_bar
 from textdet.common.errors import DataError
-from textdet.common.files import parse_json, read_json, write_atomically, write_json
+from textdet.common.files import UNFINISHED, parse_json, read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import (
@@ -32,6 +32,7 @@ from textdet.data.annotation import (
 from textdet.data.triplets import FORMAT_VERSION, make_folders
 
 DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
+OWN_FIELDS = {"format_version", "chunk_size"}  # of dataset.json, whatever made the folder
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
 CLAIMS = ".claims"  # folder with a file for each chunk that a process is making, while it does
 WAIT = 1.0  # s, until chunks that others make are looked at again
@@ -233,17 +234,19 @@ def start_folder(
     settings = {"format_version": FORMAT_VERSION, **settings}
     record = folder / DATASET_FILE
     parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
-    if not record.exists():
+    before = _read_settings(record)
+    if before is None:
         _refuse_stranger(folder)
     elif not overwrite:
-        _refuse_other_settings(record, settings, growing)
+        _refuse_other_settings(folder, before, settings, growing)
     is_shared = _is_claimed(folder)
     if is_shared and overwrite:
         raise DataError(f"{folder} is being made by another process")
     try:
-        if record.exists() and overwrite:
+        if before is not None and overwrite:
             # The annotations first: they say which images are there.
-            for part in (*reversed(parts), folder / LEFT_OUT, folder / "cache"):
+            caches = [path.parent for path in folder.glob("cache/*/cache.json")]
+            for part in (*reversed(parts), folder / LEFT_OUT, *caches):
                 if part.exists():
                     shutil.rmtree(part)
             (folder / PREVIEW_FILE).unlink(missing_ok=True)
@@ -251,7 +254,7 @@ def start_folder(
         write_json(record, settings)
         make_folders(folder)
         for part in () if is_shared else (folder, *parts, folder / LEFT_OUT):
-            for leftover in part.glob(".*.tmp"):  # of a run that was killed
+            for leftover in part.glob(f".*{UNFINISHED}"):  # of a run that was killed
                 leftover.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
@@ -262,16 +265,32 @@ def _refuse_stranger(folder: Path) -> None:
     """Raises DataError when the folder is not one to begin in: neither absent nor empty."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
-    if folder.exists() and any(not path.name.endswith(".tmp") for path in folder.iterdir()):
+    if folder.exists() and any(not path.name.endswith(UNFINISHED) for path in folder.iterdir()):
         raise DataError(f"{folder} is there already and was not made by this script")
 
 
-def _refuse_other_settings(record: Path, settings: dict, growing: str | None) -> None:
-    """Raises DataError when a folder's record cannot be read or names other settings."""
+def _read_settings(record: Path) -> dict | None:
+    """What a folder was made with, None when it has no record.
+
+    Raises:
+        DataError: the record is damaged or another tool's, and so the folder may not be ours.
+    """
+    if not record.exists():
+        return None
     try:
         before = read_json(record)
-    except DataError as error:
-        raise DataError(f"{error}; --overwrite starts anew") from None
+    except DataError:
+        before = {}
+    if not before.keys() >= OWN_FIELDS:
+        raise DataError(
+            f"{record} is damaged or another tool's; name another --save_folder, or delete "
+            f"{record.parent} yourself"
+        )
+    return before
+
+
+def _refuse_other_settings(folder: Path, before: dict, settings: dict, growing: str | None) -> None:
+    """Raises DataError when a folder's record names other settings."""
     differing = [
         f"{name} ({there} there, {now} now)"
         for name, there, now in _compared(before, settings)
@@ -279,7 +298,7 @@ def _refuse_other_settings(record: Path, settings: dict, growing: str | None) ->
     ]
     if differing:
         raise DataError(
-            f"{record.parent} was made with other settings: {', '.join(differing)}; "
+            f"{folder} was made with other settings: {', '.join(differing)}; "
             "--overwrite deletes it and starts anew"
         )
 
@@ -330,7 +349,7 @@ def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
     note = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
     if problems:
         note.parent.mkdir(exist_ok=True)
-        write_atomically(note, "".join(f"{' '.join(line.split())}\n" for line in problems))
+        write_atomically(note, "".join(f"{one_line(line)}\n" for line in problems))
     else:  # an earlier run may have met some
         note.unlink(missing_ok=True)
     lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)

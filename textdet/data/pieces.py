@@ -9,6 +9,7 @@ import numpy as np
 from shapely import Polygon, area, box, get_parts
 from shapely.geometry.polygon import orient
 
+from textdet.common.files import shortened
 from textdet.common.geometry import tile_starts, without_crossings
 from textdet.common.images import resize
 from textdet.data.annotation import Sample, Word
@@ -59,7 +60,7 @@ def piece_file(sample: Sample, number: int) -> str:
     """
     name = Path(sample.file).as_posix()
     name = ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", name)
-    return f"{name}_{number:02d}.jpg"
+    return f"{shortened(name)}_{number:02d}.jpg"
 
 
 def _cut(word: Word, shape: tuple) -> Word | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from textdet.common.images import resize
 from textdet.common.pictures import (
     GREEN,
     RED,
@@ -48,7 +49,7 @@ def write_preview(folder: Path) -> None:
         # Enlarged or shrunk before anything is drawn, so that outlines stay sharp.
         factor = PREVIEW_SIDE / max(sample.width, sample.height)
         image, maps = read_triplet(sample)
-        image, *maps = (cv2.resize(p, None, fx=factor, fy=factor) for p in (image, *maps))
+        image, *maps = (resize(p, factor, cv2.INTER_LINEAR) for p in (image, *maps))
         words = [word.mapped(factor) for word in sample.words]
         row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
         tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]

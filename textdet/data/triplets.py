@@ -16,7 +16,7 @@ import numpy as np
 
 from textdet.common.errors import DataError, SizeError
 from textdet.common.files import parse_json, write_atomically
-from textdet.common.images import image_size, read_image
+from textdet.common.images import encode_image, image_size, read_image
 from textdet.data.annotation import (
     AFFINITIES,
     ANNOTATIONS,
@@ -54,18 +54,18 @@ def write_triplet(
         jpeg_quality: 1..100.
 
     Raises:
+        DataError: the image is too large for a JPEG; nothing is written.
         OSError: when the disk refuses.
     """
     import cv2
 
+    data = encode_image(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
     if maps is not None:
         # The quickest settings of OpenCV 5 for smooth maps; the files are smaller, too.
         fast = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
         fast += (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
         for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
-            write_atomically(path, cv2.imencode(".png", heatmap, fast)[1])
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1]
+            write_atomically(path, encode_image(heatmap, ".png", fast))
     write_atomically(sample.image_path, data)
 
 

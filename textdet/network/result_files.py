@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from textdet.common.files import shortened, write_atomically
+from textdet.common.errors import DataError
+from textdet.common.files import read_json, shortened, write_atomically
 from textdet.common.image_inputs import STDIN, Page
 from textdet.common.pictures import draw_found, draw_maps, save_picture
 from textdet.decoding.settings import DetectionSettings
@@ -59,11 +60,10 @@ def _is_free(base: Path, page: Page) -> bool:
 def _read_record(base: Path) -> dict | None:
     """The record of earlier results with this path without the ending; None where it is not one."""
     try:
-        record = json.loads(base.with_name(f"{base.name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(base.with_name(f"{base.name}.json"))
+    except DataError:
         return None
-    is_ours = isinstance(record, dict) and record.keys() >= RECORD
-    return record if is_ours else None
+    return record if record.keys() >= RECORD else None
 
 
 def _file(path: Path) -> str:
