@@ -10,6 +10,7 @@ from PIL import Image
 
 import convert_dataset
 from textdet.common.errors import DataError
+from textdet.data.cache import MAKER
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_folder
 from textdet.data.formats.common import Item
 from textdet.data.formats.registry import read_dataset
@@ -230,7 +231,7 @@ def test_overwriting_deletes_only_what_was_made(tmp_path):
     for name in ("notes.txt", "cache/mine/data", "cache/train-1/cache.json", "images/.x.tmp"):
         start_folder(folder, {"chunk_size": 1}, overwrite=False)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}")
+        (folder / name).write_text(json.dumps({"is": MAKER}))
     start_folder(folder, {"chunk_size": 2}, overwrite=True)
     there = {path.as_posix() for path in contents(folder)}
     assert there == {"dataset.json", "notes.txt", "cache/mine/data"}

@@ -290,7 +290,7 @@ def test_changed_matlab_files_are_read_or_refused(name, compressed, tmp_path):
 
 
 RECORDS = {
-    "dataset.json": {"format_version": 1, "num_images": 8, "settings": {"A": 1}, "counts": {}},
+    "dataset.json": {"format_version": 1, "chunk_size": 4, "num_images": 8, "settings": {"A": 1}},
     "training.json": {
         **{"held_back": {"x": ["a.png"], "y": []}, "known_by_name": ["x"], "trained_on": "0a 0b"},
         **{"data_fingerprint": "0", "images": {"train": 9}, "model": {"image_size": 512}},

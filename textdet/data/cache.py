@@ -6,6 +6,7 @@ Images, maps and weights have their channels last throughout, as they lie in the
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -307,7 +308,7 @@ def _open_cache(
             cache.keep()
             print(f"{folder}: using the cached data set")
             return cache, damaged
-        _delete_unused(root, side)
+        delete_caches(root, spared=[other for other in SIDES if other != side])
         if folder.exists():
             raise DataError(
                 f"{folder}: another run is just making this cache; wait for it, or delete the "
@@ -340,11 +341,15 @@ def _read_damaged(folder: Path) -> dict[int, str] | None:
         return None
 
 
-def _delete_unused(root: Path, side: str) -> None:
-    """Delete the caches in `root` that no run uses, but not those of the split's other side."""
-    others = [other for other in SIDES if other != side]
-    for folder in sorted(root.iterdir()):
-        if folder.name.partition("-")[0] in others or not _is_cache(folder):
+def delete_caches(root: Path, spared: Sequence[str] = ()) -> None:
+    """Delete the caches in a folder that no run uses, and nothing else.
+
+    Params:
+        root: CACHE of a triplet folder; it need not be there.
+        spared: of SIDES, those whose caches stay.
+    """
+    for folder in sorted(root.glob("*")):
+        if folder.name.partition("-")[0] in spared or not _is_cache(folder):
             continue
         if any(map(_is_held, folder.glob(f"*{LOCK}"))):
             print(f"{folder}: not deleted, another run uses it")

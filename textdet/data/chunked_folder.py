@@ -29,6 +29,7 @@ from textdet.data.annotation import (
     READING_ERRORS,
     Sample,
 )
+from textdet.data.cache import CACHE, delete_caches
 from textdet.data.triplets import FORMAT_VERSION, make_folders
 
 DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
@@ -245,11 +246,11 @@ def start_folder(
     try:
         if before is not None and overwrite:
             # The annotations first: they say which images are there.
-            caches = [path.parent for path in folder.glob("cache/*/cache.json")]
-            for part in (*reversed(parts), folder / LEFT_OUT, *caches):
+            for part in (*reversed(parts), folder / LEFT_OUT):
                 if part.exists():
                     shutil.rmtree(part)
             (folder / PREVIEW_FILE).unlink(missing_ok=True)
+            delete_caches(folder / CACHE)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, settings)
         make_folders(folder)

@@ -21,7 +21,7 @@ import numpy as np
 
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
-from textdet.common.files import read_json, write_atomically, write_json
+from textdet.common.files import UNFINISHED, read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.data.annotation import Sample
 from textdet.data.cache import SPARE
@@ -32,7 +32,8 @@ from textdet.network.model_files import find_model
 
 BATCH_PIXELS = 8 * 512 * 512  # that the network sees at once; more is not faster, and takes memory
 PREFIX = "maps-"
-NAMES = r"\d{6}\.npy|\.\d{6}\.npy\.\d+\.tmp|maps\.json"  # of the files in a folder of maps
+# Of the files in a folder of maps.
+NAMES = rf"\d{{6}}\.npy|\.\d{{6}}\.npy\.\d+{re.escape(UNFINISHED)}|maps\.json"
 MARK, MAKER = "maps.json", "maps that tune.py keeps"  # a file in their folder, and what it says
 KEPT = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
 
@@ -149,7 +150,7 @@ def _delete_unused(work: Path, key: str) -> None:
                 continue
         except (DataError, FileNotFoundError):  # the latter: another process may just delete it
             continue
-        for path in [*old.glob("*.npy"), *old.glob(".*.npy.*.tmp"), old / MARK]:
+        for path in [*old.glob("*.npy"), *old.glob(f".*{UNFINISHED}"), old / MARK]:
             if re.fullmatch(NAMES, path.name):
                 path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody has put more there
