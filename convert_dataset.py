@@ -36,7 +36,7 @@ from textdet.data.chunked_folder import (
     start_folder,
 )
 from textdet.data.formats.common import Item
-from textdet.data.formats.recognise import find_format
+from textdet.data.formats.recognise import find_labels
 from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
@@ -63,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Convert as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
-    args.format = find_format(args.source) if args.format == "auto" else args.format
+    args.format = find_labels(args.source) if args.format == "auto" else args.format
     characters = FORMATS[args.format].characters
     settings = {
         "format": args.format,

@@ -32,7 +32,7 @@ def write(path: Path, content) -> None:
 def read(folder: Path, name: str):
     """The samples, read as a folder that is recognised by its looks, and the problems."""
     assert find_format(folder) == name
-    return read_dataset(folder)
+    return read_dataset(folder, name)
 
 
 def words_of(sample):
@@ -422,6 +422,8 @@ def test_detections(tmp_path):
     assert sample.image_path == image and sample.file == "a.jpg"
     assert_outlines(sample, BOX, ARC)
     assert "word 3" in problems[0] and "only first pages" in problems[2] and len(problems) == 4
+    with pytest.raises(DataError, match="neither taught nor judged by"):
+        read_dataset(folder)
 
 
 # --- All of them -----------------------------------------------------------------------------

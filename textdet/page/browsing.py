@@ -14,7 +14,8 @@ from textdet.common.errors import DataError
 from textdet.common.files import read_json
 from textdet.data.annotation import Sample, Word
 from textdet.data.chunked_folder import iterate_samples
-from textdet.data.formats.registry import UNREAD, find_format, read_dataset
+from textdet.data.formats.recognise import find_format
+from textdet.data.formats.registry import UNREAD, read_dataset
 from textdet.data.triplets import has_heatmaps, read_heatmap
 from textdet.decoding.metrics import truth_of
 from textdet.decoding.settings import DetectionSettings
@@ -83,8 +84,9 @@ def read_collection(path: Path) -> Collection:
 
 def read_folder(folder: Path) -> Collection:
     """Read a data set, the first MAX_IMAGES of a triplet folder. Raises DataError."""
-    if find_format(folder) != "triplets":
-        return Collection(*read_dataset(folder))
+    name = find_format(folder)
+    if name != "triplets":
+        return Collection(*read_dataset(folder, name))
     try:
         samples = list(itertools.islice(iterate_samples(folder), MAX_IMAGES + 1))
     except DataError:  # a damaged line among others is named, and left out

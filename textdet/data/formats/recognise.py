@@ -63,6 +63,21 @@ def find_format(folder: Path) -> str:
     )
 
 
+def find_labels(folder: Path) -> str:
+    """The name of the format that a folder of true words is in.
+
+    Raises:
+        DataError: it looks like none, or holds what a model found.
+    """
+    name = find_format(folder)
+    if name == "detections":
+        raise DataError(
+            f"{folder}: results of detect.py, which a model is neither taught nor judged by; "
+            "export_dataset.py takes them to a tool where people correct them"
+        )
+    return name
+
+
 def _of_kind(files: Iterable[Path], suffix: str) -> list[Path]:
     return [path for path in files if path.suffix.lower() == suffix][:LOOKED_AT]
 

@@ -13,7 +13,7 @@ from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames
 from textdet.data.annotation import IMAGES, UNREAD, Sample
 from textdet.data.formats.common import Item, Items
-from textdet.data.formats.recognise import find_format
+from textdet.data.formats.recognise import find_labels
 from textdet.data.image_fit import WHOLE, fit_to_image
 from textdet.data.triplets import read_samples
 
@@ -154,7 +154,7 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    name = find_format(folder) if name == "auto" else name
+    name = find_labels(folder) if name == "auto" else name
     if name == "triplets":
         return read_samples(folder)
     samples, problems = [], []
