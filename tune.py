@@ -227,14 +227,15 @@ def default_settings(
         choices: see choices_of.
 
     Returns:
-        The model's settings, at the sizes of `base` where there are no maps at its own.
+        The model's settings, at the sizes of `base` where there are no maps at its own; `base` for
+        a model without settings.
     """
-    files = find_model(args.model_dir)
-    settings = own or files.default_settings
+    if own is None:
+        return base
     sizes = ["max_enlargement", "second_scale"]
-    sizes += ["long_side"] if settings.long_side not in choices["long_side"] else []
-    sizes += ["decoder"] if files.is_craft else []
-    return replace(settings, **{name: getattr(base, name) for name in sizes})
+    sizes += ["long_side"] if own.long_side not in choices["long_side"] else []
+    sizes += ["decoder"] if find_model(args.model_dir).is_craft else []
+    return replace(own, **{name: getattr(base, name) for name in sizes})
 
 
 def choices_of(args: argparse.Namespace, base: DetectionSettings) -> dict[str, list]:

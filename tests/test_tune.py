@@ -304,6 +304,23 @@ def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
     assert scorer.sweep(good, "both", leader=1.0)["stopped"] is False
 
 
+def test_a_trial_that_two_processes_have_drawn_is_told_once(scorer, study):
+    """As SQLite lets them; the other process is quicker."""
+    ask, asked = study.ask, []
+
+    def ask_late():
+        trial = ask()
+        asked.append(trial.number)
+        if asked == [0]:
+            settings = studies.suggest(trial, HERE, {})
+            studies.tell(study, trial, scorer.sweep(settings, "both"), "both")
+        return trial
+
+    study.ask = ask_late
+    studies.search(study, scorer, HERE, n_trials=3, n_jobs=1)
+    assert asked[0] == 0 and len(studies.finished_trials(study)) == 3
+
+
 @pytest.mark.parametrize("objective", ["f1", "iou"])
 def test_one_objective_is_followed_alone(scorer, tmp_path, objective):
     study = studies.open_study(None, tmp_path / "trials.log", "one", "key", HERE, objective)

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,7 +279,10 @@ def search(
     try:
         with bar, closing(results):
             for number, sweep in results:
-                tell(study, asked[number], sweep, objective)
+                # SQLite may hand the first trial, which waits in the queue, to two processes at
+                # once: what the quicker one has told is the same.
+                with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    tell(study, asked[number], sweep, objective)
                 del asked[number]
                 done = len(finished_trials(study))
                 bar.update(done - bar.n)
@@ -288,7 +291,7 @@ def search(
         raise DataError(f"the storage failed, the same command goes on ({error})") from None
     finally:
         for trial in asked.values():
-            study.tell(trial, state=TrialState.FAIL)
+            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, result: dict, objective: str) -> None:
@@ -302,7 +305,8 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: dict, objective: str)
     trial.set_user_attr("sweep", result["points"])
     trial.set_user_attr("early", result["early"])
     if result["stopped"]:
-        study.tell(trial, state=TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
     best = max(map(scores_in, result["points"]), key=lambda scores: rank(scores, objective))
-    study.tell(trial, [best[name] for name in OBJECTIVES[objective]])
+    values = [best[name] for name in OBJECTIVES[objective]]
+    study.tell(trial, values, skip_if_finished=True)
