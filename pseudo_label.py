@@ -29,7 +29,7 @@ from textdet.common.cli import (
     run_main,
 )
 from textdet.common.errors import DataError
-from textdet.common.images import is_image
+from textdet.common.images import is_image, name_further_frames, name_other_pictures
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
     PREVIEW_FILE,
@@ -93,7 +93,7 @@ def main() -> None:
     args = parse_arguments()
     model_dir = choose_model(args.model_dir)
     if args.format == UNANNOTATED:
-        samples, problems = unannotated(args.input_dir), []
+        samples, problems = unannotated(args.input_dir)
     else:
         samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
@@ -138,17 +138,28 @@ def main() -> None:
     report(args, counts)
 
 
-def unannotated(folder: Path) -> list[Sample]:
+def unannotated(folder: Path) -> tuple[list[Sample], list[str]]:
     """A sample for each image in a folder and below it, without words.
 
+    Returns:
+        The samples, and a line for each thing that is left out.
+
     Raises:
-        DataError: there is none.
+        DataError: there is no image.
     """
-    paths = sorted(path for path in folder.rglob("*") if is_image(path) and path.is_file())
-    if not paths:
-        raise DataError(f"{folder}: no images in it")
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    return [Sample(folder, n, 0, 0, [], {}, p) for n, p in zip(names, paths, strict=True)]
+    files = sorted(filter(Path.is_file, folder.rglob("*")))
+    samples, problems = [], name_other_pictures(files)
+    for path in filter(is_image, files):
+        try:
+            problems += name_further_frames(path)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        name = path.relative_to(folder).as_posix()
+        samples.append(Sample(folder, name, 0, 0, [], {}, path))
+    if not samples:
+        raise DataError("; ".join([f"{folder}: no images in it", *problems[:1]]))
+    return samples, problems
 
 
 def summarise(folder: Path) -> dict[str, int | float]:

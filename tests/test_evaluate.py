@@ -104,6 +104,7 @@ def test_funsd(funsd):
 def test_damage_is_named_and_left_out(icdar2015):
     images, truth = icdar2015 / "images", icdar2015 / "gt"
     (images / "img_2.png").write_bytes(b"not an image")
+    (images / "phone.heic").touch()
     Image.new("RGB", (9, 9)).save(images / "alone.png")
     (truth / "gt_alone_too.txt").write_text("")
     with (truth / "gt_img_1.txt").open("a") as file:
@@ -113,7 +114,7 @@ def test_damage_is_named_and_left_out(icdar2015):
     text = "\n".join(problems)
     for name in ("img_2.png", "alone.png", "gt_alone_too.txt", "img_1.txt:5", "img_1.txt:6"):
         assert name in text
-    assert len(problems) == 5
+    assert len(problems) == 6 and "1 .heic" in problems[-1]
 
 
 def test_folders_that_are_no_data_set(tmp_path, icdar2013):

@@ -5,12 +5,13 @@ its line in EXPORTS make it one to export to.
 """
 
 import importlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
-from textdet.common.images import name_further_frames
+from textdet.common.images import name_further_frames, name_other_pictures
 from textdet.data.annotation import IMAGES, UNREAD, Sample
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.recognise import find_labels
@@ -124,7 +125,8 @@ def read_items(name: str, source: Path) -> Items:
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
-    return _without_unread_images(_function(chosen)(source))
+    others = name_other_pictures(source.rglob("*"))
+    return itertools.chain(_without_unread_images(_function(chosen)(source)), others)
 
 
 def _without_unread_images(items: Items) -> Items:
