@@ -16,7 +16,8 @@ from PIL import Image
 import evaluate
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample, Word
-from textdet.data.formats.registry import find_format, read_dataset
+from textdet.data.formats.recognise import find_format
+from textdet.data.formats.registry import read_dataset
 from textdet.data.triplets import read_samples
 from textdet.decoding.metrics import truth_of
 from textdet.decoding.settings import DetectionSettings

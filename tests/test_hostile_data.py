@@ -18,7 +18,8 @@ from textdet.data.annotation import Sample, name_within
 from textdet.data.chunked_folder import Chunk, chunk_path, read_chunk
 from textdet.data.formats.common import Item
 from textdet.data.formats.mat_stream import MatError, iterate_cells, read_variable
-from textdet.data.formats.registry import find_format, read_dataset
+from textdet.data.formats.recognise import find_format
+from textdet.data.formats.registry import read_dataset
 from textdet.data.pieces import cut_pieces
 from textdet.data.triplets import read_samples
 from textdet.decoding.metrics import match_image, truth_of
@@ -222,6 +223,12 @@ RUNS = [
     ("totaltext", "gt_img_a.txt", "x:" + " " * RUN + "transcriptions:" + " " * RUN + "x"),
     ("totaltext", "gt_img_a.txt", "transcriptions: [u'" + "'] " * RUN + "x"),
     ("totaltext", "gt_img_a.txt", "x: [[1 2\n" * 20_000),
+    (
+        "yolo",
+        "a.txt",
+        f"0 .1 .2 .3 .4\n0 {'1' * RUN}x\n0{' ' * RUN}x\n0 .{'1' * RUN} {'.1 ' * RUN}x",
+    ),
+    ("paddleocr", "a.txt", "a.png\t[" + "[" * RUN + "]\n" + "\t" * RUN + "]"),
 ]
 
 

@@ -26,7 +26,7 @@ from textdet.data.formats.common import (
 from textdet.data.formats.listed import Entry, Layout, read_listed
 from textdet.data.formats.shapes import is_ignored
 
-_LINE = re.compile(r"\d+(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}\s*", re.IGNORECASE)
+_LINE = re.compile(r"\d+(?:\s+-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?){4,}\s*", re.IGNORECASE)
 
 
 def read_yolo(source: Path) -> Items:
