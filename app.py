@@ -9,7 +9,9 @@ It needs gradio: pip install -r requirements-page.txt. Only this machine can rea
 
 import argparse
 import os
+import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 
@@ -44,6 +46,7 @@ def main() -> None:
         check_path(path)
     check_port(args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder is deleted
     with tempfile.TemporaryDirectory(prefix="textdet-page-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # what visitors give; gradio's own would be kept
         try:

@@ -5,9 +5,9 @@ The browser is Chromium, as distributions have it (apt-get install chromium), dr
 
 import importlib.util
 import json
+import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -394,14 +394,21 @@ def address(random_model, triplets, tmp_path_factory):
     command = [sys.executable, "app.py", "--no_browser", "--port", port, "--model_dir", model]
     command += ["--input_dir", triplets, "--results", results]
     process = subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        list(map(str, command)),
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     line = process.stdout.readline()
     assert f"http://127.0.0.1:{port}" in line, process.stderr.read()
+    assert list(folder.glob("textdet-page-*"))
     yield f"http://127.0.0.1:{port}/"
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     _, errors = process.communicate(timeout=30)
     assert "Traceback" not in errors, errors
+    assert not list(folder.glob("textdet-page-*"))  # what visitors gave
 
 
 @pytest.fixture(scope="module")
@@ -455,6 +462,12 @@ def test_detect_in_a_browser(page, browser, address):
     assert outlines(page, "found").count() == 1
     page.get_by_label("character map").check()
     assert page.locator("#found .stage > img").count() == 2
+    slider.press("Home")
+    page.wait_for_function("document.querySelector('#found svg').childElementCount === 2")
+    page.locator("#found summary").click()
+    assert page.locator("#found tr").count() == 2  # the head and a word
+    slider.press("End")
+    page.wait_for_function("document.querySelector('#found svg').childElementCount === 1")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download JSON").click()
     assert json.loads(Path(download.value.path()).read_text())["words"] == []

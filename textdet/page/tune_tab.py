@@ -54,8 +54,8 @@ def tune_tab(
                 )
                 start = gr.Button("Search", variant="primary", elem_id="search")
                 stop = gr.Button("Stop", size="sm")
+                said = gr.Markdown(elem_id="said")
         with gr.Column(scale=5, min_width=320):
-            said = gr.Markdown(elem_id="said")
             view = viewer((Layer(LAYER, "boxes", "#00c800"), *MAP_LAYERS), "correct", LAYER)
     numbers = list(controls.values())
 

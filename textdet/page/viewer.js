@@ -93,7 +93,7 @@ function drawList() {
   find("summary").textContent = "Table: " + rows.length + (rows.length === 1 ? " row" : " rows");
   const table = find("table");
   table.replaceChildren();
-  if (!rows.length) return;
+  if (!rows.length || !list.open) return;
   const head = make(table, "tr", "");
   for (const name of ["#", ...(several ? ["layer"] : []), ...props.value.columns]) {
     make(head, "th", name);
@@ -223,6 +223,7 @@ function draw() {
   drawTools();
 }
 
+list.addEventListener("toggle", drawList);
 watch(["value", "picture", "layers"], () => {
   if (chosen >= outlines().length) chosen = null;
   draw();
