@@ -6,6 +6,7 @@ The browser is Chromium, as distributions have it (apt-get install chromium), dr
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -523,7 +524,10 @@ def test_tune_in_a_browser(page, tmp_path):
     page.locator("#trials input[type=number]").fill("10")
     page.get_by_role("button", name="Search").click()
     page.get_by_text("Trial 10 of 10").wait_for()
-    assert "precision" in page.inner_text("#said")
+    said = page.inner_text("#said")
+    found = re.search(r"text_threshold\s+0.02\s+(\S+)", said)[1]
+    open_tab(page, "Detect")
+    assert float(page.input_value("#text_threshold input[type=number]")) == float(found)
 
 
 @marked

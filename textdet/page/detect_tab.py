@@ -45,11 +45,12 @@ MEDIA = {"json": "application/json", "txt": "text/plain", "jpg": "image/jpeg"}
 
 
 def detect_tab(
-    models: detection.Models, names: list[str], samples: list[Path], shared: bool
+    tab: gr.Tab, models: detection.Models, names: list[str], samples: list[Path], shared: bool
 ) -> tuple[gr.Dropdown, dict[str, gr.components.Component]]:
     """Build the tab.
 
     Params:
+        tab: in which it is; settings may have been changed while another one was looked at.
         names: of the models to choose from.
         samples: images to try.
         shared: whether others than the host use the page; they cannot write on its disk.
@@ -169,7 +170,13 @@ def detect_tab(
     again = {"trigger_mode": "always_last", **network}
     gr.on([each.input for each in slow], look_again, [seen, *chosen], results, **again)
     quick = [poly, characters, *(each for each in controls.values() if each not in slow)]
-    gr.on([each.input for each in quick], redraw, [seen, *chosen], results[1:], **at_once)
+    gr.on(
+        [tab.select, *(each.input for each in quick)],
+        redraw,
+        [seen, *chosen],
+        results[1:],
+        **at_once,
+    )
     gr.on([model.input, reset.click], own_values, model, list(controls.values())).then(
         look_again, [seen, *chosen], results, **network
     )

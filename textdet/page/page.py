@@ -44,8 +44,8 @@ def build_page(names: list[str], paths: list[Path], shared: bool = False) -> gr.
     models = Models()
     samples = sorted(path for path in SAMPLES.iterdir() if is_image(path))
     with gr.Blocks(title="Text detection") as page:
-        with gr.Tab("Detect"):
-            model, controls = detect_tab(models, names, samples, shared)
+        with gr.Tab("Detect") as tab:
+            model, controls = detect_tab(tab, models, names, samples, shared)
         with gr.Tab("Tune on a handful"):
             tune_tab(models, model, controls)
         with gr.Tab("Generate") as tab:
