@@ -10,10 +10,13 @@ from PIL import Image
 import cut_backgrounds
 from convert_dataset import convert_chunk
 from textdet.common.errors import DataError
-from textdet.data.annotation import Sample, unread_words
+from textdet.data.annotation import Sample, Word, unread_words
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out
+from textdet.data.formats.common import NO_CHARACTERS
 from textdet.data.formats.registry import read_dataset, read_items, sample_of
+from textdet.data.pieces import cut_pieces
 from textdet.data.triplets import check_triplet, make_folders, read_sample_image, read_samples
+from textdet.network import pseudo_labels
 from textdet.network.labelling import Labelling, label_chunk
 
 SIZE = (100, 60)  # px, that the annotations declare
@@ -379,3 +382,57 @@ def test_flags_that_are_neither_are_damage(value, tmp_path):
     record = {"file": "a.png", "size": SIZE, "words": [{"polygon": SQUARE, "ignore": value}]}
     with pytest.raises(DataError, match="neither true nor false"):
         Sample.from_json(tmp_path, record)
+
+
+# --- Images with thousands of words ----------------------------------------------------------
+
+
+def words_in_rows(count):
+    """Words of 8x6 px, a hundred in a row."""
+    corners = np.float32([[1, 1], [9, 1], [9, 7], [1, 7]])
+    places = [(10 * (i % 100), 8 * (i // 100)) for i in range(count)]
+    return [Word("on", [], NO_CHARACTERS, corners + np.float32(place)) for place in places]
+
+
+def test_words_are_cut_out_as_the_network_needs_them(monkeypatch):
+    """All crops of a dense page at once would take gigabytes."""
+    waiting, most = [], []
+    cut_crop = pseudo_labels.cut_crop
+
+    def counted(image, frame):
+        waiting.append(frame)
+        return cut_crop(image, frame)
+
+    def predict(crops):
+        most.append(len(waiting))
+        waiting.clear()
+        return np.zeros((len(crops), 2, *crops.shape[1:3]), np.uint8)
+
+    monkeypatch.setattr(pseudo_labels, "cut_crop", counted)
+    image = np.zeros((40, 1000, 3), np.uint8)
+    (labelled,) = pseudo_labels.label_images([image], [words_in_rows(50)], predict, 8)
+    assert max(most) == 8 and sum(most) == 50
+    assert all(word.text == "on" and len(word.quads) == 2 for word in labelled)
+
+
+def test_pieces_hold_the_words_that_lie_in_them():
+    image = np.zeros((400, 1000, 3), np.uint8)
+    words = words_in_rows(5000)
+    _, *tiles = cut_pieces(image, words, 256)
+    whole = sum(not word.ignore for _, own in tiles for word in own)
+    assert whole >= len(words)  # each is whole in one at least
+    for tile, own in tiles:
+        limits = tile.shape[1], tile.shape[0]
+        assert all((word.polygon >= -1).all() for word in own)
+        assert all((word.polygon <= np.float32(limits) + 1).all() for word in own)
+
+
+def test_a_text_longer_than_its_outline_is_no_label():
+    word = Word("o" * 5000, [], NO_CHARACTERS, np.float32(SQUARE))
+    image = np.zeros((60, 100, 3), np.uint8)
+
+    def predict(crops):
+        return np.zeros((len(crops), 2, *crops.shape[1:3]), np.uint8)
+
+    ((labelled,),) = pseudo_labels.label_images([image], [[word]], predict, 8)
+    assert labelled.ignore and not labelled.characters

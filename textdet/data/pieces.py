@@ -41,10 +41,17 @@ def cut_pieces(
         return [(image, words)]
     scale, overlap = side / max(width, height), round(OVERLAP * side)
     pieces = [(resize(image, scale), [word.mapped(scale) for word in words])]
+    low, high = (
+        np.array([end(word.polygon, axis=0) for word in words]).reshape(-1, 2)
+        for end in (np.min, np.max)
+    )
     for top in tile_starts(height, side, overlap):
         for left in tile_starts(width, side, overlap):
             tile = image[top : top + side, left : left + side]
-            pieces.append((tile, [word.mapped(offset=(-left, -top)) for word in words]))
+            # Most words of a large image lie far from most tiles.
+            near = (high >= (left, top)).all(1) & (low <= (left + side, top + side)).all(1)
+            own = [words[number].mapped(offset=(-left, -top)) for number in np.flatnonzero(near)]
+            pieces.append((tile, own))
     return [(p, [cut for word in own if (cut := _cut(word, p.shape))]) for p, own in pieces]
 
 

@@ -48,25 +48,26 @@ def label_images(
     Returns:
         The words of each image; don't-care words, and those without extent, as don't-care.
     """
-    crops = {
-        (i, k): crop
-        for i, (image, own) in enumerate(zip(images, words, strict=True))
+    frames = {
+        (i, k): frame
+        for i, own in enumerate(words)
         for k, word in enumerate(own)
-        if (ignored_weight or not word.ignore)
-        and (crop := crop_word(image, word.polygon)) is not None
+        if (ignored_weight or not word.ignore) and (frame := frame_of(word.polygon)) is not None
     }
     labelled = [[replace(word, ignore=True) for word in own] for own in words]
 
-    def shape_of(place: tuple[int, int]) -> tuple[int, ...]:
-        return crops[place].pixels.shape
+    def size_of(place: tuple[int, int]) -> tuple[int, int]:
+        return frames[place].size
 
-    for _, group in itertools.groupby(sorted(crops, key=shape_of), key=shape_of):
+    for _, group in itertools.groupby(sorted(frames, key=size_of), key=size_of):
         places = list(group)
         for start in range(0, len(places), batch_size):
             batch = places[start : start + batch_size]
-            maps = predict(np.stack([crops[place].pixels for place in batch]))
-            for (i, k), (textmap, _) in zip(batch, maps, strict=True):
-                labelled[i][k] = label_word(words[i][k], crops[i, k], textmap, ignored_weight)
+            # Cut now: all crops of a page with thousands of words would take gigabytes.
+            crops = [cut_crop(images[i], frames[i, k]) for i, k in batch]
+            maps = predict(np.stack([crop.pixels for crop in crops]))
+            for (i, k), crop, (textmap, _) in zip(batch, crops, maps, strict=True):
+                labelled[i][k] = label_word(words[i][k], crop, textmap, ignored_weight)
     return labelled
 
 
@@ -88,20 +89,36 @@ class Crop:
     to_image: np.ndarray
 
 
-def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
-    """Cut a word out of an image.
+@dataclass
+class Frame:
+    """How a word is brought upright and to a common height.
 
     Params:
-        image: (H, W, 3) uint8.
+        polygon: (k, 2) px of the image, with two sides or four corners.
+        to_crop: (3, 3) homography from the image's continuous coordinates to the crop's.
+        size: width and height of the crop, px, multiples of STRIDE.
+        scale: px of the crop for one of the image.
+    """
+
+    polygon: np.ndarray
+    to_crop: np.ndarray
+    size: tuple[int, int]
+    scale: float
+
+
+def frame_of(polygon: np.ndarray) -> Frame | None:
+    """How a word is to be cut out of its image.
+
+    Params:
         polygon: (k, 2) px, clockwise from the top left corner as one reads.
 
     Returns:
-        The crop; None when the word has no extent.
+        The frame; None when the word has no extent.
     """
     if len(polygon) % 2 or (len(polygon) == 4 and not is_convex(polygon)):
         polygon = enclosing_quad(polygon)  # an outline has two sides, a quad four corners
-    frame = polygon if len(polygon) == 4 else enclosing_quad(polygon)
-    width, height = quad_size(frame)
+    quad = polygon if len(polygon) == 4 else enclosing_quad(polygon)
+    width, height = quad_size(quad)
     if min(width, height) < 1:
         return None
     lateral = min(width, height) if height > TALL_ASPECT * width else height
@@ -109,16 +126,40 @@ def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
     width, height, margin = width * scale, height * scale, MARGIN * lateral * scale
     left, top, right, bottom = margin, margin, margin + width, margin + height
     inner = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
-    to_crop = cv2.getPerspectiveTransform(frame.astype(np.float32), inner)
-    size = [int(-(-(side + margin) // STRIDE) * STRIDE) for side in (right, bottom)]
+    to_crop = cv2.getPerspectiveTransform(quad.astype(np.float32), inner)
+    size = tuple(int(-(-(side + margin) // STRIDE) * STRIDE) for side in (right, bottom))
+    return Frame(polygon, to_crop, size, scale)
+
+
+def cut_crop(image: np.ndarray, frame: Frame) -> Crop:
+    """Cut a word out of its image.
+
+    Params:
+        image: (H, W, 3) or (H, W) uint8.
+        frame: see frame_of.
+    """
     pixels = cv2.warpPerspective(
         image,
-        FROM_CENTRE @ to_crop @ CENTRE,
-        size,
-        flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+        FROM_CENTRE @ frame.to_crop @ CENTRE,
+        frame.size,
+        flags=cv2.INTER_AREA if frame.scale < 1 else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return Crop(pixels, map_points(to_crop, polygon), np.linalg.inv(to_crop))
+    return Crop(pixels, map_points(frame.to_crop, frame.polygon), np.linalg.inv(frame.to_crop))
+
+
+def crop_word(image: np.ndarray, polygon: np.ndarray) -> Crop | None:
+    """Cut a word out of an image.
+
+    Params:
+        image: (H, W, 3) or (H, W) uint8.
+        polygon: (k, 2) px, clockwise from the top left corner as one reads.
+
+    Returns:
+        The crop; None when the word has no extent.
+    """
+    frame = frame_of(polygon)
+    return None if frame is None else cut_crop(image, frame)
 
 
 def is_convex(quad: np.ndarray) -> bool:
@@ -178,6 +219,8 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
         A new word with its characters' quads, (n, 4, 2) px of the image.
     """
     letters = [] if word.ignore else [*filter(leaves_ink, word.text)]
+    if len(letters) > max(textmap.shape):  # narrower than a pixel: this is not what it says
+        return replace(word, ignore=True)
     outline = ink_outline(textmap, crop.polygon)
     quads = split_characters(textmap, outline)
     known, found, confidence = len(letters), len(quads), LOWEST_CONFIDENCE

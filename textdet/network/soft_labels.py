@@ -96,9 +96,11 @@ def correct_maps(
     """
     height, width = maps.shape[1:]
     labelled = [label_in_map(maps[0], word, ignored_weight) for word in words]
-    with_cells = [word for word in labelled if len(word.quads)]
-    blind = [w for w in with_cells if w.text and not w.ignore and w.confidence < 1]
-    seen = [word for word in with_cells if not any(word is other for other in blind)]
+    seen, blind = [], []
+    for word in labelled:
+        if len(word.quads):
+            is_blind = word.text and not word.ignore and word.confidence < 1
+            (blind if is_blind else seen).append(word)
     seen_maps, blind_maps = (
         draw_heatmaps([word.quads for word in own], width, height) for own in (seen, blind)
     )
