@@ -51,10 +51,10 @@ from textdet.data.preview import write_preview  # noqa: E402
 from textdet.synth.augment import make_pipelines  # noqa: E402
 from textdet.synth.backgrounds import check_backgrounds, list_backgrounds  # noqa: E402
 from textdet.synth.content import (  # noqa: E402
-    ONLY_WORDS,
     Vocabulary,
     list_usage,
     load_vocabularies,
+    only_words,
 )
 from textdet.synth.fonts import Font, load_fonts  # noqa: E402
 from textdet.synth.resources import fonts_by_language, name_undrawn  # noqa: E402
@@ -138,19 +138,24 @@ def make_settings(args: argparse.Namespace) -> GeneratorSettings:
     Raises:
         DataError: a file cannot be read, or a name or value is wrong.
     """
-    settings = GeneratorSettings()
     files = [C.PRESETS / f"{args.preset}.toml"] if args.preset else []
     files += [args.settings] if args.settings else []
-    sources = [(str(path), read_settings(path)) for path in files]
+    settings = GeneratorSettings()
+    for path in files:
+        settings = apply(settings, str(path), read_settings(path))
     if args.only_words:
-        sources.append(("--only_words", ONLY_WORDS))
-    sources += [(f"--set {text}", parse_assignment(text)) for text in args.set or ()]
-    for name, changes in sources:
-        try:
-            settings = settings.changed(**changes)
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from None
+        settings = only_words(settings)
+    for text in args.set or ():
+        settings = apply(settings, f"--set {text}", parse_assignment(text))
     return settings
+
+
+def apply(settings: GeneratorSettings, source: str, changes: dict) -> GeneratorSettings:
+    """The settings with changes. Raises DataError, naming their source, when they are wrong."""
+    try:
+        return settings.changed(**changes)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
 
 
 def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job, list[str]]:

@@ -110,7 +110,12 @@ def test_goes_on_after_it_was_killed(triplets, model_dir):
     assert found >= 3
     result = run_well(*command, "--n_trials", found + 2, "--n_jobs", 2)
     assert f"{found} of {found + 2} trials are there" in result.stdout
-    assert json.loads((model_dir / "detection.json").read_text())["n_trials"] == found + 2
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(journal))
+    )
+    (study,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=study, storage=storage).trials
+    assert sum(trial.state.is_finished() for trial in trials) == found + 2
 
 
 def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):

@@ -47,7 +47,7 @@ class Shelf:
         self.paths = {str(path): path for path in paths}
         self._lock = threading.Lock()
 
-    def open(self, name: str) -> browsing.Collection:
+    def take(self, name: str) -> browsing.Collection:
         """Raises DataError: it cannot be read."""
         with self._lock:
             return self._read(self.paths[name])
@@ -115,7 +115,7 @@ def browse_tab(
 
     @sentences()
     def open_source(name: str) -> tuple:
-        collection = shelf.open(name)
+        collection = shelf.take(name)
         lines = collection.problems[:1000]
         return (
             gr.Dropdown(["any", *collection.kinds], value="any"),
@@ -127,12 +127,12 @@ def browse_tab(
 
     @sentences()
     def choose(name: str, by: str, *values: Any) -> tuple:
-        found = browsing.select(shelf.open(name), _filter(*values), by)
+        found = browsing.select(shelf.take(name), _filter(*values), by)
         return found, 0, *turn(name, found, 0)
 
     @sentences()
     def turn(name: str, found: list[int], at: int) -> tuple:
-        collection = shelf.open(name)
+        collection = shelf.take(name)
         part = found[at * PAGE : (at + 1) * PAGE]
         count = f"{at * PAGE + 1} to {at * PAGE + len(part)} of {len(found)}" if part else "none"
         more = f", the first {browsing.MAX_IMAGES} of the data set" if collection.is_cut else ""
@@ -154,7 +154,7 @@ def browse_tab(
     ) -> tuple:
         if position is None or not found:
             return None, gr.HTML(value={"outlines": [], "columns": []}, picture=None), ""
-        collection = shelf.open(name)
+        collection = shelf.take(name)
         sample = collection.samples[found[position]]
         image = read_sample_image(sample)
         outlines, maps = show_labels(sample.words), browsing.read_maps(sample)

@@ -98,13 +98,13 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path}: not a UTF-8 text file ({error})") from None
 
 
-# The settings with which nothing is drawn that does not stand in the list of words. Sheets of paper
-# are left out: their forms and receipts hold figures.
-ONLY_WORDS = {
-    "KIND_SHARES": {**dict.fromkeys(GeneratorSettings().KIND_SHARES, 0.0), "word": 1.0},
-    "PUNCTUATION_PROBABILITY": 0.0,
-    "PAGE_PROBABILITY": 0.0,
-}
+def only_words(settings: GeneratorSettings) -> GeneratorSettings:
+    """The settings with which nothing is drawn that does not stand in the list of words.
+
+    Sheets of paper are left out: their forms and receipts hold figures.
+    """
+    kinds = {**dict.fromkeys(settings.KIND_SHARES, 0.0), "word": 1.0}
+    return settings.changed(KIND_SHARES=kinds, PUNCTUATION_PROBABILITY=0.0, PAGE_PROBABILITY=0.0)
 
 
 def list_usage(vocabulary: Vocabulary, texts: Iterable[str]) -> tuple[float, list[str]]:
