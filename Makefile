@@ -30,7 +30,7 @@ demo: setup  ## the whole pipeline, small: pictures in demo/ after a few minutes
 	@echo "  $(DEMO)/syntdata/preview.jpg             generated images, their heatmaps and boxes"
 	@echo "  $(DEMO)/checkpoits/predictions.png       what the network sees in unseen images"
 	@echo "  $(DEMO)/checkpoits/training_curves.png   how training went"
-	@echo "  $(DEMO)/checkpoits/detection.json        tuned thresholds; their plots are in tune/ there"
+	@echo "  $(DEMO)/checkpoits/detection.json        the thresholds; plots of the search for better ones are in tune/"
 	@echo "  $(DEMO)/detections/                      real photographs with the words found"
 
 page: .venv/page  ## the page: detect, tune by hand, generate and browse in the browser
