@@ -1,5 +1,6 @@
 """The exported network against PyTorch's, and which of them a folder gets."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -182,11 +183,19 @@ def test_the_page_on_use_elsewhere_gives_the_same_maps(exported, tmp_path, monke
         width, height = image.size
     (tmp_path / "checkpoits").symlink_to(exported)
     settings = {"max_enlargement": 1.0, "second_scale": 0.0}
-    expected = TextDetector(exported, "cpu", "onnx", **settings)(tmp_path / "photo.jpg")
+    # transformers does not know key_pooling, as the page says.
+    shutil.copytree(exported, tmp_path / "plain")
+    config = json.loads((exported / "config.json").read_text())
+    assert config.pop("key_pooling")
+    (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
+    plain = TextDetector(tmp_path / "plain", "cpu", "torch", **settings)
+    plain.runtime.bf16 = False
+    pooled = TextDetector(exported, "cpu", "onnx", **settings)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(prepare.replace('["settings"]', f'["settings"] | {settings}'), names)
-    for snippet in (with_torch, with_onnx):
+    for snippet, detector in ((with_torch, plain), (with_onnx, pooled)):
+        expected = detector(tmp_path / "photo.jpg")
         exec(snippet, names)
         maps = np.stack([names["character"], names["affinity"]])[:, :height, :width]
         assert np.abs(255 * maps - expected.maps).max() < 2
