@@ -466,6 +466,7 @@ def test_detect_in_a_browser(page, browser, address):
     slider.press("Home")
     page.wait_for_function("document.querySelector('#found svg').childElementCount === 2")
     page.locator("#found summary").click()
+    page.locator("#found tr").nth(1).wait_for()  # the table is filled when it opens
     assert page.locator("#found tr").count() == 2  # the head and a word
     slider.press("End")
     page.wait_for_function("document.querySelector('#found svg').childElementCount === 1")
