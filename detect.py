@@ -112,12 +112,7 @@ def detect(args: argparse.Namespace) -> None:
             base = args.output_dir / names[page]
             write_result(base, page, image, result, detector, args.heatmaps)
             results[page] = len(result.words), detector.scale(result.width, result.height)
-    if not results and len(skipped) == 1:
-        raise DataError(skipped[0])
-    for problem in skipped:
-        print(f"skipped: {one_line(problem)}", file=sys.stderr)
-    if not results:
-        raise DataError(f"none of the {len(skipped)} images could be read")
+    name_skipped(skipped, bool(results))
     report(args, names, results, len(skipped))
 
 
@@ -133,6 +128,8 @@ def compare(args: argparse.Namespace) -> None:
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
     pages = find_pages(paths, skipped)
     detector = open_detector(args)
+    if detector.files.is_craft and "decoder" in args.variants[0]:
+        raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
     args.output_dir.mkdir(parents=True, exist_ok=True)
     taken = set()
     for ((page, image),) in read_chunks(progress_bar(pages, unit="image"), 1, skipped):
@@ -152,12 +149,27 @@ def compare(args: argparse.Namespace) -> None:
         columns = min(len(found), COLUMNS)
         sheet = contact_sheet([result.draw() for result in found], columns, TILE, titles)
         save_picture(args.output_dir / f"{name}_variants.jpg", sheet)
-    for problem in skipped:
-        print(f"skipped: {one_line(problem)}", file=sys.stderr)
-    if not taken:
-        raise DataError(f"none of the {len(skipped)} images could be read")
+    name_skipped(skipped, bool(taken))
     print(f"{args.output_dir}: {len(args.variants)} variants of {len(taken)} images")
     print("  look at *_variants.jpg there; a value by itself writes the results")
+
+
+def name_skipped(skipped: list[str], any_done: bool) -> None:
+    """Name what was skipped.
+
+    Params:
+        skipped: a line each.
+        any_done: whether some image was not.
+
+    Raises:
+        DataError: none was done.
+    """
+    if not any_done and len(skipped) == 1:
+        raise DataError(skipped[0])
+    for problem in skipped:
+        print(f"skipped: {one_line(problem)}", file=sys.stderr)
+    if not any_done:
+        raise DataError(f"none of the {len(skipped)} images could be read")
 
 
 def find_words(

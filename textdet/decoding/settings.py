@@ -13,7 +13,6 @@ from textdet.common.files import read_json, write_json
 
 SETTINGS_FILE = "detection.json"
 DECODERS = ("craft", "proportional")
-SEEN_BY_NETWORK = ("long_side", "max_enlargement", "second_scale")  # the others act on its maps
 
 
 @dataclass(frozen=True)

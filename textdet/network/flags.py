@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from textdet.common.cli import integer, number
-from textdet.decoding.settings import DECODERS, DEFAULTS, SEEN_BY_NETWORK, SETTINGS
-from textdet.network.detector import TextDetector
+from textdet.decoding.settings import DECODERS, DEFAULTS, SETTINGS
+from textdet.network.detector import NETWORK_SETTINGS, TextDetector
 from textdet.network.model_files import choose_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
@@ -35,7 +35,7 @@ def add_detection_flags(parser: argparse.ArgumentParser, several: bool = False) 
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
     for name in SETTINGS:
         more = "default: the model's detection.json"
-        if several and name not in SEEN_BY_NETWORK:
+        if several and name not in NETWORK_SETTINGS:
             add_setting_flag(parser, name, more, action="append")
         else:
             add_setting_flag(parser, name, more)
@@ -56,7 +56,7 @@ def repeat_flags(words: list[str]) -> list[str]:
             return repeated + words[position:]
         if word.startswith("--"):
             name = word.removeprefix("--")
-            flag = word if name in SETTINGS and name not in SEEN_BY_NETWORK else ""
+            flag = word if name in SETTINGS and name not in NETWORK_SETTINGS else ""
             has_value = False
         elif flag and has_value and (_is_number(word) or word in DECODERS):
             repeated.append(flag)
