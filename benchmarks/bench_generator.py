@@ -1,6 +1,7 @@
 """Images a second of the generator, where the time goes, two workers against one, and memory.
 
     python benchmarks/bench_generator.py
+    python benchmarks/bench_generator.py --quick    # the first part of it, one round
 
 Makes the same images several times, all files on disk, with warm caches, and prints medians: first
 the usual mixture of scenes and pages, then scenes alone, which hold about a dozen words each.
@@ -10,6 +11,7 @@ does nothing but reckon is run by the same workers: what it gains is the most th
 at that moment. CPU time an image says whether the workers stand in each other's way.
 """
 
+import argparse
 import os
 import platform
 import statistics
@@ -48,6 +50,9 @@ STAGES = {  # the stages' names by what they are for; the others count as drawin
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one round of scenes and pages")
+    quick = parser.parse_args().quick
     print(f"{processor()}, {os.cpu_count()} cores, {platform.system()}")
     versions = (platform.python_version(), np.__version__, cv2.__version__)
     print("Python {}, NumPy {}, OpenCV {}".format(*versions))
@@ -61,8 +66,12 @@ def main() -> None:
         photographs = tuple(list_backgrounds(C.BACKGROUNDS))
         mixture = Job(Path(folder), GeneratorSettings(), 0, SIZE, photographs, fonts, C.WORDS)
         scenes = replace(mixture, settings=GeneratorSettings(PAGE_PROBABILITY=0))
-        for pool in (one, two, two):  # fills the caches of fonts and photographs
-            make(pool, mixture)
+        make(one, mixture)  # fills the caches of fonts and photographs
+        if quick:
+            print_alone("scenes and pages", [make(one, mixture)])
+            return
+        for _ in range(2):
+            make(two, mixture)
         before = memory(one)
         print_alone("scenes and pages", [make(one, mixture) for _ in range(ROUNDS)])
         print_alone("scenes alone", [make(one, scenes) for _ in range(ROUNDS)])
@@ -119,20 +128,18 @@ def resident() -> float:
 def print_alone(name: str, rounds: list[Counter]) -> None:
     images, words = rounds[0]["images"], rounds[0]["words"]
     elapsed, cpu = (statistics.median(r[key] for r in rounds) for key in ("elapsed", "cpu"))
-    print(f"{name}, {SIZE} px, {words / images:.1f} words an image, one worker, {ROUNDS} rounds")
-    print(f"  {images / elapsed:6.1f} images, {words / elapsed:5.0f} words a second")
-    print(
-        f"  {images / cpu:6.1f} images, {words / cpu:5.0f} words a second of CPU; "
-        f"{1000 * cpu / images:.1f} ms CPU an image"
-    )
+    print(f"{name}, {SIZE} px, {words / images:.1f} words an image, {len(rounds)} rounds")
+    print(f"  {name}, images a second: {images / elapsed:.1f}, with {words / elapsed:.0f} words")
+    print(f"  {name}, images a second of CPU: {images / cpu:.1f}, with {words / cpu:.0f} words")
+    print(f"  {name}, ms of CPU an image: {1000 * cpu / images:.1f}")
     stages = Counter()
     for made in rounds:
         stages.update({k.split()[1]: v for k, v in made.items() if k.startswith("stage ")})
     groups = {name: sum(stages[part] for part in parts) for name, parts in STAGES.items()}
     groups["drawing"] = stages.total() - sum(groups.values())
-    per_image = 1000 / (images * ROUNDS)
-    for name, spent in sorted(groups.items(), key=lambda item: -item[1]):
-        print(f"  {name:12} {per_image * spent:6.2f} ms an image  {spent / stages.total():4.0%}")
+    per_image = 1000 / (images * len(rounds))
+    for part, spent in sorted(groups.items(), key=lambda item: -item[1]):
+        print(f"  {part:12} {per_image * spent:6.2f} ms an image  {spent / stages.total():4.0%}")
     known = {part for parts in STAGES.values() for part in parts}
     parts = [f"{k} {per_image * v:.2f}" for k, v in stages.most_common() if k not in known]
     print(f"    drawing is {', '.join(parts)} ms")
