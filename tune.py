@@ -85,7 +85,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     add(
         "--storage",
-        help="Optuna storage as sqlite:///FILE, or a journal FILE.log; default: in tune/",
+        help="journal FILE.log or database to share: sqlite:///FILE on one machine, "
+        "postgresql://USER@HOST/DATABASE for several; default: a journal in tune/",
     )
     add("--study_name", help="default: from the model, the images and what is searched")
     add(

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -151,9 +152,10 @@ def one_line(text: object) -> str:
     """A text for a terminal: names of files may hold line ends and escape sequences.
 
     Params:
-        text: runs of white space in it become single spaces, what cannot be printed an escape.
+        text: runs of white space in it become single spaces, what cannot be printed an escape, a
+            password in a URL asterisks.
     """
-    line = " ".join(str(text).split())
+    line = re.sub(r"(://[^\s:/]*:)\S*@", r"\1***@", " ".join(str(text).split()))
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line
     )

@@ -1,6 +1,5 @@
-"""The study: trials in a storage, drawn, scored by worker processes and told."""
+"""The study: its trials drawn, scored by worker processes and told."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from textdet.common.cli import progress_bar
@@ -27,14 +25,14 @@ from textdet.tuning.scoring import (
     score_trial,
     scores_in,
 )
+from textdet.tuning.storage import first_line, hide_password, open_storage, using_storage
 
 DRAWN = ("low_text", "link_threshold")  # of each trial, in this order; a sweep tries the third
 OPEN_TRIES, OPEN_PAUSE = 3, 0.5  # s between the tries to open a storage
-SQLITE_TIMEOUT = 60  # s that a process waits while others write
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-# --- The storage -----------------------------------------------------------------------------
+# --- The trials ------------------------------------------------------------------------------
 
 
 def open_study(
@@ -67,9 +65,9 @@ def open_study(
             study.enqueue_trial({name: getattr(default, name) for name in (*DRAWN, *LISTED)})
         known = study.user_attrs.get("fingerprint") == key
     except Exception as error:  # the library's, the database's or its driver's
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         where = f"--storage {storage}" if storage else str(journal)
-        raise DataError(f"{where}: cannot be used ({reason})") from None
+        said = f"{where}: cannot be used ({first_line(error)})"
+        raise DataError(hide_password(said, storage or "")) from None
     if not known:
         raise DataError(
             f"study {name!r} is there already, of another model, other data or other settings; "
@@ -83,7 +81,7 @@ def _create_study(storage: str, name: str, n_objectives: int) -> optuna.Study:
     for tries_left in reversed(range(OPEN_TRIES)):
         try:
             return optuna.create_study(
-                storage=_open_storage(storage),
+                storage=open_storage(storage),
                 study_name=name,
                 directions=["maximize"] * n_objectives,
                 load_if_exists=True,
@@ -94,46 +92,13 @@ def _create_study(storage: str, name: str, n_objectives: int) -> optuna.Study:
             time.sleep(OPEN_PAUSE)
 
 
-def _open_storage(storage: str) -> optuna.storages.BaseStorage:
-    if storage.startswith("sqlite"):
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
-        return optuna.storages.RDBStorage(storage, engine_kwargs=options)
-    if "://" in storage or not storage.endswith(".log"):
-        return optuna.storages.RDBStorage(storage)
-    _check_journal(Path(storage))
-    lock = JournalFileOpenLock(storage)
-    backend = JournalFileBackend(storage, lock)
-    _cut_torn_line(Path(storage), lock)
-    return optuna.storages.JournalStorage(backend)
-
-
-def _check_journal(path: Path) -> None:
-    """Make sure that a file is a journal before it is written to. Raises DataError."""
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("rb") as file:
-        first = file.read(20)
-    if not re.match(rb'\{"op_code": ?\d', first):
-        raise DataError("is there, and no journal of Optuna's")
-
-
-def _cut_torn_line(journal: Path, lock: JournalFileOpenLock) -> None:
-    """Drop a last line that was not written to its end: what is appended to it would be lost."""
-    lock.acquire()
-    try:
-        whole = journal.read_bytes().rfind(b"\n") + 1
-        if whole < journal.stat().st_size:
-            with journal.open("r+b") as file:
-                file.truncate(whole)
-    finally:
-        lock.release()
-
-
+@using_storage()
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The trials that count: scored on all images, or stopped early."""
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
+@using_storage()
 def points_of(study: optuna.Study, base: DetectionSettings) -> list[Point]:
     """Every setting that the study has scored on all images: each trial's whole sweep.
 
@@ -230,6 +195,7 @@ def settings_of(params: dict, base: DetectionSettings, **more: Any) -> Detection
     return replace(base, **rounded, **more)
 
 
+@using_storage()
 def search(
     study: optuna.Study,
     scorer: Scorer,
@@ -286,9 +252,6 @@ def search(
                 del asked[number]
                 done = len(finished_trials(study))
                 bar.update(done - bar.n)
-    except optuna.exceptions.StorageInternalError as error:
-        asked.clear()
-        raise DataError(f"the storage failed, the same command goes on ({error})") from None
     finally:
         for trial in asked.values():
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
