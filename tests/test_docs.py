@@ -47,8 +47,9 @@ def commands_of(text: str) -> list[list[str]]:
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     lines += re.findall(r"`((?:python|torchrun) [^`]*)`", without_code(text))
     commands = []
-    for line in (part for line in lines for part in line.split(" -- ")):  # after it another command
-        words = shlex.split(line, comments=True)
+    # After a -- follows another command.
+    for command in itertools.chain.from_iterable(line.split(" -- ") for line in lines):
+        words = shlex.split(command, comments=True)
         names = [Path(word).name for word in words]
         if script := next((i for i, name in enumerate(names) if name in SCRIPTS), None):
             commands.append([names[script], *words[script + 1 :]])

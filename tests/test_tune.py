@@ -107,7 +107,7 @@ def test_goes_on_after_it_was_killed(triplets, model_dir):
     result = run_well(*command, "--n_trials", 1, "--n_jobs", 1)
     assert "using the maps of an earlier run" in result.stdout
     found = int(result.stdout.split(" of 1 trials are there")[0].split()[-1])
-    assert found >= 3
+    assert found >= 2  # the third's sweep is written before the trial is finished
     result = run_well(*command, "--n_trials", found + 2, "--n_jobs", 2)
     assert f"{found} of {found + 2} trials are there" in result.stdout
     storage = optuna.storages.JournalStorage(
