@@ -179,7 +179,7 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
         samples, problems = read_dataset(folder)
         name_left_out(problems)
         held_back = find_held_out(model_folder, samples) if args.test_size < 1 else samples
-        characters = any(len(word.quads) for sample in samples for word in sample.words)
+        characters = any(sample.has_characters for sample in samples)
         if held_back is None and characters and has_heatmaps(Path(folder)):
             trained += samples
         else:

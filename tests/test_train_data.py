@@ -367,20 +367,6 @@ def test_memory_stays_flat_while_a_cache_is_read(tmp_path):
     assert total == 0 and resident() - before < 20 * 2**20
 
 
-def test_words_are_forgotten_but_not_their_weights(own_data):
-    samples = read_samples(own_data)[0][:2]
-    samples[1].words[0].confidence = 0.5
-    source, _ = open_source(samples, 64, caching=False, workers=1)
-    weights = source.read(1)[2]
-    lean = source.without_words()
-    assert [len(s.words) for s in lean.samples] == [0, 1]
-    assert (lean.read(1)[2] == weights).all()
-    assert all(sample.words for sample in source.samples)  # it takes nothing away from others
-    cached, _ = open_source(samples, 64, caching=True, workers=1)
-    assert [len(s.words) for s in cached.without_words().samples] == [0, 0]
-    assert (cached.without_words().read(1)[2] == weights).all()
-
-
 def test_both_sides_of_a_split_keep_their_caches(own_data, capsys):
     samples = read_samples(own_data)[0]
 

@@ -2,12 +2,14 @@
 
 import functools
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.files import parse_json
 
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
@@ -109,7 +111,7 @@ class Word:
         )
 
 
-@dataclass
+@dataclass(slots=True)  # there may be millions
 class Sample:
     """One image of a data set: where its files are, its size and its words.
 
@@ -150,6 +152,21 @@ class Sample:
         name = Path(self.file).with_suffix(".png")
         return self.folder / CHARACTERS / name, self.folder / AFFINITIES / name
 
+    @property
+    def has_words(self) -> bool:
+        """Whether there are any words."""
+        return bool(self.words)
+
+    @property
+    def has_characters(self) -> bool:
+        """Whether the characters of any word are known."""
+        return any(word.characters for word in self.words)
+
+    @property
+    def weighted_words(self) -> list[Word]:
+        """The words that count less than in full in training."""
+        return [word for word in self.words if word.training_weight < 1]
+
     def to_json(self) -> dict:
         """The annotation, a line of annotations/*.jsonl."""
         return {
@@ -182,6 +199,29 @@ class Sample:
         if not isinstance(extra.get(UNREAD, 0), int):
             raise DataError(f"its {UNREAD} is no number")
         return cls(folder, name_within(record["file"]), width, height, words, extra)
+
+
+def read_lines(folder: Path, lines: Iterable[bytes]) -> tuple[list[Sample], list[tuple[int, str]]]:
+    """Read lines of an annotation file.
+
+    They are taken as bytes, so that one in another encoding does not take the others with it.
+
+    Params:
+        folder: the triplet folder.
+        lines: empty ones count, but are no annotations.
+
+    Returns:
+        The samples; for each damaged line its number, 1 for the first, and what is wrong with it.
+    """
+    samples, damaged = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():  # the file's end; a chunk of damaged images has nothing else
+            continue
+        try:
+            samples.append(Sample.from_json(folder, parse_json(line)))
+        except READING_ERRORS as error:
+            damaged.append((number, str(error)))
+    return samples, damaged
 
 
 # --- Values as other tools may write them ----------------------------------------------------

@@ -8,7 +8,6 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -93,7 +92,8 @@ def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
         (size, size) uint8, 0..255 for 0..1: each word's training_weight in its polygon, the lowest
         where they overlap. None when all pixels count in full.
     """
-    words = [word for word in fitted_words(sample, size) if word.training_weight < 1]
+    scale = _scale_of(sample, size)
+    words = [word.mapped(scale) for word in sample.weighted_words]
     if not words:
         return None
     weights = np.full((size, size), 255, np.uint8)
@@ -106,8 +106,12 @@ def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
 
 def fitted_words(sample: Sample, size: int) -> list[Word]:
     """A sample's words in the continuous coordinates of its fitted square of `size` px."""
-    scale = np.float32(fit_scale(sample.width, sample.height, size))
+    scale = _scale_of(sample, size)
     return [word.mapped(scale) for word in sample.words]
+
+
+def _scale_of(sample: Sample, size: int) -> np.float32:
+    return np.float32(fit_scale(sample.width, sample.height, size))
 
 
 class Source:
@@ -147,19 +151,6 @@ class Source:
                     name_left_out([str(error)])
                     self._named.add(str(error))
         raise DataError("none of the images can be decoded")
-
-    def without_words(self) -> "Source":
-        """The same pixels without the words that they do not depend on.
-
-        Those of a large data set would fill the memory of each of the loader's processes; only
-        where weights are not cached are they drawn from the words that count less.
-        """
-        kept = [
-            [w for w in sample.words if w.training_weight < 1] if self.rows is None else []
-            for sample in self.samples
-        ]
-        lean = [replace(s, words=words) for s, words in zip(self.samples, kept, strict=True)]
-        return Source(lean, self.size, self.rows)
 
 
 class Cache:
@@ -297,9 +288,7 @@ def _open_cache(
     """
     root = samples[0].folder / CACHE
     folder = root / f"{side}-{_fingerprint(samples, size)}"
-    weighted = [
-        row for row, s in enumerate(samples) if any(word.training_weight < 1 for word in s.words)
-    ]
+    weighted = [row for row, sample in enumerate(samples) if sample.weighted_words]
     cache = Cache(folder, size, weighted)
     root.mkdir(exist_ok=True)
     with _lock_in(root, LOCK):  # nobody deletes a cache while another begins to use it
@@ -423,8 +412,6 @@ def _fingerprint(samples: list[Sample], size: int) -> str:
                 state = "missing"
             parts.append(f"{path.name}/{state}")
         parts += [
-            f"{word.training_weight}/{word.polygon.tolist()}"
-            for word in sample.words
-            if word.training_weight < 1
+            f"{word.training_weight}/{word.polygon.tolist()}" for word in sample.weighted_words
         ]
     return fingerprint(parts)

@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError, SizeError
-from textdet.common.files import parse_json, write_atomically
+from textdet.common.files import write_atomically
 from textdet.common.images import encode_image, image_size, read_image
 from textdet.data.annotation import (
     AFFINITIES,
     ANNOTATIONS,
     CHARACTERS,
     IMAGES,
-    READING_ERRORS,
     Sample,
+    read_lines,
 )
+from textdet.data.annotation_index import INDEXED_FROM, problem_line, read_indexed
 from textdet.data.image_fit import fit_to_image
 
 FORMAT_VERSION = 1
@@ -153,6 +154,8 @@ def _check_size(path: Path, width: int, height: int, sample: Sample) -> None:
 def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
     """Read all annotations of a triplet folder, in order, without opening the images.
 
+    Of a large folder by its index, see annotation_index.py.
+
     Returns:
         The samples, and a line for each annotation that was left out because it is damaged.
 
@@ -167,18 +170,29 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
         raise DataError(
             f"{folder}: no {ANNOTATIONS}/*.jsonl in it; make data with generate_images.py first"
         )
-    samples, problems = [], []
-    for path in files:
-        # Line by line as bytes, so that one in another encoding does not take the others with it.
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-            if not line.strip():  # the file's end; a chunk of damaged images has nothing else
-                continue
-            try:
-                samples.append(Sample.from_json(folder, parse_json(line)))
-            except READING_ERRORS as error:
-                problems.append(f"{path}:{number}: damaged annotation ({error})")
+    is_large = sum(path.stat().st_size for path in files) >= INDEXED_FROM
+    found = read_indexed(folder, files) if is_large else None
+    samples, problems = found or read_whole(folder, files)
     if not samples:
         raise DataError(f"{folder}: none of its annotations can be read; {problems[:1]}")
+    return samples, problems
+
+
+def read_whole(folder: Path, files: list[Path]) -> tuple[list[Sample], list[str]]:
+    """The samples of annotation files, all of them and their words in memory.
+
+    Params:
+        folder: of triplets.
+        files: its annotation files.
+
+    Returns:
+        See read_samples.
+    """
+    samples, problems = [], []
+    for path in files:
+        found, damaged = read_lines(folder, path.read_bytes().split(b"\n"))
+        samples += found
+        problems += [problem_line(path, number, text) for number, text in damaged]
     return samples, problems
 
 

@@ -37,7 +37,7 @@ class TrainingData:
     """What a run reads its images from.
 
     Params:
-        train, validation: the sound ones; `train` has words only where samples are to be shown.
+        train, validation: the sound ones.
         problems: a line for each image that is left out.
         fingerprint: see data_fingerprint.
         record: of all images; None where nobody writes it.
@@ -78,7 +78,7 @@ def open_data(
     problems = split.problems + sum(damaged, [])
     check_damage(problems, len(train) + len(validation), data_args.max_damaged)
     return TrainingData(
-        train if data_args.show_samples else train.without_words(),
+        train,
         validation,
         problems,
         data_fingerprint(train.samples + validation.samples),
@@ -97,8 +97,8 @@ def find_samples(data_args: DataArguments, before: Record, writes: bool = True) 
         DataError: a folder without sound annotations, or with words but without heatmaps.
     """
     samples, problems = read_folders(data_args.input_dir)
-    words = {sample.folder for sample in samples if sample.words}
-    characters = {s.folder for s in samples if any(len(word.quads) for word in s.words)}
+    words = {sample.folder for sample in samples if sample.has_words}
+    characters = {sample.folder for sample in samples if sample.has_characters}
     for folder in map(Path, data_args.input_dir):
         if not has_heatmaps(folder) or folder in words - characters:
             raise DataError(f"{folder}: has words but no heatmaps; pseudo_label.py makes them")
