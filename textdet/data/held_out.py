@@ -55,8 +55,8 @@ def record_of(train: list[Sample], validation: list[Sample], others: Sequence[Sa
         others: images that are on neither side, and so share something with both.
     """
     held_out = list_held_out(train, validation)
-    known = [*train, *others, *validation]
-    seen = [sample for sample in known if not _is_listed(sample, held_out)]
+    known, names = [*train, *others, *validation], _names_in(held_out)
+    seen = [sample for sample in known if _name_of(sample) not in names]
     return Record(
         held_out,
         frozenset(_folder_of(sample.origin) for sample in known if PIECE_OF in sample.extra),
@@ -180,22 +180,29 @@ def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None
 def find_unseen(record: Record, samples: list[Sample]) -> list[Sample]:
     """Those of some samples that are not known to have been trained on."""
     hashes = hash_images(samples) if record.contents else [None] * len(samples)
+    names = _names_in(record.held_out)
+
+    def is_named(sample: Sample) -> bool:
+        """Whether a sample counts as trained on by its name."""
+        name = folder, _ = _name_of(sample)
+        tells = folder in (record.held_out if PIECE_OF in sample.extra else record.by_name)
+        return tells and name not in names
+
     return [
         sample
         for sample, digest in zip(samples, hashes, strict=True)
-        if digest not in record.contents and not _is_named(sample, record)
+        if digest not in record.contents and not is_named(sample)
     ]
 
 
-def _is_named(sample: Sample, record: Record) -> bool:
-    """Whether a sample counts as trained on by its name."""
-    folder = _folder_of(sample.origin)
-    tells = folder in (record.held_out if PIECE_OF in sample.extra else record.by_name)
-    return tells and not _is_listed(sample, record.held_out)
+def _names_in(held_out: dict[str, list[str]]) -> set[tuple[str, str]]:
+    """The folder and the file of each image that is held out."""
+    return {(folder, file) for folder, files in held_out.items() for file in files}
 
 
-def _is_listed(sample: Sample, held_out: dict[str, list[str]]) -> bool:
-    return _file_of(sample.origin) in held_out.get(_folder_of(sample.origin), [])
+def _name_of(sample: Sample) -> tuple[str, str]:
+    """The folder and the file that an image is known by."""
+    return _folder_of(sample.origin), _file_of(sample.origin)
 
 
 def _folder_of(origin: str) -> str:
