@@ -6,7 +6,7 @@ Images, maps and weights have their channels last throughout, as they lie in the
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 
@@ -402,16 +402,18 @@ def _fill_block(cache: Cache, samples: list[Sample], start: int) -> tuple[dict[i
 
 def _fingerprint(samples: list[Sample], size: int) -> str:
     """Changes when a file of the data set does (by time and size), its weights, or `size`."""
-    parts = [str(size)]
-    for sample in samples:
-        for path in (sample.image_path, *sample.heatmap_paths):
-            try:
-                stat = path.stat()
-                state = f"{stat.st_mtime_ns}/{stat.st_size}"
-            except OSError:
-                state = "missing"
-            parts.append(f"{path.name}/{state}")
-        parts += [
-            f"{word.training_weight}/{word.polygon.tolist()}" for word in sample.weighted_words
-        ]
-    return fingerprint(parts)
+
+    def parts() -> Iterator[str]:
+        yield str(size)
+        for sample in samples:
+            for path in (sample.image_path, *sample.heatmap_paths):
+                try:
+                    stat = path.stat()
+                    state = f"{stat.st_mtime_ns}/{stat.st_size}"
+                except OSError:
+                    state = "missing"
+                yield f"{path.name}/{state}"
+            for word in sample.weighted_words:
+                yield f"{word.training_weight}/{word.polygon.tolist()}"
+
+    return fingerprint(parts())

@@ -6,6 +6,7 @@ names alone.
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ CHECKPOINT = re.compile(r"checkpoint-\d+")  # name of a folder that the Trainer 
 HELD_OUT, BY_NAME, CONTENTS = "held_back", "known_by_name", "trained_on"  # fields of the record
 DIGEST = 8  # bytes of an image's hash: two of a million images agree once in 40 million records
 THREADS = 8  # that read files; hashing does not hold the interpreter
+BLOCK = 64  # images that a thread hashes in one go: a task each would fill the memory
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,15 @@ def hash_images(samples: Iterable[Sample]) -> list[str | None]:
     Returns:
         A text of hexadecimal digits each; None for a file that cannot be read.
     """
-    paths = [sample.image_path for sample in samples]
+    samples = list(samples)
+    blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
     with ThreadPoolExecutor(THREADS) as pool:
-        found = pool.map(_hash, paths)
-        return list(progress_bar(found, total=len(paths), unit="image", desc="known images"))
+        found = itertools.chain.from_iterable(pool.map(_hash_block, blocks))
+        return list(progress_bar(found, total=len(samples), unit="image", desc="known images"))
+
+
+def _hash_block(samples: list[Sample]) -> list[str | None]:
+    return [_hash(sample.image_path) for sample in samples]
 
 
 def _hash(path: Path) -> str | None:

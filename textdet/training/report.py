@@ -1,6 +1,7 @@
 """What a training run tells people: pictures of what it sees, and the record of its settings."""
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,18 +92,18 @@ def draw_predictions(trainer: "Trainer", source: Source, count: int = 6) -> np.n
 
 def data_fingerprint(samples: list[Sample]) -> str:
     """Digest that changes with the images' names and lengths and with the words' places."""
-    parts: list[str | bytes] = []
-    for sample in samples:
-        path = sample.image_path
-        size = path.stat().st_size if path.exists() else None
-        parts.append(f"{path.name}/{size}")
-        for word in sample.words:
-            parts += [
-                f"{word.ignore}{word.confidence}{word.weight}",
-                word.polygon.tobytes(),
-                word.quads.tobytes(),
-            ]
-    return fingerprint(parts)
+
+    def parts() -> Iterator[str | bytes]:
+        for sample in samples:
+            path = sample.image_path
+            size = path.stat().st_size if path.exists() else None
+            yield f"{path.name}/{size}"
+            for word in sample.words:
+                yield f"{word.ignore}{word.confidence}{word.weight}"
+                yield word.polygon.tobytes()
+                yield word.quads.tobytes()
+
+    return fingerprint(parts())
 
 
 def save_record(path: Path, **sections: object) -> None:
