@@ -18,11 +18,19 @@ from pathlib import Path
 import cv2
 
 from static import constants as C
-from textdet.common.cli import ArgumentParser, existing_folder, integer, run_main
+from textdet.common.cli import (
+    ArgumentParser,
+    add_cluster_flag,
+    existing_folder,
+    integer,
+    run_main,
+)
+from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames
 from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
+    DATASET_FILE,
     PREVIEW_FILE,
     Chunk,
     chunk_path,
@@ -56,8 +64,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--max_samples", type=integer(1), help="stop after so many images")
     add("--chunk_size", type=integer(1), default=100, help="images a worker converts in one go")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add_cluster_flag(parser, "convert the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.source = args.source.absolute()  # the same for every process
+    return args
 
 
 def main() -> None:
@@ -76,11 +87,12 @@ def main() -> None:
     chunks = find_chunks(args)
     first = next(chunks)  # a wrong folder is found before anything is written
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.source])
+    cluster = choose_cluster(args.cluster, args.save_folder / DATASET_FILE, args.source)
     counts = fill_folder(
         args.save_folder,
         settings,
         itertools.chain([first], chunks),
-        in_workers(convert_chunk, characters, workers=args.num_workers),
+        in_workers(convert_chunk, characters, workers=args.num_workers, cluster=cluster),
         summarise,
         is_done=is_done,
     )

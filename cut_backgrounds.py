@@ -19,14 +19,17 @@ import cv2
 from static import constants as C
 from textdet.common.cli import (
     ArgumentParser,
+    add_cluster_flag,
     existing_folder,
     integer,
     name_left_out,
     run_main,
 )
+from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
+    DATASET_FILE,
     Chunk,
     cut_chunks,
     fill_folder,
@@ -55,8 +58,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--per_image", type=integer(1), default=2, help="windows of one image at most")
     add("--chunk_size", type=integer(1), default=100, help="images a worker cuts in one go")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add_cluster_flag(parser, "cut the windows")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.input_dir = args.input_dir.absolute()  # the same for every process
+    return args
 
 
 def main() -> None:
@@ -73,11 +79,13 @@ def main() -> None:
         "chunk_size": args.chunk_size,
     }
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
+    cluster = choose_cluster(args.cluster, args.save_folder / DATASET_FILE, args.input_dir)
+    options = args.per_image, args.min_size
     counts = fill_folder(
         args.save_folder,
         settings,
         cut_chunks(args.save_folder, samples, args.chunk_size),
-        in_workers(make_windows, args.per_image, args.min_size, workers=args.num_workers),
+        in_workers(make_windows, *options, workers=args.num_workers, cluster=cluster),
         summarise,
         total=len(samples),
         problems=problems,

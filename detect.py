@@ -20,7 +20,7 @@ NAME_3, and so on. The .json is written last:
     file        absolute path of the image, "-" for standard input
     page        its number in the file, from 1
     size        [width, height], px of the image turned upright by its EXIF tag
-    model       folder of the model
+    model       absolute path of the model
     settings    thresholds, decoder and resolution, as in detection.json
     words       in reading order; each has
         quad        4 points around the word
@@ -34,19 +34,34 @@ Points are [x, y], px of the image turned upright, clockwise from the word's top
 
 import argparse
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from textdet.common.cli import ArgumentParser, integer, one_line, progress_bar, run_main
+from textdet.common.cli import (
+    ArgumentParser,
+    add_cluster_flag,
+    integer,
+    one_line,
+    progress_bar,
+    run_main,
+)
+from textdet.common.cluster import IMAGES_A_CALL, choose_cluster
 from textdet.common.errors import DataError
-from textdet.common.image_inputs import Page, find_images, find_pages, read_chunks
+from textdet.common.image_inputs import Page, common_folder, find_images, find_pages, read_chunks
 from textdet.common.pictures import contact_sheet, save_picture
-from textdet.network.detector import TextDetector
-from textdet.network.flags import add_detection_flags, open_detector, repeat_flags, take_variants
+from textdet.common.workers import run_calls
+from textdet.network.detector import share_detector
+from textdet.network.flags import (
+    add_detection_flags,
+    detector_opener,
+    open_detector,
+    repeat_flags,
+    take_variants,
+)
 from textdet.network.model_files import choose_model
-from textdet.network.result import Result
-from textdet.network.result_files import free_name, is_result, write_result
+from textdet.network.result_files import free_name, is_result
+from textdet.network.result_pages import Written, write_pages
 
 COLUMNS, TILE = 3, 640  # of a sheet of variants; px, side of its squares
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
@@ -65,11 +80,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--batch_size", type=integer(1), default=1, help=text)
     text = "write model.onnx beside the weights, which makes detection on a CPU faster"
     add("--export_onnx", action="store_true", help=text)
+    add_cluster_flag(parser, "find words")
     add_detection_flags(parser, several=True)
     args = parser.parse_args(repeat_flags(sys.argv[1:]))
     args.variants = take_variants(args)
     if not args.inputs and not args.export_onnx:
         parser.error("name at least one image, folder or glob, or - for standard input")
+    if args.cluster and len(args.variants) > 1:
+        parser.error("--cluster goes with one value of each setting")
     return args
 
 
@@ -101,19 +119,50 @@ def detect(args: argparse.Namespace) -> None:
     """
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
     pages = find_pages(paths, skipped)
-    detector = open_detector(args, characters=args.characters, batch_size=args.batch_size)
+    options = {"characters": args.characters, "batch_size": args.batch_size}
+    opener = detector_opener(args, args.model_dir, **options)
     args.output_dir.mkdir(parents=True, exist_ok=True)
-    names, results, taken = {}, {}, set()
-    bar = progress_bar(pages, unit="image", disable=len(pages) == 1 and not args.tiles)
-    for chunk in read_chunks(bar, args.batch_size, skipped):
-        for page, image, result in find_words(detector, chunk, skipped):
-            names[page] = free_name(args.output_dir, page, taken)
-            taken.add(names[page])
-            base = args.output_dir / names[page]
-            write_result(base, page, image, result, detector, args.heatmaps)
-            results[page] = len(result.words), detector.scale(result.width, result.height)
-    name_skipped(skipped, bool(results))
-    report(args, names, results, len(skipped))
+    cluster = None
+    if args.cluster:
+        pages = [page.at_absolute_path() for page in pages]
+        needed = args.output_dir, opener.args[0], *common_folder(pages)
+        cluster = choose_cluster(args.cluster, *needed)
+    size = max(args.batch_size, IMAGES_A_CALL) if cluster else args.batch_size
+    calls = name_results(pages, args.output_dir.absolute(), size, args.heatmaps)
+    shared = partial(share_detector, opener)
+    written = []
+    quiet = len(pages) == 1 and not args.tiles
+    with progress_bar(total=len(pages), unit="image", disable=quiet) as bar:
+        for done, problems, seen in run_calls(write_pages, calls, 1, cluster, shared):
+            written += done
+            skipped += problems
+            bar.update(seen)
+    name_skipped(skipped, bool(written))
+    report(args, sorted(written, key=lambda one: one.number), len(skipped))
+
+
+def name_results(
+    pages: list[Page], output_dir: Path, size: int, heatmaps: bool
+) -> Iterator[tuple[list[tuple[int, Page, Path]], bool]]:
+    """Name the results of images, some at a time.
+
+    Params:
+        pages: the images.
+        output_dir: where results go.
+        size: images at a time.
+        heatmaps: handed on.
+
+    Returns:
+        yields what write_pages takes after the detector.
+    """
+    taken = set()
+    for start in range(0, len(pages), size):
+        named = []
+        for number, page in enumerate(pages[start : start + size], start):
+            name = free_name(output_dir, page, taken)
+            taken.add(name)
+            named.append((number, page, output_dir / name))
+        yield named, heatmaps
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -172,57 +221,33 @@ def name_skipped(skipped: list[str], any_done: bool) -> None:
         raise DataError(f"none of the {len(skipped)} images could be read")
 
 
-def find_words(
-    detector: TextDetector, chunk: list[tuple[Page, np.ndarray]], skipped: list[str]
-) -> list[tuple[Page, np.ndarray, Result]]:
-    """The words of some images.
-
-    Params:
-        chunk: pages and their images.
-        skipped: gets a line for each image for which the memory is too small.
-
-    Returns:
-        pages, images and what was found, of the others.
-    """
-    try:
-        found = detector.detect([image for _, image in chunk])
-        return [(*pair, result) for pair, result in zip(chunk, found, strict=True)]
-    except DataError as error:
-        if len(chunk) == 1:
-            skipped.append(f"{chunk[0][0]}: {error}")
-            return []
-    return [found for pair in chunk for found in find_words(detector, [pair], skipped)]
-
-
 def report(
     args: argparse.Namespace,
-    names: dict[Page, str],
-    results: dict[Page, tuple[int, float]],
+    written: list[Written],
     skipped: int,
 ) -> None:
     """Say how many words were found, where they are, and where to look when some are missing.
 
     Params:
         args: the flags.
-        names: of each image, its results' file name without the ending.
-        results: of each image, how many words it has and the scale at which they were looked for.
+        written: the images that could be read.
         skipped: how many images could not be read.
     """
-    total = sum(number for number, _ in results.values())
-    print(f"{args.output_dir}: {total} words in {len(results)} images, {skipped} skipped")
+    total = sum(one.words for one in written)
+    print(f"{args.output_dir}: {total} words in {len(written)} images, {skipped} skipped")
     if args.heatmaps:
         print("  what the network saw: *_heatmaps.jpg there")
-    empty = [page for page, (number, _) in results.items() if not number]
+    empty = [one.page for one in written if not one.words]
     if empty:
         print(f"  nothing found in {len(empty)}: {', '.join(map(one_line, empty[:5]))}")
         if not args.heatmaps:
             print("  --heatmaps shows why")
         print("  lower --text_threshold and --low_text find fainter words")
-    shrunk = sum(scale < SMALL for _, scale in results.values())
+    shrunk = sum(one.scale < SMALL for one in written)
     if shrunk and not args.tiles:
         print(f"  {shrunk} shrunk to less than half their size: --tiles keeps small text, slower")
-    if len(names) == 1:
-        print(f"  look at {args.output_dir}/{one_line(next(iter(names.values())))}.jpg")
+    if len(written) == 1:
+        print(f"  look at {args.output_dir}/{one_line(written[0].name)}.jpg")
 
 
 if __name__ == "__main__":

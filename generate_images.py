@@ -27,17 +27,20 @@ from generate_utils import HEIGHTS, Job, count_records, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
 from textdet.common.cli import (  # noqa: E402
     ArgumentParser,
+    add_cluster_flag,
     existing_folder,
     integer,
     name_left_out,
     progress_bar,
     run_main,
 )
+from textdet.common.cluster import choose_cluster  # noqa: E402
 from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.fingerprints import file_digest, fingerprint  # noqa: E402
 from textdet.common.images import name_other_pictures  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
+    DATASET_FILE,
     PREVIEW_FILE,
     Chunk,
     cut_chunks,
@@ -89,7 +92,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
     add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="more, after the file's")
     add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
-    add("--cluster", metavar="tcp://HOST:PORT", help="run the chunks on this Dask cluster")
+    add_cluster_flag(parser, "make the images")
     return parser.parse_args()
 
 
@@ -313,10 +316,12 @@ def make_images(
         with using_chunk(chunk.path):
             counts += count_records([sample.to_json() for sample in read_chunk(chunk.path)])
     workers = min(args.num_workers, len(chunks) - len(done))
+    needed = (args.save_folder / DATASET_FILE, args.backgrounds, args.fonts, args.words)
+    cluster = choose_cluster(args.cluster, *needed)
 
     def make(missing: Iterable[Chunk]) -> Iterator[int]:
         calls = ((job, chunk) for chunk in missing)
-        for chunk_counts, chunk_seconds in run_calls(run_chunk, calls, workers, args.cluster):
+        for chunk_counts, chunk_seconds in run_calls(run_chunk, calls, workers, cluster):
             counts.update(chunk_counts)
             seconds.update(chunk_seconds)
             yield chunk_counts["images"]

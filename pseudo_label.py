@@ -22,16 +22,19 @@ import numpy as np
 from static import constants as C
 from textdet.common.cli import (
     ArgumentParser,
+    add_cluster_flag,
     existing_folder,
     integer,
     name_left_out,
     number,
     run_main,
 )
+from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
 from textdet.common.images import is_image, name_further_frames, name_other_pictures
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
+    DATASET_FILE,
     PREVIEW_FILE,
     cut_chunks,
     fill_folder,
@@ -44,6 +47,7 @@ from textdet.data.chunked_folder import (
 )
 from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.preview import write_preview
+from textdet.network.detector import TextDetector, share_detector
 from textdet.network.flags import add_model_flags
 from textdet.network.labelling import Labelling, label_chunk, label_chunks
 from textdet.network.model_files import choose_model, find_model
@@ -78,11 +82,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--chunk_size", type=integer(1), default=20, help="images that are labelled in one go")
     add("--batch_size", type=integer(1), default=32, help="words that the network sees at once")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
-    text = "label the chunks on this Dask cluster; its workers need the same folders and model"
-    add("--cluster", metavar="tcp://HOST:PORT", help=text)
+    add_cluster_flag(parser, "label the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     add_model_flags(parser)
     args = parser.parse_args()
+    args.input_dir = args.input_dir.absolute()  # the same for every process
     if args.format == UNANNOTATED and args.labels != "maps":
         parser.error(f"--format {UNANNOTATED} goes with --labels maps: there are no words to cut")
     return args
@@ -110,10 +114,8 @@ def main() -> None:
         "chunk_size": args.chunk_size,
     }
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
+    opener = partial(TextDetector, model_dir.absolute(), args.device, args.runtime, characters=True)
     options = Labelling(
-        model_dir=model_dir.absolute(),
-        device=args.device,
-        runtime=args.runtime,
         labels=args.labels,
         is_annotated=args.format != UNANNOTATED,
         ignored_weight=args.ignored_weight,
@@ -122,9 +124,11 @@ def main() -> None:
         jpeg_quality=C.JPEG_QUALITY,
         threads=args.num_workers,
     )
-    work = partial(label_chunks, options=options)
-    if args.cluster:
-        work = in_workers(label_chunk, options, workers=1, cluster=args.cluster)
+    work = partial(label_chunks, open_teacher=opener, options=options)
+    needed = args.save_folder / DATASET_FILE, args.input_dir, model_dir
+    if cluster := choose_cluster(args.cluster, *needed):
+        shared = partial(share_detector, opener)
+        work = in_workers(label_chunk, options, workers=1, cluster=cluster, shared=shared)
     counts = fill_folder(
         args.save_folder,
         settings,

@@ -14,14 +14,15 @@ from conftest import SIZE, assert_refused, run, run_well
 from PIL import Image
 
 import evaluate
+from static import constants as C
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample, Word
 from textdet.data.formats.recognise import find_format
 from textdet.data.formats.registry import read_dataset
 from textdet.data.triplets import read_samples
-from textdet.decoding.metrics import truth_of
-from textdet.decoding.settings import DetectionSettings
-from textdet.network.model_files import ModelFiles
+from textdet.decoding.metrics import match_image, truth_of
+from textdet.network import flags
+from textdet.network.judging import Judged
 from textdet.network.result import FoundWord, Result
 
 
@@ -136,16 +137,17 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     words["img_2.png"] = [np.float32([[0, 0], [9, 0], [9, 9], [0, 9]])]
     found = iter([words["img_1.png"], words["img_2.png"]])
 
-    class Detector:
-        settings, model_dir, runtime = DetectionSettings(), "model", "none"
-        files = ModelFiles(Path("model/model.safetensors"), Path("model"), False)
-
-        def __call__(self, image):
+    def detector(*args, **settings):
+        def detect(image):
             return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in next(found)], [], None)
 
+        detect.runtime = "none"
+        return detect
+
     output = tmp_path / "out.csv"
-    monkeypatch.setattr(evaluate, "open_detector", lambda args: Detector())
+    monkeypatch.setattr(flags, "TextDetector", detector)
     command = ["evaluate.py", "--input_dir", icdar2015, "--output", output, "--worst", 1]
+    command += ["--model_dir", C.STATIC / "model"]
     monkeypatch.setattr(sys, "argv", list(map(str, command)))
     evaluate.main()
     rows = list(csv.DictReader(output.open()))
@@ -177,6 +179,55 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     assert names == {"001_img_1.jpg", "002_mine.jpg", "pictures.json"} and output.exists()
 
 
+def test_models_side_by_side(icdar2015, random_model, tmp_path, monkeypatch, capsys):
+    """One finds every word, one both as one, one nothing; a damaged image is left out for all."""
+    texts = "".join(f"{x},10,{x + 40},10,{x + 40},30,{x},30,a\n" for x in (10, 60))
+    (icdar2015 / "gt" / "gt_img_1.txt").write_text(texts)
+    (icdar2015 / "images" / "img_0.png").write_bytes(b"P6 200 100 255\n")
+    (icdar2015 / "gt" / "gt_img_0.txt").write_text(texts)
+    words = [w.polygon for w in read_dataset(icdar2015)[0][-2].words]
+    merged = np.float32([[10, 10], [100, 10], [100, 30], [10, 30]])
+    models = {"good": words, "wide": [merged], "blind": []}
+    for name in models:
+        shutil.copytree(random_model, tmp_path / name)
+
+    def detector(path, *args, **settings):
+        def detect(image):
+            found = models[path.name] if image.any() else []
+            return Result(200, 100, [FoundWord(quad, None, 1.0) for quad in found], [], None)
+
+        detect.runtime = f"that of {path.name}"
+        return detect
+
+    Image.new("RGB", (200, 100), "white").save(icdar2015 / "images" / "img_1.png")
+    output = tmp_path / "out.csv"
+    monkeypatch.setattr(flags, "TextDetector", detector)
+    command = ["evaluate.py", "--input_dir", icdar2015, "--output", output, "--worst", 1]
+    command += ["--model_dir", *(tmp_path / name for name in (*models, "good"))]
+    monkeypatch.setattr(sys, "argv", list(map(str, command)))
+    evaluate.main()
+    rows = [(row["file"], Path(row["model"]).name) for row in csv.DictReader(output.open())]
+    assert rows == [(file, name) for file in ("img_1.png", "img_2.png") for name in models]
+    record = json.loads(output.with_suffix(".json").read_text())
+    assert not record.keys() & {"model", "settings", "totals"} and record["held_out_by"] == []
+    totals = {Path(entry["model"]).name: entry["totals"] for entry in record["models"]}
+    assert [entry["images"] for entry in totals.values()] == [2, 2, 2]
+    assert [entry["f1"] for entry in totals.values()] == [1, 0, 0]
+    fates = [{k: v for k, v in entry["fates"].items() if v} for entry in totals.values()]
+    assert fates == [{"found": 2}, {"merged": 2, "boxes on text": 1}, {"missed": 2}]
+    assert record["models"][1]["runtime"] == "that of wide"
+    said = capsys.readouterr().out
+    lines = {tuple(line.split()[1:]) for line in said.splitlines() if line.startswith("  /")}
+    assert ("2", "0", "0", "0", "0", "0", "0") in lines  # found, missed, merged, split, off
+    assert ("0", "0", "2", "0", "0", "0", "1") in lines and "3 models on 2 images" in said
+    with Image.open(tmp_path / "out_worst" / "001_img_1.jpg") as sheet:
+        assert sheet.width == 3 * evaluate.SHEET_TILE
+    monkeypatch.setattr(sys, "argv", sys.argv[:-4] + sys.argv[-1:])  # good alone, into its place
+    evaluate.main()
+    assert json.loads(output.with_suffix(".json").read_text())["totals"]["f1"] == 1
+    assert "model" not in next(csv.DictReader(output.open()))
+
+
 def test_results_replace_nothing_but_earlier_results(tmp_path):
     args = argparse.Namespace(output=tmp_path / "gt.csv", worst=1)
     evaluate.check_output(args)
@@ -199,9 +250,9 @@ def test_an_extremely_long_image_is_drawn_shrunk(tmp_path):
     Image.new("RGB", (70_000, 30), "white").save(tmp_path / "long.png")
     word = Word("a", [], np.zeros((0, 4, 2)), np.float32([[9, 9], [60, 9], [60, 20], [9, 20]]))
     sample = Sample(tmp_path, "я" * 120, 70_000, 30, [word], {}, tmp_path / "long.png")
-    match = evaluate.match_image([], truth_of([word]))
-    judged = [evaluate.Judged(sample, match, Counter(), [], 0.0)]
-    evaluate.draw_worst(argparse.Namespace(output=tmp_path / "out.csv", worst=1), judged)
+    match = match_image([], truth_of([word]))
+    images = [evaluate.Image(sample, [Judged(match, Counter(), [], 0.0, "none")])]
+    evaluate.draw_worst(argparse.Namespace(output=tmp_path / "out.csv", worst=1), images, [{}])
     (picture,) = (tmp_path / "out_worst").glob("*.jpg")
     with Image.open(picture) as image:
         assert image.size == (65_500, 28)

@@ -186,20 +186,6 @@ def test_full_disk_is_one_line_and_goes_on(reference, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_cluster_writes_the_same_bytes(reference, tmp_path, monkeypatch):
-    from distributed import LocalCluster
-
-    folder = tmp_path / "data"
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
-        result = run(
-            "generate_images.py", "--num_images", 10, "--save_folder", folder, *SMALL,
-            "--cluster", cluster.scheduler_address,
-        )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    assert contents(folder) == contents(reference)
-
-
 def test_a_scheduler_that_lacks_the_project_is_one_line(tmp_path):
     """One that was started elsewhere, without PYTHONPATH."""
     found = tmp_path / "scheduler.json"

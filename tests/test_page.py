@@ -323,6 +323,25 @@ def test_results_of_evaluate_come_worst_first(triplets, tmp_path):
         browsing.read_collection(path)
 
 
+def test_results_of_several_models_are_looked_at_one_by_one(triplets, tmp_path):
+    path = results_of(triplets, tmp_path / "results.csv")
+    head, *rows = path.read_text().splitlines()
+    pairs = [f"{row},{model}" for row in rows for model in ("a", "b")]
+    path.write_text("\n".join([f"{head},model", *pairs[:-1]]))
+    record = json.loads(path.with_suffix(".json").read_text())
+    settings = record.pop("settings")
+    models = [{"model": "a", "settings": settings}]
+    models += [{"model": "b", "settings": settings | {"low_text": 0.2}}]
+    path.with_suffix(".json").write_text(json.dumps(record | {"models": models}))
+    named = browsing.name_collections([triplets, path])
+    assert list(named) == [str(triplets), f"{path}: a", f"{path}: b"]
+    first, second = (browsing.read_collection(*named[f"{path}: {name}"]) for name in "ab")
+    assert (len(first.samples), len(second.samples)) == (3, 2)
+    assert (second.model, second.settings.low_text) == ("b", 0.2)
+    with pytest.raises(DataError, match="no table of evaluate.py"):
+        browsing.read_collection(path, "c")
+
+
 def test_folders_to_browse(triplets, tmp_path, monkeypatch):
     collection = browsing.read_collection(triplets)
     assert len(collection.samples) == 8 and not collection.is_cut and not collection.problems

@@ -350,22 +350,6 @@ def test_processes_share_a_folder(triplets, model_dir, tmp_path):
     assert (folder / "dataset.json").read_bytes() == complete
 
 
-def test_cluster_labels_alike(triplets, model_dir, tmp_path, monkeypatch):
-    from distributed import LocalCluster
-
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
-    command += ("--piece_size", SIZE, "--chunk_size", 4, "--device", "cpu", "--save_folder")
-    run_well(*command, tmp_path / "alone")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        run_well(*command, tmp_path / "together", "--cluster", cluster.scheduler_address)
-    for path in (tmp_path / "alone").rglob("*.*"):
-        if path.suffix in (".jsonl", ".json", ".png"):
-            other = tmp_path / "together" / path.relative_to(tmp_path / "alone")
-            assert path.read_bytes() == other.read_bytes(), path
-
-
 def test_bad_input_is_one_line(triplets, model_dir, tmp_path):
     command = ("pseudo_label.py", "--save_folder", tmp_path / "out", "--input_dir")
     assert_refused(run(*command, tmp_path / "none", "--model_dir", model_dir), "no such folder")

@@ -17,6 +17,7 @@ from textdet.data.formats.registry import read_dataset, read_items, sample_of
 from textdet.data.pieces import cut_pieces
 from textdet.data.triplets import check_triplet, make_folders, read_sample_image, read_samples
 from textdet.network import pseudo_labels
+from textdet.network.detector import TextDetector
 from textdet.network.labelling import Labelling, label_chunk
 
 SIZE = (100, 60)  # px, that the annotations declare
@@ -307,7 +308,8 @@ def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp
         cut_backgrounds.make_windows(chunk, per_image=1, min_size=32)
         assert read_left_out(tmp_path / "out") == unread
         (tmp_path / "out" / "left_out" / "00000.txt").unlink()
-        label_chunk(chunk, Labelling(random_model, "cpu", "torch", "cells", True, 0, 64, 4, 90, 1))
+        teacher = TextDetector(random_model, "cpu", "torch", characters=True)
+        label_chunk(teacher, chunk, Labelling("cells", True, 0, 64, 4, 90, 1))
         assert read_left_out(tmp_path / "out") == unread
 
 

@@ -61,8 +61,8 @@ def tuned_on(folders, model, **flags):
 
 
 def judged_by(folder, model, split="test"):
-    args = argparse.Namespace(input_dir=folder, split=split)
-    return [s.file for s in choose_samples(args, model, read_samples(folder)[0])]
+    args = argparse.Namespace(input_dir=folder, split=split, max_samples=None)
+    return [s.file for s in choose_samples(args, [model], read_samples(folder)[0])[0]]
 
 
 def test_the_split_of_the_training_is_kept(fonts, model, tmp_path, capsys):
@@ -75,8 +75,37 @@ def test_the_split_of_the_training_is_kept(fonts, model, tmp_path, capsys):
     renamed = Path(shutil.copytree(fonts, tmp_path / "renamed"))
     for place in (fonts, moved, renamed):
         assert set(tuned_on([place], folder)) == set(judged_by(place, folder)) == set(files)
-    assert "judged by the 3 of its 24 images" in capsys.readouterr().out
+    said = f"judged by all 3 of those of its 24 images that {folder / 'training.json'} says were"
+    assert said in capsys.readouterr().out
     assert len(tuned_on([fonts], folder, test_size=1)) == len(judged_by(fonts, folder, "all")) == 24
+
+
+def test_models_are_judged_by_what_none_of_them_has_seen(fonts, tmp_path, capsys):
+    """Three that were trained on parts of the images, and one without a record."""
+    samples = read_samples(fonts)[0]
+    models = [tmp_path / name for name in "abcd"]
+    for model, (start, end) in zip(models, [(0, 10), (5, 18), (18, 24)], strict=False):
+        model.mkdir()
+        record = record_of(samples[start:end], samples[:start] + samples[end:], [])
+        (model / "training.json").write_text(json.dumps(record.to_json()))
+    args = argparse.Namespace(input_dir=fonts, split="test", max_samples=2)
+    kept, records = choose_samples(args, [models[0], models[1], models[3]], samples)
+    assert [sample.file for sample in kept] == [sample.file for sample in samples[18:]]
+    assert records == [models[0] / "training.json", models[1] / "training.json"]
+    assert f"the first 2 of those of its 24 images that {records[0]}, {records[1]} says" in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(DataError, match="models, together, were trained on all images"):
+        choose_samples(args, models[:3], samples)
+    args.split = "all"
+    assert choose_samples(args, models, samples) == (samples, [])
+    assert "the first 2 of its images, whether trained on or not" in capsys.readouterr().out
+    other = read_samples(make_other(fonts, tmp_path / "other"))[0]
+    args.split = "test"
+    assert choose_samples(args, models, other) == (other, [])
+    assert f"no record of the training of {models[3]}" in capsys.readouterr().out
+    assert choose_samples(args, models[:1], other) == (other, [])
+    assert "none is known to have been trained on" in capsys.readouterr().out
 
 
 def make_other(folder, place):

@@ -119,6 +119,16 @@ def existing_folder(text: str) -> Path:
     return Path(text)
 
 
+def add_cluster_flag(parser: argparse.ArgumentParser, work: str) -> None:
+    """Add --cluster to a parser.
+
+    Params:
+        work: what the cluster's workers do, as in "label the images".
+    """
+    text = f"{work} on this Dask cluster; its workers need the same folders under the same names"
+    parser.add_argument("--cluster", metavar="tcp://HOST:PORT", help=text)
+
+
 def progress_bar(iterable: Iterable | None = None, **options: Any) -> "tqdm":
     """tqdm's bar in a terminal; elsewhere a plain line every ten seconds and one at the end.
 

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +40,10 @@ class Page:
     number: int = 1
     frame: int = 0
     data: BinaryIO | None = None
+
+    def at_absolute_path(self) -> "Page":
+        """The same page, for a process that works elsewhere."""
+        return self if self.path == STDIN else replace(self, path=self.path.absolute())
 
     def __str__(self) -> str:
         return str(self.path) if self.number == 1 else f"{self.path}, page {self.number}"
@@ -124,6 +128,15 @@ def find_pages(paths: list[Path], problems: list[str]) -> list[Page]:
         if found.more:
             problems.append(f"{path}: {found.more} of its {found.more + 1} frames")
     return pages
+
+
+def common_folder(pages: list[Page]) -> list[Path]:
+    """The folder in or below which all pages' files are, if there is one."""
+    folders = [page.path.absolute().parent for page in pages if page.path != STDIN]
+    try:
+        return [Path(os.path.commonpath(folders))]
+    except ValueError:  # on several drives, or there is none
+        return []
 
 
 def read_chunks(

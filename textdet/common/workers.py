@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
-    CancelledError,
+    Future,
     ProcessPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 
+from textdet.common.cluster import LOOK, Cluster, ClusterPool
 from textdet.common.errors import DataError
 
-# What Dask's processes must be able to import: textdet, generate_utils and static.
-WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
 MOST_ON_WINDOWS = 61  # processes, the most that one thread can wait for there
 AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
 
@@ -29,8 +27,8 @@ def run_calls(
     function: Callable,
     calls: Iterable[tuple],
     workers: int,
-    cluster: str | None = None,
-    shared: tuple = (),
+    cluster: Cluster | None = None,
+    shared: tuple | Callable[[], tuple] = (),
     ahead: int | None = None,
 ) -> Iterator:
     """Call function(*shared, *call) for every call, in this process or in others.
@@ -39,8 +37,9 @@ def run_calls(
         function: of a module, so that every process finds it.
         calls: taken one by one as workers get free.
         workers: processes of this machine; 1 for this process itself.
-        cluster: address of a Dask scheduler whose workers to use instead.
-        shared: large values that each process of this machine is sent once.
+        cluster: the Dask cluster to use instead.
+        shared: large values, or a call that makes them (opens a model): each process has them from
+            its first call on.
         ahead: calls a process that are handed out early, by default AHEAD; with 1 the next call is
             asked for when a process is free and its result has been taken.
 
@@ -51,41 +50,76 @@ def run_calls(
         DataError: when no cluster answers or a worker is lost; and what the function raises.
     """
     if workers == 1 and not cluster:
+        made = None
         for call in calls:
-            yield function(*shared, *call)
+            made = _make(shared) if made is None else made
+            yield function(*made, *call)
         return
     if cluster:
-        pool, most = _dask_executor(cluster), float("inf")
-        submit = partial(pool.submit, function, *shared)
+        yield from _gather(ClusterPool(cluster, function, shared, ahead or AHEAD), calls)
     else:
-        pool, most = local_executor(workers, shared), (ahead or AHEAD) * workers
-        submit = partial(pool.submit, _call_with_shared, function)
+        yield from _gather(_LocalPool(workers, function, shared, ahead or AHEAD), calls)
+
+
+class _LocalPool:
+    """Hands calls to processes of this machine; see run_calls for the parameters."""
+
+    def __init__(self, workers: int, function: Callable, shared: tuple | Callable, ahead: int):
+        self.executor = local_executor(workers, shared)
+        self.function, self.at_most = function, ahead * workers
+
+    def submit(self, *call: object) -> Future:
+        return self.executor.submit(_call_with_shared, self.function, *call)
+
+    def most(self) -> int:
+        return self.at_most
+
+    def cancel(self, running: set[Future]) -> None:
+        # The calls end with their processes. Cancelled as well, one that no process has begun makes
+        # the pool's thread fail (InvalidStateError, Python 3.11).
+        stop_workers()
+
+    def close(self) -> None:
+        # Its thread must have ended before the interpreter does: that one wakes every such thread,
+        # through a pipe that a broken pool may be closing just then.
+        self.executor.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenExecutor:
+            raise DataError(
+                "a worker process was killed, perhaps for want of memory; the same command goes on "
+                "from what is finished, with fewer workers it takes less"
+            ) from None
+
+
+def _gather(pool: "_LocalPool | ClusterPool", calls: Iterable[tuple]) -> Iterator:
+    """Hand out calls as the pool takes them, and yield the results as they are done."""
     running = set()
     try:
-        with _lost_workers():
+        with pool.plain_errors():
             for call in calls:
-                running.add(submit(*call))
-                while len(running) >= most:
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        yield future.result()
+                running.add(pool.submit(*call))
+                while len(running) >= pool.most():
+                    yield from _take_finished(running)
             while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
+                pool.most()
+                yield from _take_finished(running)
     except BaseException:
-        if cluster:
-            for future in running:
-                future.cancel()
-        # A local pool's calls end with its processes. Cancelled as well, one that no process has
-        # begun makes the pool's thread fail (InvalidStateError, Python 3.11).
-        stop_workers()
+        pool.cancel(running)
         raise
     finally:
-        if not cluster:
-            # Its thread must have ended before the interpreter does: that one wakes every such
-            # thread, through a pipe that a broken pool may be closing just then.
-            pool.shutdown(cancel_futures=True)
+        pool.close()
+
+
+def _take_finished(running: set[Future]) -> Iterator:
+    """Wait a little for results, and yield those that are there."""
+    finished, _ = wait(running, LOOK, FIRST_COMPLETED)
+    running -= finished
+    for future in finished:
+        yield future.result()
 
 
 def stop_workers() -> None:
@@ -103,12 +137,12 @@ def end_quietly() -> None:
     multiprocessing.util._run_finalizers(0)
 
 
-def local_executor(workers: int, shared: tuple = ()) -> ProcessPoolExecutor:
+def local_executor(workers: int, shared: tuple | Callable[[], tuple] = ()) -> ProcessPoolExecutor:
     """Worker processes of this machine that end with this one.
 
     Params:
         workers: processes, one at least.
-        shared: large values that each process is sent once, as in run_calls.
+        shared: see run_calls.
     """
     if sys.platform == "win32":
         workers = min(workers, MOST_ON_WINDOWS)
@@ -116,10 +150,11 @@ def local_executor(workers: int, shared: tuple = ()) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker, (shared,))
 
 
-_shared: tuple = ()  # of a worker process: a pool offers no other way to send a value only once
+# Of a worker process: a pool offers no other way to send a value only once.
+_shared: tuple | Callable[[], tuple] = ()
 
 
-def start_worker(shared: tuple) -> None:
+def start_worker(shared: tuple | Callable[[], tuple]) -> None:
     """Set up a worker process: it leaves Ctrl-C to its parent, and ends with it however it ends.
 
     Params:
@@ -137,47 +172,10 @@ def start_worker(shared: tuple) -> None:
 
 
 def _call_with_shared(function: Callable, *call):
+    global _shared
+    _shared = _make(_shared)
     return function(*_shared, *call)
 
 
-def _dask_executor(address: str):
-    """The workers need this project on their path and the folders under the same names."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise DataError("--cluster needs Dask: pip install distributed") from None
-    try:
-        return Client(address, timeout="10s").get_executor()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{address}: no Dask scheduler answers there ({error})") from None
-
-
-@contextmanager
-def _lost_workers():
-    """Say in a line what became of workers that did not come back with a result."""
-    go_on = "the same command goes on from what is finished"
-    try:
-        yield
-    except BrokenExecutor:
-        raise DataError(
-            f"a worker process was killed, perhaps for want of memory; {go_on}, "
-            "with fewer workers it takes less"
-        ) from None
-    except CancelledError:
-        raise DataError(f"the cluster's scheduler has gone; {go_on}") from None
-    except ModuleNotFoundError as error:
-        raise DataError(
-            f"a worker has no module {error.name}; start the cluster's workers {WITH_MODULES}"
-        ) from None
-    except RuntimeError as error:
-        if "deserialization" not in str(error):
-            raise
-        raise DataError(
-            f"the cluster's scheduler lacks this project's modules; start it {WITH_MODULES}"
-        ) from None
-    except Exception as error:
-        if type(error).__name__ != "KilledWorker":  # Dask's; it need not be installed
-            raise
-        raise DataError(
-            f"the cluster's workers were killed, perhaps for want of memory; {go_on}"
-        ) from None
+def _make(shared: tuple | Callable[[], tuple]) -> tuple:
+    return shared() if callable(shared) else shared

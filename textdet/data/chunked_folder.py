@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from textdet.common.cli import name_left_out, one_line, progress_bar
+from textdet.common.cluster import Cluster
 from textdet.common.errors import DataError
 from textdet.common.files import UNFINISHED, parse_json, read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
@@ -186,18 +187,24 @@ def _is_claimed(folder: Path) -> bool:
 
 
 def in_workers(
-    function: Callable, *arguments: Any, workers: int, cluster: str | None = None
+    function: Callable,
+    *arguments: Any,
+    workers: int,
+    cluster: Cluster | None = None,
+    shared: tuple | Callable[[], tuple] = (),
 ) -> Callable[[Iterable[Chunk]], Iterator]:
     """`work` for fill_folder that makes chunks in worker processes.
 
     Params:
-        function: of a module; takes a chunk and the arguments, returns its number of images.
+        function: of a module; takes what is shared, a chunk and the arguments, returns its number
+            of images.
         arguments: what each call gets beside the chunk.
-        workers, cluster: see workers.run_calls.
+        workers, cluster, shared: see workers.run_calls.
     """
 
     def work(chunks: Iterable[Chunk]) -> Iterator:
-        return run_calls(function, ((chunk, *arguments) for chunk in chunks), workers, cluster)
+        calls = ((chunk, *arguments) for chunk in chunks)
+        return run_calls(function, calls, workers, cluster, shared)
 
     return work
 

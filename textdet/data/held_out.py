@@ -130,6 +130,18 @@ def still_held_out(before: Record, now: Record) -> Record:
     )
 
 
+def record_file(model_dir: Path) -> Path | None:
+    """The file that says what a model was trained on; None where there is none.
+
+    Params:
+        model_dir: the model's folder, or one of its checkpoints.
+    """
+    path = Path(model_dir) / TRAINING_FILE
+    if not path.exists() and CHECKPOINT.fullmatch(path.resolve().parent.name):
+        path = path.resolve().parents[1] / TRAINING_FILE  # of the run that it is from
+    return path if path.exists() else None
+
+
 def read_record(model_dir: Path) -> Record:
     """Read what a model was trained on.
 
@@ -142,10 +154,8 @@ def read_record(model_dir: Path) -> Record:
     Raises:
         DataError: it is damaged.
     """
-    path = Path(model_dir) / TRAINING_FILE
-    if not path.exists() and CHECKPOINT.fullmatch(path.resolve().parent.name):
-        path = path.resolve().parents[1] / TRAINING_FILE  # of the run that it is from
-    if not path.exists():
+    path = record_file(model_dir)
+    if path is None:
         return Record()
     record = read_json(path)
     held_out, contents = record.get(HELD_OUT, {}), record.get(CONTENTS, "")
@@ -186,20 +196,26 @@ def find_held_out(model_dir: Path, samples: list[Sample]) -> list[Sample] | None
 
 def find_unseen(record: Record, samples: list[Sample]) -> list[Sample]:
     """Those of some samples that are not known to have been trained on."""
-    hashes = hash_images(samples) if record.contents else [None] * len(samples)
-    names = _names_in(record.held_out)
+    (flags,) = tell_unseen([record], samples)
+    return [sample for sample, unseen in zip(samples, flags, strict=True) if unseen]
 
-    def is_named(sample: Sample) -> bool:
-        """Whether a sample counts as trained on by its name."""
+
+def tell_unseen(records: Sequence[Record], samples: Sequence[Sample]) -> list[list[bool]]:
+    """Whether each sample is not known to have been trained on, for each record.
+
+    Each file is hashed once, and only where a record needs it.
+    """
+    any_contents = any(record.contents for record in records)
+    hashes = hash_images(samples) if any_contents else [None] * len(samples)
+    all_names = [_names_in(record.held_out) for record in records]
+    flags = [[] for _ in records]
+    for sample, digest in zip(samples, hashes, strict=True):
         name = folder, _ = _name_of(sample)
-        tells = folder in (record.held_out if PIECE_OF in sample.extra else record.by_name)
-        return tells and name not in names
-
-    return [
-        sample
-        for sample, digest in zip(samples, hashes, strict=True)
-        if digest not in record.contents and not is_named(sample)
-    ]
+        for own, record, names in zip(flags, records, all_names, strict=True):
+            tells = folder in (record.held_out if PIECE_OF in sample.extra else record.by_name)
+            # A sample counts as trained on by its name, or by its contents.
+            own.append(digest not in record.contents and not (tells and name not in names))
+    return flags
 
 
 def _names_in(held_out: dict[str, list[str]]) -> set[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """A trained model that finds words in images."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from textdet.common.images import resize
 from textdet.decoding.characters import split_characters
 from textdet.decoding.decode import decode_maps, take_large_words
 from textdet.decoding.reading_order import group_lines
-from textdet.decoding.settings import DEFAULTS, SETTINGS
 from textdet.network.model_files import bundled_model, find_model
 from textdet.network.result import FoundWord, Maps, Result
 from textdet.network.runtimes import open_runtime
@@ -78,9 +77,7 @@ class TextDetector:
         self.channel_order = channel_order
         given = {name: value for name, value in overrides.items() if value is not None}
         self.files = find_model(self.model_dir)
-        # All of them given, a damaged detection.json is no matter: tune.py is about to replace it.
-        own = DEFAULTS if SETTINGS.keys() <= given.keys() else self.files.settings()
-        self.settings = replace(own, **given)
+        self.settings = self.files.settings(**given)
         self.runtime = open_runtime(self.model_dir, device, runtime)
         if self.files.is_craft:
             self.shrinking = cv2.INTER_LINEAR  # as its authors do
@@ -247,3 +244,8 @@ class TextDetector:
         if values.dtype != np.uint8:
             values = np.rint(255 * values).astype(np.uint8)
         return Result(maps.width, maps.height, words, lines, values, maps.image)
+
+
+def share_detector(opener: Callable[[], TextDetector]) -> tuple[TextDetector]:
+    """`shared` of run_calls, for calls that a detector is handed first."""
+    return (opener(),)

@@ -3,33 +3,45 @@
 import argparse
 import itertools
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from textdet.common.cli import integer, number
 from textdet.decoding.settings import DECODERS, DEFAULTS, SETTINGS
 from textdet.network.detector import NETWORK_SETTINGS, TextDetector
-from textdet.network.model_files import choose_model
+from textdet.network.model_files import choose_model, find_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
 
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Add --model_dir, --device and --runtime to a parser: which model runs, and on what."""
+def add_model_flags(parser: argparse.ArgumentParser, models: bool = False) -> None:
+    """Add --model_dir, --device and --runtime to a parser: which model runs, and on what.
+
+    Params:
+        models: whether several may be named; --model_dir is then a list.
+    """
     add = parser.add_argument
     text = "folder that train.py left, or CRAFT's weights, a .pth file; default: checkpoits if a "
-    add("--model_dir", type=Path, help=text + "model is there, or static/model")
+    text += "model is there, or static/model"
+    if models:
+        add("--model_dir", type=Path, nargs="+", help=f"{text}; several are compared")
+    else:
+        add("--model_dir", type=Path, help=text)
     add("--device", choices=DEVICES, default="auto", help="where the network runs")
     text = "what runs it; auto: ONNX Runtime on a CPU when --export_onnx has been run"
     add("--runtime", choices=RUNTIMES, default="auto", help=text)
 
 
-def add_detection_flags(parser: argparse.ArgumentParser, several: bool = False) -> None:
+def add_detection_flags(
+    parser: argparse.ArgumentParser, several: bool = False, models: bool = False
+) -> None:
     """Add the model's flags to a parser, and those that say how its maps turn into words.
 
     Params:
         several: whether settings that act on the maps take several values, see take_variants.
+        models: see add_model_flags.
     """
-    add_model_flags(parser)
+    add_model_flags(parser, models)
     add = parser.add_argument
     add("--poly", action="store_true", help="follow curved words with polygons")
     add("--tiles", action="store_true", help="cut large images into tiles instead of shrinking")
@@ -125,5 +137,25 @@ def open_detector(args: argparse.Namespace, **options: Any) -> TextDetector:
     Raises:
         DataError: no sound model, or a device that is not there.
     """
-    options |= {name: getattr(args, name) for name in ("poly", "tiles", *SETTINGS)}
-    return TextDetector(choose_model(args.model_dir), args.device, args.runtime, **options)
+    return detector_opener(args, args.model_dir, **options)()
+
+
+def detector_opener(args: argparse.Namespace, model_dir: Path | None, **options: Any) -> partial:
+    """What opens the detector that the flags of add_detection_flags describe, here or elsewhere.
+
+    Params:
+        args: the parsed flags.
+        model_dir: see choose_model.
+        options: further parameters of TextDetector.
+
+    Returns:
+        a call without arguments, which another process can be sent; all settings are in it.
+
+    Raises:
+        DataError: no model, or its detection.json is damaged.
+    """
+    path = choose_model(model_dir).absolute()
+    given = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    options |= {"poly": args.poly, "tiles": args.tiles}
+    options |= asdict(find_model(path).settings(**given))
+    return partial(TextDetector, path, args.device, args.runtime, **options)

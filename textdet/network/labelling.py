@@ -1,11 +1,9 @@
 """The chunks of a folder of pseudo-labelled images: read, labelled by a model, written."""
 
-import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -26,8 +24,6 @@ class Labelling:
     """How images are labelled.
 
     Params:
-        model_dir: the teacher, see find_model.
-        device, runtime: see TextDetector.
         labels: "cells" for characters cut from the map of each word, "maps" for the model's own
             maps of the whole image.
         is_annotated: whether the images come with words; else all words are the model's.
@@ -38,9 +34,6 @@ class Labelling:
         threads: that read and write beside the network.
     """
 
-    model_dir: Path
-    device: str
-    runtime: str
     labels: str
     is_annotated: bool
     ignored_weight: float
@@ -50,44 +43,45 @@ class Labelling:
     threads: int
 
 
-def label_chunks(chunks: Iterable[Chunk], options: Labelling) -> Iterator[int]:
+def label_chunks(
+    chunks: Iterable[Chunk], open_teacher: Callable[[], TextDetector], options: Labelling
+) -> Iterator[int]:
     """Label chunks; while the network runs on one, the next one is read.
 
     Params:
         chunks: those that are not there yet; their sources are samples.
+        open_teacher: gives a detector that finds characters; called when there is a chunk.
         options: how.
 
     Returns:
         yields the number of images of each chunk, damaged ones included, as it is finished.
     """
     with ThreadPoolExecutor(options.threads) as pool:
-        waiting = None
+        waiting = teacher = None
         for following in itertools.chain(chunks, [None]):
             reading = []
             if following:
                 reading = [pool.submit(_read, s, options.is_annotated) for s in following.sources]
             if waiting:
                 chunk, images = waiting
-                _label_chunk(chunk, [image.result() for image in images], options, pool)
+                teacher = teacher or open_teacher()
+                found = [image.result() for image in images]
+                _label_chunk(chunk, found, teacher, options, pool)
                 yield chunk.images
             waiting = following, reading
 
 
-def label_chunk(chunk: Chunk, options: Labelling) -> int:
+def label_chunk(teacher: TextDetector, chunk: Chunk, options: Labelling) -> int:
     """Label one chunk, in a worker that keeps the model from call to call.
 
     Params:
+        teacher: finds characters.
         chunk, options: as for label_chunks.
 
     Returns:
         Its number of images, damaged ones included.
     """
-    return next(label_chunks([chunk], options))
-
-
-@functools.lru_cache(maxsize=1)
-def _open_teacher(model_dir: Path, device: str, runtime: str) -> TextDetector:
-    return TextDetector(model_dir, device, runtime, characters=True)
+    return next(label_chunks([chunk], lambda: teacher, options))
 
 
 def _read(sample: Sample, is_annotated: bool) -> np.ndarray | str:
@@ -101,7 +95,11 @@ def _read(sample: Sample, is_annotated: bool) -> np.ndarray | str:
 
 
 def _label_chunk(
-    chunk: Chunk, found: list[np.ndarray | str], options: Labelling, pool: ThreadPoolExecutor
+    chunk: Chunk,
+    found: list[np.ndarray | str],
+    teacher: TextDetector,
+    options: Labelling,
+    pool: ThreadPoolExecutor,
 ) -> None:
     """Label a chunk's images and write their pieces, then its annotation file.
 
@@ -112,7 +110,7 @@ def _label_chunk(
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(chunk.sources, found, strict=True) if not isinstance(e, str)]
     entries, writing = [], []
-    for sample, image, maps, words in _labelled(sound, options):
+    for sample, image, maps, words in _labelled(sound, teacher, options):
         extra = {**sample.extra, PIECE_OF: sample.origin}
         pieces = cut_pieces(image, words, options.piece_size)
         own_maps = [None] * len(pieces)
@@ -129,11 +127,10 @@ def _label_chunk(
 
 
 def _labelled(
-    sound: list[tuple[Sample, np.ndarray]], options: Labelling
+    sound: list[tuple[Sample, np.ndarray]], teacher: TextDetector, options: Labelling
 ) -> Iterator[tuple[Sample, np.ndarray, np.ndarray | None, list[Word]]]:
     """Yields each sample, its image, its maps (H, W, 2) uint8, 0..255 for 0..1, or None where they
     are to be drawn from its words, and its words."""
-    teacher = _open_teacher(options.model_dir, options.device, options.runtime)
     if options.labels == "cells":
         images, words = [image for _, image in sound], [sample.words for sample, _ in sound]
         found = label_images(images, words, teacher.run, options.batch_size, options.ignored_weight)

@@ -6,7 +6,7 @@ from pathlib import Path
 from textdet.common.errors import DataError
 from textdet.common.fingerprints import file_digest
 from textdet.data.held_out import CHECKPOINT
-from textdet.decoding.settings import DEFAULTS, DetectionSettings, load_settings
+from textdet.decoding.settings import DEFAULTS, SETTINGS, DetectionSettings, load_settings
 
 CONFIG_FILE = "config.json"  # is in the folder of every model that train.py left
 WEIGHTS_FILE = "model.safetensors"  # likewise
@@ -34,13 +34,22 @@ class ModelFiles:
         """Those of a model without a detection.json: CRAFT's decoder for CRAFT's network."""
         return replace(DEFAULTS, decoder="craft") if self.is_craft else DEFAULTS
 
-    def settings(self) -> DetectionSettings:
-        """Those of its detection.json, or the defaults.
+    def settings(self, **given: float | str) -> DetectionSettings:
+        """Those of its detection.json, or the defaults, with those that are given.
+
+        Params:
+            given: fields of DetectionSettings. With all of them a damaged file is no matter:
+                tune.py is about to replace it.
 
         Raises:
             DataError: the file is damaged or holds a value out of range.
+            ValueError: a given setting is out of its range.
+            TypeError: a given one is no setting.
         """
-        return load_settings(self.folder, self.default_settings)
+        own = DEFAULTS
+        if not SETTINGS.keys() <= given.keys():
+            own = load_settings(self.folder, self.default_settings)
+        return replace(own, **given)
 
     def fingerprint(self) -> str | None:
         """SHA-256 of the weights; None where there are none."""

@@ -44,17 +44,17 @@ class Shelf:
     """
 
     def __init__(self, paths: list[Path]):
-        self.paths = {str(path): path for path in paths}
+        self.named = browsing.name_collections(paths)
         self._lock = threading.Lock()
 
     def take(self, name: str) -> browsing.Collection:
         """Raises DataError: it cannot be read."""
         with self._lock:
-            return self._read(self.paths[name])
+            return self._read(*self.named[name])
 
     @functools.cache  # noqa: B019, a shelf lives as long as the page
-    def _read(self, path: Path) -> browsing.Collection:
-        return browsing.read_collection(path)
+    def _read(self, path: Path, model: str | None) -> browsing.Collection:
+        return browsing.read_collection(path, model)
 
 
 def browse_tab(
@@ -80,7 +80,7 @@ def browse_tab(
     shelf = Shelf(paths)
     positions, page, shown = gr.State([]), gr.State(0), gr.State(None)
     with gr.Row():
-        source = gr.Dropdown(list(shelf.paths), value=next(iter(shelf.paths)), label="data")
+        source = gr.Dropdown(list(shelf.named), value=next(iter(shelf.named)), label="data")
         order = gr.Dropdown(list(browsing.ORDERS), label="order of results", visible=False)
         kind = gr.Dropdown(["any"], value="any", label="kind")
     with gr.Accordion("Filters", open=False), gr.Row():

@@ -73,13 +73,37 @@ def check_path(path: Path) -> None:
         raise DataError(f"{path}: no table that evaluate.py wrote, with its .json beside it")
 
 
-def read_collection(path: Path) -> Collection:
+def name_collections(paths: Iterable[Path]) -> dict[str, tuple[Path, str | None]]:
+    """The names of what there is to look at: of a table of several models, one for each of them.
+
+    Params:
+        paths: data sets' folders and tables of evaluate.py.
+
+    Returns:
+        by name, what read_collection takes.
+    """
+    named = {}
+    for path in paths:
+        try:
+            models = [] if path.is_dir() else read_json(path.with_suffix(".json")).get("models", [])
+            names = [str(entry["model"]) for entry in models]
+        except (DataError, TypeError, KeyError):  # said when it is looked at
+            names = []
+        named |= {f"{path}: {name}": (path, name) for name in names} or {str(path): (path, None)}
+    return named
+
+
+def read_collection(path: Path, model: str | None = None) -> Collection:
     """Read a data set's folder, or a table of evaluate.py with the folder it was made from.
+
+    Params:
+        path: of it.
+        model: whose results to take, where the table is of several.
 
     Raises:
         DataError: it is none.
     """
-    return read_folder(path) if path.is_dir() else read_results(path)
+    return read_folder(path) if path.is_dir() else read_results(path, model)
 
 
 def read_folder(folder: Path) -> Collection:
@@ -96,22 +120,29 @@ def read_folder(folder: Path) -> Collection:
     return Collection(samples[:MAX_IMAGES], [], is_cut=len(samples) > MAX_IMAGES)
 
 
-def read_results(path: Path) -> Collection:
+def read_results(path: Path, model: str | None = None) -> Collection:
     """Read a table of evaluate.py and the data set that it judges.
+
+    Params:
+        path, model: see read_collection.
 
     Raises:
         DataError: it is damaged, or the data set is there no more.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = {row["file"]: row for row in csv.DictReader(file)}
+            lines = [row for row in csv.DictReader(file) if model in (None, row.get("model"))]
+        rows = {row["file"]: row for row in lines}
         record = read_json(path.with_suffix(".json"))
-        settings = DetectionSettings(**record["settings"])
-        folder, name, model = Path(record["data"]), record["format"], str(record["model"])
+        own = record
+        if model is not None:
+            own = next(entry for entry in record["models"] if entry["model"] == model)
+        settings = DetectionSettings(**own["settings"])
+        folder, name, model = Path(record["data"]), record["format"], str(own["model"])
         for row in rows.values():
             for order in ORDERS:
                 sort_key(row, order)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise DataError(f"{path}: no table of evaluate.py with its .json ({error!r})") from None
     samples, problems = read_dataset(folder, name)
     samples = [sample for sample in samples if sample.file in rows]
