@@ -76,12 +76,15 @@ def train(
     from textdet.data.held_out import Record, read_record
     from textdet.training.checkpoints import find_checkpoint, is_finished
     from textdet.training.data import make_training_set, open_data
+    from textdet.training.hub import make_repository, push, write_card
     from textdet.training.plain_errors import loading
     from textdet.training.report import draw_samples
     from textdet.training.run_folder import describe_changes
     from train_utils import begin_record, describe_run, make_trainer, model_before
 
     output = Path(args.output_dir)
+    if not data_args.show_samples:
+        make_repository(args)
     checkpoint = find_checkpoint(args)
     before = model_before(model_args, checkpoint)
     print(describe_start(model_args, checkpoint))
@@ -116,6 +119,7 @@ def train(
                 "with this model"
             )
         print(f"{output}: trained as far as asked; {further}")
+        push(args)
         return
     if changes:
         print(f"now with {changes}")
@@ -131,8 +135,10 @@ def train(
         trainer.save_state()
         trainer.save_metrics("train", result.metrics)
         metrics = trainer.evaluate()
+    write_card(args, record, metrics, trainer.model.name_or_path, trainer.state.global_step)
     trainer.save_metrics("eval", metrics)
     report(output, metrics, len(data.validation))
+    push(args)
 
 
 def describe_start(model_args: ModelArguments, checkpoint: str | None) -> str:

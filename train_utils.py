@@ -276,7 +276,7 @@ class HeatmapTrainer(Trainer):
         """
         folder = Path(output_dir or self.args.output_dir)
         with writing(folder):
-            super().save_model(output_dir, _internal_call)
+            super().save_model(output_dir, _internal_call=True)  # which does not push
             if not self.args.should_save:
                 return
             if self.average:
@@ -285,13 +285,6 @@ class HeatmapTrainer(Trainer):
                 shutil.copymode(folder / CONFIG_FILE, path)
         if self.first_settings and not (folder / SETTINGS_FILE).exists():
             shutil.copyfile(self.first_settings, folder / SETTINGS_FILE)
-
-    def push_to_hub(self, *args: Any, **kwargs: Any) -> Any:
-        """See transformers.Trainer; a hub that fails is named, since the model is saved."""
-        try:
-            return super().push_to_hub(*args, **kwargs)
-        except Exception as error:  # the hub's and its transport's
-            name_left_out([f"the model hub does not have it ({error})"])
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validate the weights' running average where there is one, else the weights.
@@ -444,7 +437,7 @@ def make_trainer(
             settings=load_settings(name) if model_args.tuned_thresholds else None,
             first_settings=sound_settings(model.name_or_path),
         )
-    except Exception as error:  # of --report_to, --push_to_hub: the library's, the hub's
+    except Exception as error:  # of --report_to: the library's
         raise DataError(f"the Trainer cannot be made by these flags ({error})") from error
     trainer.add_callback(SavePictures(trainer, partial(draw_predictions, trainer, validation)))
     return trainer

@@ -713,7 +713,6 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         (("--bf16_full_eval", "True"), "--bf16_full_eval: this network is trained without"),
         ((*TINY, "--optim", "adamw_8bit"), "cannot begin by these flags (ImportError: "),
         ((*TINY, "--dataloader_drop_last", "True", *BATCH), "12 images do not fill a batch"),
-        ((*TINY, "--push_to_hub", "True"), "cannot be made by these flags"),
     ):
         with pytest.raises(SystemExit, match="2"):
             here(monkeypatch, *args, *flags)

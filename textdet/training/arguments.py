@@ -1,5 +1,6 @@
 """transformers' TrainingArguments with defaults for this task. Importing it takes seconds."""
 
+import os
 import sys
 from dataclasses import dataclass, field, fields
 
@@ -79,6 +80,8 @@ class DetectorTrainingArguments(TrainingArguments):
         for each in fields(TrainingArguments):
             if each.name in NOT_HERE and getattr(self, each.name) != each.default:
                 raise ValueError(f"--{each.name}: this network is trained without it")
+        if self.hub_token:  # else it would be in training_args.bin, which goes to the hub
+            os.environ["HF_TOKEN"], self.hub_token = self.hub_token, None
         self.has_default_rate = self.learning_rate is None
         if self.has_default_rate:
             self.learning_rate = C.LEARNING_RATE

@@ -1,5 +1,6 @@
 """What a training run tells people: pictures of what it sees, and the record of its settings."""
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -114,11 +115,20 @@ def save_record(path: Path, **sections: object) -> None:
         sections: values that JSON can hold, by their names.
     """
     record = {
-        "command": sys.argv,
+        "command": _without_token(sys.argv),
         "versions": {"python": sys.version.split()[0]} | {n: version(n) for n in PACKAGES},
         **sections,
     }
     write_json(path, record)
+
+
+def _without_token(command: list[str]) -> list[str]:
+    """A command line without what --hub_token names."""
+    hidden = [re.sub(r"^(--hub_token=).*", r"\1***", word) for word in command]
+    return [
+        "***" if before == "--hub_token" else word
+        for before, word in zip(["", *hidden], hidden, strict=False)
+    ]
 
 
 def plot_training_curves(history: list[dict], path: Path) -> None:

@@ -10,7 +10,7 @@ from textdet.common.files import read_json
 from textdet.data.held_out import CHECKPOINT, TRAINING_FILE
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
-LOCK = "train.lock"  # held as long as a run is under way
+LOCK = "_train.lock"  # held as long as a run is under way; a _ keeps it off the model hub
 WAIT = 6  # s for it: processes that load images outlive a killed run by 5, and hold it as well
 # What a run writes over; it begins with TRAINING_FILE.
 OF_A_RUN = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
