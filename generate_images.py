@@ -13,12 +13,13 @@ after the finished chunks, and a larger --num_images extends the folder.
 
 import argparse
 import json
+import math
 import os
 import string
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: the processes share the cores
@@ -31,6 +32,7 @@ from textdet.common.cli import (  # noqa: E402
     existing_folder,
     integer,
     name_left_out,
+    one_line,
     progress_bar,
     run_main,
 )
@@ -68,6 +70,8 @@ from textdet.synth.settings import (  # noqa: E402
     to_toml,
 )
 
+CHECKED = 100  # backgrounds that are searched for text unless all are asked for
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -79,6 +83,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
     add("--seed", type=integer(0), default=0, help="another seed gives other images")
     add("--backgrounds", type=existing_folder, default=C.BACKGROUNDS, help="folder of photographs")
+    text = "name those in which the bundled model finds text: of an own folder as many as "
+    text += f"{CHECKED} by default, with this flag all"
+    add("--check_backgrounds", action=argparse.BooleanOptionalAction, help=text)
     add(
         "--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf, .otf and .ttc files"
     )
@@ -113,6 +120,8 @@ def main() -> None:
     done = {chunk for chunk in chunks if is_finished(chunk)}
     if done:
         print(f"{args.save_folder}: {len(done)} of {len(chunks)} chunks are there, going on")
+    else:
+        name_texts(args, job.backgrounds)
     started = time.monotonic()
     try:
         counts, seconds = make_images(args, job, record, chunks, done, problems)
@@ -206,6 +215,40 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
         words=args.words.absolute(),
     )
     return job, problems + bad_backgrounds
+
+
+def name_texts(args: argparse.Namespace, backgrounds: Sequence[Path]) -> None:
+    """Name the backgrounds in which the bundled model finds text. They are used all the same.
+
+    The model may be wrong, and the images have to follow from the files alone.
+
+    Params:
+        args: --check_backgrounds; by default up to CHECKED of an own folder are looked at.
+        backgrounds: all that are used.
+    """
+    if args.check_backgrounds is None and args.backgrounds != C.BACKGROUNDS:
+        looked_at = backgrounds[:: math.ceil(len(backgrounds) / CHECKED)]
+    elif args.check_backgrounds:
+        looked_at = backgrounds
+    else:
+        return
+    from textdet.network.unwanted_text import find_text  # which loads PyTorch
+
+    try:
+        with progress_bar(looked_at, desc="looking for text", unit="photo") as bar:
+            found = find_text(bar, args.num_workers)
+    except DataError as error:
+        print(f"the backgrounds are not searched for text: {one_line(error)}", file=sys.stderr)
+        return
+    for path, words in found.items():
+        print(f"text in a background: {one_line(path)} ({words} words)", file=sys.stderr)
+    told = f"{len(looked_at)} of {len(backgrounds)} backgrounds searched for text: "
+    print(told + (f"{len(found)} may have some, all are used" if found else "none found"))
+    if found:
+        print(
+            "  text in a background is taught as background: take such photographs out; "
+            f"detect.py {args.backgrounds} shows the words"
+        )
 
 
 def undrawn_lines(
