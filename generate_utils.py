@@ -136,9 +136,9 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
         with stage("starting"):
             keep_memory()
             cv2.setNumThreads(1)  # the processes share the cores
+            make_pipelines(job.settings)  # first, so that the modules it imports are frozen too
             languages = job.settings.languages()
             resources = open_resources(job.backgrounds, job.fonts, job.words, languages)
-            make_pipelines(job.settings)
         records = []
         with stage("other"):
             for index in chunk.sources:

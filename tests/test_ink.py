@@ -212,3 +212,11 @@ def test_textures(name):
         assert (image == textures.TEXTURES[name](np.random.default_rng(1), size)).all()
         assert (image != textures.TEXTURES[name](np.random.default_rng(2), size)).mean() > 0.5
     assert image.std() > 0.5
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3.0, 4.0, 9.0, 30.0])
+def test_wide_blur_at_a_fraction_of_the_resolution_looks_the_same(sigma):
+    letters = np.zeros((150, 260), np.uint8)
+    cv2.putText(letters, "Glow", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 2.5, 255, 7)
+    exact = cv2.GaussianBlur(letters, (0, 0), sigma).astype(int)
+    assert np.abs(blending.blurred(letters, sigma) - exact).max() <= 10  # of 255

@@ -47,3 +47,19 @@ def test_lost_words_are_marked(change, lost):
 def test_shade_over_half_of_a_word_does_not_hide_it():
     shade = np.linspace(0.35, 1, 160)[None, :, None]
     assert not marked(lambda image: (image * shade).astype(np.uint8))
+
+
+def test_each_word_is_judged_by_its_own_pixels():
+    ink = np.zeros((80, 480), np.uint8)
+    levels = np.full((80, 480), 200, np.uint8)
+    words = []
+    for number, grey in enumerate((20, 199, 90)):  # the middle one is as light as the ground
+        left = 160 * number
+        cv2.putText(ink, "Word", (left + 24, 54), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 255, 3)
+        own = ink[:, left : left + 160] > 127
+        levels[:, left : left + 160][own] = grey
+        words.append(Word("Word", ["Word"], POLYGON[None] + (left, 0), POLYGON + (left, 0)))
+    words.append(Word("beyond", ["beyond"], POLYGON[None] + 900, POLYGON + 900))
+    marked = mark_illegible(GeneratorSettings(), cv2.merge([levels] * 3), ink, words)
+    assert [word.ignore for word in marked] == [False, True, False, False]
+    assert mark_illegible(GeneratorSettings(), cv2.merge([levels] * 3), ink, []) == []

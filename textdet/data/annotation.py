@@ -72,16 +72,7 @@ class Word:
 
     def to_json(self) -> dict:
         """As it stands in an annotation, to 1/100 px."""
-        cells = zip(self.characters, _rounded(self.quads), strict=True)
-        weight = {} if self.weight is None else {"weight": self.weight}
-        return {
-            "text": self.text,
-            "polygon": _rounded(self.polygon),
-            "characters": [{"text": text, "quad": quad} for text, quad in cells],
-            "ignore": self.ignore,
-            "confidence": self.confidence,
-            **weight,
-        }
+        return _words_to_json([self])[0]
 
     @classmethod
     def from_json(cls, record: dict) -> "Word":
@@ -109,6 +100,38 @@ class Word:
             confidence=confidence,
             weight=weight,
         )
+
+
+def moved_words(words: list[Word], x: float, y: float) -> list[Word]:
+    """Words with all their points moved: as Word.mapped, quicker for many at once.
+
+    Params:
+        x, y: px.
+    """
+    if not words:
+        return []
+    offset = np.array([x, y], np.float32)
+    quads = np.concatenate([word.quads for word in words]) + offset
+    polygons = np.concatenate([word.polygon for word in words]) + offset
+    return with_points(words, quads, polygons)
+
+
+def with_points(words: list[Word], quads: np.ndarray, polygons: np.ndarray) -> list[Word]:
+    """Words with other points, as many as they have.
+
+    Params:
+        quads: (n, 4, 2) px, of the characters of all words.
+        polygons: (k, 2) px, the corners of all words' outlines.
+    """
+    made, cell, corner = [], 0, 0
+    for word in words:
+        cells, corners = cell + len(word.quads), corner + len(word.polygon)
+        own = quads[cell:cells], polygons[corner:corners]
+        made.append(
+            Word(word.text, word.characters, *own, word.ignore, word.confidence, word.weight)
+        )
+        cell, corner = cells, corners
+    return made
 
 
 @dataclass(slots=True)  # there may be millions
@@ -172,7 +195,7 @@ class Sample:
         return {
             "file": self.file,
             "size": [self.width, self.height],
-            "words": [word.to_json() for word in self.words],
+            "words": _words_to_json(self.words),
             **self.extra,
         }
 
@@ -296,6 +319,31 @@ def unread_words(sample: Sample) -> str | None:
     places cannot be taught as being without text; None for any other."""
     count = sample.extra.get(UNREAD)
     return f"{sample.image_path}: {count} of its words cannot be read" if count else None
+
+
+def _words_to_json(words: list[Word]) -> list[dict]:
+    """Words as they stand in an annotation: rounding all points at once takes a fifth of the time
+    that it takes word by word."""
+    if not words:
+        return []
+    quads = _rounded(np.concatenate([word.quads.reshape(-1, 4, 2) for word in words]))
+    corners = _rounded(np.concatenate([word.polygon for word in words]))
+    records, cell, corner = [], 0, 0
+    for word in words:
+        cells, end = cell + len(word.quads), corner + len(word.polygon)
+        pairs = zip(word.characters, quads[cell:cells], strict=True)
+        records.append(
+            {
+                "text": word.text,
+                "polygon": corners[corner:end],
+                "characters": [{"text": text, "quad": quad} for text, quad in pairs],
+                "ignore": word.ignore,
+                "confidence": word.confidence,
+                **({} if word.weight is None else {"weight": word.weight}),
+            }
+        )
+        cell, corner = cells, end
+    return records
 
 
 def _rounded(points: np.ndarray) -> list:

@@ -112,7 +112,7 @@ def draw_gaussians(maps: np.ndarray, quads: np.ndarray, which: np.ndarray) -> No
             places = zip(which[part].tolist(), low[part].tolist(), strict=True)
             for k, (channel, (left, top)) in enumerate(places):
                 region = maps[channel, top : top + h, left : left + w]
-                np.maximum(region, patch[:, k], out=region)
+                cv2.max(region, patch[:, k], region)
 
 
 def _polynomials(to_square: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

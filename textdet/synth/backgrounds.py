@@ -139,9 +139,9 @@ def _crop(
     side = max(SMALLEST_CROP, round(min(height, width) * rng.uniform(*settings.BACKGROUND_CROP)))
     x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
     image = photo[y : y + side, x : x + side]
-    image = cv2.resize(
-        image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    )
+    # Bilinear interpolation loses nothing until pixels are left out, and is much quicker.
+    shrinking = cv2.INTER_AREA if side > 1.5 * size else cv2.INTER_LINEAR
+    image = cv2.resize(image, (size, size), interpolation=shrinking)
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
 
 
@@ -159,18 +159,13 @@ def draw_paper(rng: np.random.Generator, settings: GeneratorSettings, size: int)
     tint = rng.normal(0, 4, 3) if rng.random() < 0.6 else np.zeros(3)
     first = np.clip(level + tint, 0, 255)
     second = np.clip(first - rng.uniform(0, 40) * (rng.random() < 0.5), 0, 255)
-    return _grain(rng, _gradient(rng, first, second, size), rng.uniform(0, 6))
-
-
-def _gradient(
-    rng: np.random.Generator, first: np.ndarray, second: np.ndarray, size: int
-) -> np.ndarray:
-    corners = rng.random((2, 2, 1)) * (second - first) + first
-    return cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-
-
-def _grain(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
-    """Add blotchy noise of the given standard deviation (grey levels); float to uint8."""
-    size, grain = image.shape[0], float(rng.integers(1, 5))
-    specks = noise(rng, size, size, grain, grain) * np.float32(strength)
-    return cv2.add(image, cv2.merge([specks] * 3), dtype=cv2.CV_8U)
+    shade = rng.random((2, 2)).astype(np.float32)
+    shade = cv2.resize(shade, (size, size), interpolation=cv2.INTER_LINEAR)
+    strength, grain = rng.uniform(0, 6), float(rng.integers(1, 5))  # grey levels, px
+    specks = noise(rng, size, size, grain, grain)
+    ranges = zip(first.tolist(), (second - first).tolist(), strict=True)
+    planes = [
+        cv2.addWeighted(shade, darker, specks, strength, level, dtype=cv2.CV_8U)
+        for level, darker in ranges
+    ]
+    return cv2.merge(planes)

@@ -79,7 +79,8 @@ def lit_paint(base: np.ndarray, colour: np.ndarray, shading: float, grain: float
         return flat_paint(base, colour)
     h, w = base.shape[:2]
     grey = cv2.cvtColor(base, cv2.COLOR_RGB2GRAY)
-    light = cv2.resize(grey, (min(4, w), min(3, h)), interpolation=cv2.INTER_AREA)
+    step = max(1, min(h, w) // 24)  # its mean over large areas needs no more
+    light = cv2.resize(grey[::step, ::step], (min(4, w), min(3, h)), interpolation=cv2.INTER_AREA)
     light = light.astype(np.float32) / max(float(light.mean()), 20.0)
     light = (1 + shading * (light - 1)).clip(0.6, 1.4)
     light = cv2.resize(light, (w, h), interpolation=cv2.INTER_LINEAR)
@@ -105,6 +106,25 @@ def flat_paint(base: np.ndarray, colour: np.ndarray) -> np.ndarray:
     paint[0] = np.asarray(colour, np.uint8)
     paint[1:] = paint[0]  # whole rows are copied forty times faster than single colours
     return paint
+
+
+def blurred(alpha: np.ndarray, sigma: float) -> np.ndarray:
+    """A mask blurred by a Gaussian; by a wide one at a fraction of the resolution.
+
+    Params:
+        alpha: (h, w) uint8, coverage.
+        sigma: px, its standard deviation.
+
+    Returns:
+        (h, w) uint8.
+    """
+    h, w = alpha.shape
+    step = min(int(sigma / 2), h // 8, w // 8)
+    if step < 2:
+        return cv2.GaussianBlur(alpha, (0, 0), sigma)
+    small = cv2.resize(alpha, (w // step, h // step), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / step)
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 def moved(alpha: np.ndarray, offset: tuple[float, float]) -> np.ndarray:

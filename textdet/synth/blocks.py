@@ -7,7 +7,7 @@ import shapely
 
 from textdet.common.geometry import scaling, translation
 from textdet.common.stage_times import stage
-from textdet.data.annotation import Word
+from textdet.data.annotation import Word, with_points
 from textdet.synth.augment import augment, make_pipelines
 from textdet.synth.bends import Curve, sample_curve, sample_elastic
 from textdet.synth.content import Vocabulary
@@ -364,15 +364,13 @@ def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     warp = warp if isinstance(warp, Warp) else Warp(warp)
     if not words:
         return []
-    parts = [points for word in words for points in (word.quads.reshape(-1, 2), word.polygon)]
-    mapped = warp.points(np.concatenate(parts))
-    parts = np.split(mapped, np.cumsum([len(points) for points in parts])[:-1])
-    result = []
-    for word, quads, polygon in zip(words, parts[::2], parts[1::2], strict=True):
-        quads = quads.reshape(-1, 4, 2)
-        if warp.bends:
-            polygon = outline_of_cells(quads)
-        result.append(Word(word.text, word.characters, quads, polygon))
+    quads = np.concatenate([word.quads for word in words])
+    polygons = np.concatenate([word.polygon for word in words])
+    mapped = warp.points(np.concatenate([quads.reshape(-1, 2), polygons]))
+    cells = 4 * len(quads)
+    result = with_points(words, mapped[:cells].reshape(-1, 4, 2), mapped[cells:])
+    for word in result if warp.bends else ():
+        word.polygon = outline_of_cells(word.quads)
     return result
 
 

@@ -337,14 +337,15 @@ def draw_canopy(rng: np.random.Generator, image: np.ndarray, patch: Patch) -> No
     grain = round(np.exp(rng.uniform(0, np.log(8))))
     leaves = _noise(rng, (size, size), grain) + _noise(rng, (size, size), 3 * grain)
     coarse = _noise(rng, (size, size), max(1, size // 6)) * 2
-    above = np.linspace(1, -3, size)[:, None] if rng.random() < 0.6 else 0.0
-    density = coarse + above + rng.uniform(-1, 1)
-    tree = density + 0.5 * leaves > 0
-    gaps = tree & (leaves + 0.5 * density < rng.uniform(-1.6, -0.4))
-    green = np.array([rng.uniform(10, 70), rng.uniform(30, 90), rng.uniform(5, 50)])
+    above = np.linspace(1, -3, size, dtype=np.float32)[:, None] if rng.random() < 0.6 else 0
+    density = coarse + (above + np.float32(rng.uniform(-1, 1)))
+    tree = density + np.float32(0.5) * leaves > 0
+    gaps = tree & (leaves + np.float32(0.5) * density < np.float32(rng.uniform(-1.6, -0.4)))
+    green = [rng.uniform(10, 70), rng.uniform(30, 90), rng.uniform(5, 50)]
     sky = rng.uniform((170, 190, 200), (255, 255, 255))
-    shade = (1 + 0.3 * leaves[tree].clip(-1.5, 2))[:, None]
-    image[tree] = (green * shade).clip(0, 255).astype(np.uint8)
+    shade = leaves.clip(-1.5, 2)
+    planes = [cv2.convertScaleAbs(shade, None, 0.3 * level, level) for level in green]
+    cv2.copyTo(cv2.merge(planes), tree.view(np.uint8), image)
     image[gaps] = sky.astype(np.uint8)
 
 

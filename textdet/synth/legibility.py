@@ -11,7 +11,7 @@ from textdet.synth.settings import GeneratorSettings
 
 INKED, CLEAR = 150, 25  # levels of coverage: letters at or above the first, none below the second
 REACH = 4  # px around the letters that they have to differ from
-MEASURED_PIXELS = 600  # pixels of a word that are looked at
+MEASURED_PIXELS = 300  # pixels of a word that are looked at, about
 GROUND, LETTERS = 1, 2
 
 
@@ -29,45 +29,68 @@ def mark_illegible(
     Returns:
         all words in their order; those marked are copies.
     """
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-    near = cv2.dilate(ink, np.ones((2 * REACH + 1,) * 2, np.uint8)) >= CLEAR
-    parts = np.uint8(near & (ink < CLEAR)) * GROUND
-    parts[ink >= INKED] = LETTERS
+    if not words:
+        return []
+    near = cv2.dilate(ink, np.ones((2 * REACH + 1,) * 2, np.uint8))
+    ground, letters = (near >= CLEAR) & (ink < CLEAR), ink >= INKED
+    parts = ground.view(np.uint8) * np.uint8(GROUND) + letters.view(np.uint8) * np.uint8(LETTERS)
+    windows = _windows([word.polygon for word in words])
+    colours = np.concatenate([image[window].reshape(-1, 3) for window in windows])
+    seen = [parts[window].ravel() for window in windows]
+    part, owner = np.concatenate(seen), np.arange(len(words)).repeat([len(own) for own in seen])
+    known = np.flatnonzero(part)
+    which = 2 * owner[known] + part[known] - 1
+    legible = _stand_out(settings, colours[known], which, len(words))
     return [
-        word if is_legible(settings, lab, parts, word.polygon) else replace(word, ignore=True)
-        for word in words
+        word if readable else replace(word, ignore=True)
+        for word, readable in zip(words, legible.tolist(), strict=True)
     ]
 
 
-def is_legible(
-    settings: GeneratorSettings, lab: np.ndarray, parts: np.ndarray, polygon: np.ndarray
-) -> bool:
-    """Whether a word's letters differ enough from the ground beside them, and from its noise.
+def _windows(polygons: list[np.ndarray]) -> list[tuple[slice, slice]]:
+    """Rows and columns of the box around each word that are looked at. polygons: (k, 2) px."""
+    corners = np.concatenate(polygons)
+    starts = np.cumsum([0, *map(len, polygons[:-1])])
+    low = np.floor(np.minimum.reduceat(corners, starts)).astype(int).clip(0)
+    high = np.ceil(np.maximum.reduceat(corners, starts)).astype(int).clip(0)
+    areas = (high - low).clip(0).prod(1)
+    steps = np.round(np.sqrt(areas / MEASURED_PIXELS)).astype(int).clip(1)
+    boxes = np.concatenate([low, high, steps[:, None]], 1).tolist()
+    return [(slice(y, below, k), slice(x, end, k)) for x, y, end, below, k in boxes]
+
+
+def _stand_out(
+    settings: GeneratorSettings, colours: np.ndarray, which: np.ndarray, words: int
+) -> np.ndarray:
+    """Whether each word's letters differ enough from the ground beside them, and from its noise.
 
     Both are compared along the colour axis on which their means differ.
 
     Params:
-        lab: (h, w, 3) uint8, the image in OpenCV's CIELAB.
-        parts: (h, w) uint8: LETTERS, GROUND or neither.
-        polygon: (k, 2) px, the word's, in the image's continuous coordinates.
+        colours: (n, 3) uint8 RGB, pixels of all words.
+        which: (n,) twice the word's number for its ground, one more for its letters.
+        words: how many.
 
     Returns:
-        True as well where the word has no pixels of letters or of ground to compare.
+        (words,) bool; True as well where a word has no pixels of letters or of ground to compare:
+        strokes too fine to be told apart, or a bar that fills its cell.
     """
-    left, top = np.floor(polygon.min(0)).astype(int).clip(0)
-    right, bottom = np.ceil(polygon.max(0)).astype(int)
-    step = max(1, int(np.sqrt((bottom - top) * (right - left) / MEASURED_PIXELS)))
-    part = parts[top:bottom:step, left:right:step]
-    colours = lab[top:bottom:step, left:right:step]
-    letters, ground = colours[part == LETTERS], colours[part == GROUND]
-    if not len(letters) or not len(ground):
-        return True  # strokes too fine to be told apart here, or a bar that fills its cell
     # L runs to 255 in OpenCV; hue counts half, as where inks are chosen.
-    letters, ground = (np.float32(p) * np.float32([100 / 255, 0.5, 0.5]) for p in (letters, ground))
-    apart = letters.mean(0) - ground.mean(0)
-    distance = float(np.linalg.norm(apart))
-    if distance < settings.LEGIBLE_DISTANCE:
-        return False
-    axis = apart / distance
-    noise = np.sqrt(((letters @ axis).var() + (ground @ axis).var()) / 2)
-    return bool(distance >= settings.LEGIBLE_RATIO * noise)
+    lab = cv2.cvtColor(colours[None], cv2.COLOR_RGB2LAB)[0] * np.float32([100 / 255, 0.5, 0.5])
+    counts = np.bincount(which, minlength=2 * words)
+    channels = lab.T.astype(np.float64)
+
+    def means(values: np.ndarray) -> np.ndarray:  # (words, 2), of the ground and of the letters
+        sums = np.bincount(which, values, 2 * words)
+        return (sums / np.maximum(counts, 1)).reshape(-1, 2)
+
+    mean = np.array([means(channel) for channel in channels])
+    apart = mean[..., 1] - mean[..., 0]  # (3, words)
+    distance = np.linalg.norm(apart, axis=0)
+    axis = apart / np.maximum(distance, 1e-9)
+    along = (channels * axis[:, which // 2]).sum(0)
+    squares = means(along * along) - means(along) ** 2
+    noise = np.sqrt(squares.clip(0).mean(1))
+    unknown = (counts.reshape(-1, 2) == 0).any(1)
+    clear = (distance >= settings.LEGIBLE_DISTANCE) & (distance >= settings.LEGIBLE_RATIO * noise)
+    return unknown | clear

@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from static.constants import PICTOGRAMS
+from textdet.data.annotation import moved_words
 from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextLayer
@@ -82,5 +83,5 @@ def add_pictogram(
     alpha[text[1] : text[1] + height, text[0] : text[0] + width] = layer.alpha
     alpha[at[1] : at[1] + h, at[0] : at[0] + w] = coverage
     frame = np.float32([(0, 0), (shape[1], 0), (shape[1], shape[0]), (0, shape[0])])
-    words = [word.mapped(offset=text) for word in layer.words]
+    words = moved_words(layer.words, *text)
     return TextLayer(alpha, words, layer.baseline + text[1], frame, layer.bends)

@@ -38,10 +38,9 @@ def draw_rule(
     mark = dot if style == "dotted" else int(rng.integers(3, 13))
     pitch = mark + int(rng.integers(2, 9))
     along = (end - start) / length
-    for at in np.arange(0, length - mark, pitch):
-        first = start + along * at
-        last = first + along * (mark - 1)
-        cv2.line(ink, first.astype(int).tolist(), last.astype(int).tolist(), level, thick)
+    first = start + along * np.arange(0, length - mark, pitch)[:, None]
+    dashes = np.stack([first, first + along * (mark - 1)], 1).astype(np.int32)
+    cv2.polylines(ink, list(dashes), False, level, thick)
 
 
 def draw_scribble(rng: np.random.Generator, ink: np.ndarray, centre: Point, half: Point) -> None:

@@ -4,6 +4,8 @@ None of it moves a pixel, so labels stay exact; geometry is in warps.py, where p
 through the same homography.
 """
 
+import functools
+import math
 import os
 import sys
 
@@ -18,6 +20,7 @@ import numpy as np  # noqa: E402
 from textdet.synth.settings import GeneratorSettings  # noqa: E402
 
 # Of a motion blur: else it moves text away from its labels.
+STRIP = 1 << 20  # values by which a strip of noise is longer than an image needs
 UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 
 
@@ -96,10 +99,16 @@ class Defocus(_Effect):
         return cv2.filter2D(img, -1, disc / disc.sum())
 
 
+@functools.lru_cache(maxsize=2)
+def _grains(count: int) -> np.ndarray:
+    """(count,) uint8, a fixed strip of noise: to cut from it costs nothing, to draw it does."""
+    return np.random.default_rng(0).integers(0, 256, count, np.uint8)
+
+
 class SensorNoise(_Effect):
     """Noise of a sensor, coloured or grey, fine or coarse.
 
-    The difference of two uniform draws in uint8: a tenth of the cost of normal ones.
+    The difference of two uniform draws in uint8, both cut from one strip at random places.
     """
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
@@ -108,8 +117,10 @@ class SensorNoise(_Effect):
         height, width = img.shape[:2]
         channels = 1 if rng.random() < settings.GREY_NOISE_SHARE else 3
         grain = 2 if rng.random() < settings.COARSE_NOISE_SHARE else 1
-        shape = (2, -(-height // grain), -(-width // grain), channels)
-        first, second = rng.integers(0, 256, shape, np.uint8)
+        shape = (-(-height // grain), -(-width // grain), channels)
+        strip, count = _grains(3 * height * width + STRIP), math.prod(shape)
+        starts = rng.integers(0, len(strip) - count + 1, 2)
+        first, second = (strip[start : start + count].reshape(shape) for start in starts)
         weight = rng.uniform(*settings.NOISE_STRENGTH) / (256 / np.sqrt(6))
         noise = cv2.addWeighted(first, weight, second, -weight, 0, dtype=cv2.CV_16S)
         if channels == 1:
@@ -124,17 +135,27 @@ class SmallCamera(_Effect):
     with it, then sharpens what is left until edges have halos."""
 
     def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
-        """Shrink, smooth, enlarge and sharpen (H, W, 3) uint8 RGB. Called by albumentations."""
+        """Shrink, smooth, sharpen and enlarge (H, W, 3) uint8 RGB. Called by albumentations."""
         rng, settings = self.random_generator, self.settings
         height, width = img.shape[:2]
         scale = rng.uniform(*settings.SMALL_CAMERA_SCALE)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
         small = cv2.bilateralFilter(small, 5, rng.uniform(*settings.SMALL_CAMERA_SMOOTHING), 2)
-        large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        soft = cv2.GaussianBlur(large, None, rng.uniform(*settings.SMALL_CAMERA_HALO))
+        # Sharpened while it is small, as the camera does.
+        soft = cv2.GaussianBlur(small, None, rng.uniform(*settings.SMALL_CAMERA_HALO) * scale)
         strength = rng.uniform(*settings.SMALL_CAMERA_SHARPENING)
-        return cv2.addWeighted(large, 1 + strength, soft, -strength, 0)
+        small = cv2.addWeighted(small, 1 + strength, soft, -strength, 0)
+        return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+class Spots(_Effect):
+    """Ink that did not take everywhere: single pixels without any."""
+
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        """Clear pixels of (H, W) uint8, coverage of letters. Called by albumentations."""
+        kept = self.random_generator.random(img.shape, np.float32) >= self.settings.WEAR_DROPOUT
+        return img * kept
 
 
 def letters_pipeline(settings: GeneratorSettings) -> A.Compose:
@@ -145,7 +166,7 @@ def letters_pipeline(settings: GeneratorSettings) -> A.Compose:
                 [
                     A.Morphological(scale=(settings.WEAR_SIZE,) * 2, operation="dilation", p=1),
                     A.GaussianBlur(blur_limit=0, sigma_limit=settings.WEAR_BLUR, p=1),
-                    A.PixelDropout(dropout_prob=settings.WEAR_DROPOUT, drop_value=0, p=1),
+                    Spots(settings, p=1),
                 ],
                 p=1,
             )

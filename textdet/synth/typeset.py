@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from textdet.common.stage_times import stage
-from textdet.data.annotation import Word
+from textdet.data.annotation import Word, moved_words
 from textdet.synth.bends import Curve, Elastic, sample_curve
 from textdet.synth.fonts import Font
 from textdet.synth.scripts import base_level, visual_order
@@ -121,17 +121,26 @@ def typeset(
     font.set_size(style.size)
     set_lines = [_set_line(settings, line, font, style) for line in lines]
     widest = max((width for _, width, _ in set_lines), default=0)
-    boxes, words = [], []
+    boxes, cells, outlines, placed = [], [], [], []
     for number, (line, width, level) in enumerate(set_lines):
         baseline = round(number * style.line_spacing * style.size)
         align = 1 - style.align if level else style.align
         shift = round(align * (widest - width))
         for word in line:
-            lefts, rights = _place_glyphs(word, font, word.x + shift, baseline, boxes)
+            sides = _place_glyphs(word, font, word.x + shift, baseline, boxes)
             top, bottom = word.top + baseline, word.bottom + baseline
-            quads = _rectangles(lefts, rights, top, bottom)
-            polygon = _rectangles([lefts.min()], [rights.max()], top, bottom)[0]
-            words.append(Word(word.text, [cell.text for cell in word.cells], quads, polygon))
+            cells += [(left, top, right, bottom) for left, right in sides]
+            outlines.append((min(sides)[0], top, max(right for _, right in sides), bottom))
+            placed.append(word)
+    if not placed:
+        return None
+    quads, polygons = _rectangles(cells), _rectangles(outlines)
+    words, start = [], 0
+    for word, polygon in zip(placed, polygons, strict=True):
+        end = start + len(word.cells)
+        texts = [cell.text for cell in word.cells]
+        words.append(Word(word.text, texts, quads[start:end], polygon))
+        start = end
     return _compose(boxes, words)
 
 
@@ -181,7 +190,7 @@ def typeset_on_curve(
                 whole = np.floor(pen).astype(int)
                 bitmap, left, above = font.turned_bitmap(index, angle, *(pen - whole))
                 boxes.append((whole[0] + left, whole[1] + above, bitmap))
-            (corners,) = _rectangles([-half], [half], word.top, word.bottom)
+            (corners,) = _rectangles([(-half, word.top, half, word.bottom)])
             quad[:] = foot + corners[:, :1] * tangent + corners[:, 1:] * normal
         texts = [cell.text for cell in word.cells]
         words.append(Word(word.text, texts, quads, outline_of_cells(quads)))
@@ -218,8 +227,8 @@ def typeset_stack(
         for index, x, y in cell.glyphs:
             bitmap, left, above = font.turned_bitmap(index, 0.0, x - middle, y)
             boxes.append((left, baseline + above, bitmap))
-        quads += [*_rectangles([-half], [half], word.top + baseline, word.bottom + baseline)]
-    (polygon,) = _rectangles([-half], [half], quads[0][0, 1], quads[-1][2, 1])
+        quads += [*_rectangles([(-half, word.top + baseline, half, word.bottom + baseline)])]
+    (polygon,) = _rectangles([(-half, quads[0][0, 1], half, quads[-1][2, 1])])
     downwards = [1, 2, 3, 0]
     texts = [cell.text for cell in word.cells]
     stacked = Word(word.text, texts, np.array(quads)[:, downwards], polygon[downwards])
@@ -255,8 +264,9 @@ def _set_line(
     runs from right to left.
     """
     levels = [base_level(text) for text in texts]
-    base = next((level for level in levels if level is not None), 0)
-    order = visual_order([base if v is None else 2 if base and not v else v for v in levels])
+    base, order = next((level for level in levels if level is not None), 0), range(len(texts))
+    if any(levels):  # some run from right to left
+        order = visual_order([base if v is None else 2 if base and not v else v for v in levels])
     space = max(font.space * style.word_space, settings.SMALLEST_SPACE) + max(style.tracking, 0)
     words, x = {}, 0.0
     for position in order:
@@ -277,15 +287,20 @@ def _set_word(
     cells, shift, width, top, bottom = {}, 0.0, 0.0, np.inf, -np.inf
     for index, cluster, x, y, advance in font.shape(text):
         x += shift
-        extent = font.extent(index)
-        if extent:
-            cell = cells.setdefault(cluster, _Cell("", np.inf, -np.inf, []))
-            cell.glyphs.append((index, x, y))
-            top, bottom = min(top, y + extent.top * size), max(bottom, y + extent.bottom * size)
-            if advance > 0:
-                cell.left, cell.right = min(cell.left, x), max(cell.right, x + advance)
         width += advance
-        shift += tracking if advance else 0.0
+        if advance:
+            shift += tracking
+        extent = font.extent(index)
+        if extent is None:
+            continue
+        cell = cells.get(cluster)
+        if cell is None:
+            cell = cells[cluster] = _Cell("", np.inf, -np.inf, [])
+        cell.glyphs.append((index, x, y))
+        above, below = y + extent[1] * size, y + extent[3] * size
+        top, bottom = above if above < top else top, below if below > bottom else bottom
+        if advance > 0:
+            cell.left, cell.right = min(cell.left, x), max(cell.right, x + advance)
     width += shift
     if not cells:
         return None, width
@@ -305,29 +320,28 @@ def _set_word(
 
 def _place_glyphs(
     word: _SetWord, font: Font, x: float, baseline: int, boxes: list
-) -> tuple[np.ndarray, np.ndarray]:
+) -> list[tuple[float, float]]:
     """Add a word's bitmaps to `boxes`; the left and right edges of its cells, px.
 
     Bitmaps stand at whole pixels and the cells follow them, so they are exact. The letters of
     joined scripts must meet, and stand where they should to 1/64 px.
     """
-    lefts, rights = [], []
+    sides = []
     for cell in word.cells:
-        moves = []
+        move = None
         for index, pen_x, pen_y in cell.glyphs:
             pen = x + pen_x
-            whole, row = round(pen), baseline + round(pen_y)
+            whole = round(pen)
             if word.joined:
                 bitmap, left, top = font.turned_bitmap(index, 0.0, pen - whole, pen_y % 1)
-                row = baseline + int(np.floor(pen_y))
-                moves.append(0.0)
+                row, moved = baseline + int(np.floor(pen_y)), 0.0
             else:
                 bitmap, left, top = font.bitmap(index)
-                moves.append(whole - pen)
+                row, moved = baseline + round(pen_y), whole - pen
+            move = moved if move is None else move  # that of the cell's first glyph
             boxes.append((whole + left, row + top, bitmap))
-        lefts.append(x + cell.left + moves[0])
-        rights.append(x + cell.right + moves[0])
-    return np.array(lefts), np.array(rights)
+        sides.append((x + cell.left + move, x + cell.right + move))
+    return sides
 
 
 def _compose(boxes: list, words: list[Word], frame: np.ndarray | None = None) -> TextLayer | None:
@@ -340,26 +354,25 @@ def _compose(boxes: list, words: list[Word], frame: np.ndarray | None = None) ->
     corners = np.concatenate([word.polygon for word in words])
     left, top = np.floor(corners.min(0)).astype(int).tolist()
     right, bottom = np.ceil(corners.max(0)).astype(int).tolist()
-    left, top = min(left, min(x for x, _, _ in boxes)), min(top, min(y for _, y, _ in boxes))
-    right = max(right, max(x + bitmap.shape[1] for x, _, bitmap in boxes)) + PAD
-    bottom = max(bottom, max(y + bitmap.shape[0] for _, y, bitmap in boxes)) + PAD
-    left, top = left - PAD, top - PAD
-    width, height = right - left, bottom - top
-    alpha = np.zeros((height, width), np.uint8)
+    placed = []
     for x, y, bitmap in boxes:
-        if bitmap.size:
-            h, w = bitmap.shape
-            region = alpha[y - top : y - top + h, x - left : x - left + w]
+        height, width = bitmap.shape
+        placed.append((x, y, x + width, y + height))
+    lefts, tops, rights, bottoms = zip(*placed, strict=True)
+    left, top = min(left, *lefts) - PAD, min(top, *tops) - PAD
+    right, bottom = max(right, *rights) + PAD, max(bottom, *bottoms) + PAD
+    alpha = np.zeros((bottom - top, right - left), np.uint8)
+    for (x, y, end, below), (_, _, bitmap) in zip(placed, boxes, strict=True):
+        if end > x:
+            region = alpha[y - top : below - top, x - left : end - left]
             cv2.add(region, bitmap, region)
+    if frame is None:
+        frame = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
     origin = (-left, -top)
-    border = _rectangles([0], [width], 0, height)[0] if frame is None else frame + origin
-    return TextLayer(alpha, [word.mapped(offset=origin) for word in words], -top, border)
+    return TextLayer(alpha, moved_words(words, *origin), -top, frame + np.float32(origin))
 
 
-def _rectangles(lefts, rights, top: float, bottom: float) -> np.ndarray:
-    """(n, 4, 2) float32, corners clockwise from the top left."""
-    quads = np.empty((len(lefts), 4, 2), np.float32)
-    quads[:, 0, 0] = quads[:, 3, 0] = lefts
-    quads[:, 1, 0] = quads[:, 2, 0] = rights
-    quads[:, :2, 1], quads[:, 2:, 1] = top, bottom
-    return quads
+def _rectangles(sides: np.ndarray) -> np.ndarray:
+    """Quads (n, 4, 2) float32, corners clockwise from the top left, of n boxes (left, top, right,
+    bottom)."""
+    return np.asarray(sides)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float32)

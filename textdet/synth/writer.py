@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from textdet.common.geometry import map_pixels, map_points, translation
-from textdet.data.annotation import Word
+from textdet.data.annotation import Word, moved_words
 from textdet.synth.content import Vocabulary, sample_phrase
 from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
@@ -94,15 +94,16 @@ class Writer:
         font.set_size(em)
         space = em * max(font.space * self.spacing[0], self.settings.SMALLEST_SPACE)
         tracking = em * self.spacing[1]
-        wanted = [text] if text else []
+        waiting = [text] if text else []
         sampling = (self.rng, self.settings, font, self.vocabulary, self.case)
-        while len(wanted) < words and (more := sample_supported(*sampling)):
-            wanted += more
         tokens, room = [], width
-        for number, token in enumerate(wanted[:words]):
-            if end and number == words - 1 and font.supports(end):
+        while len(tokens) < words:
+            if not waiting and not (waiting := sample_supported(*sampling)):
+                break
+            token, *waiting = waiting
+            if end and len(tokens) == words - 1 and font.supports(end):
                 token += end
-            advance = sum(glyph.advance + max(tracking, 0) for glyph in font.shape(token))
+            advance = font.width(token, max(tracking, 0))
             if advance > room:
                 break
             room -= advance + space + max(tracking, 0)
@@ -149,7 +150,7 @@ class Writer:
             return x
         region = page[y : y + height, x : x + length]
         np.maximum(region, layer.alpha, out=region)
-        self.page.words += [word.mapped(offset=(x, y)) for word in layer.words]
+        self.page.words += moved_words(layer.words, x, y)
         return x + length
 
     def set_line(self, tokens: list[str], font: Font, em: float) -> TextLayer | None:
