@@ -48,7 +48,7 @@ from textdet.data.formats.recognise import find_labels
 from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
-from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.data.triplets import numbered_file, read_sample_image, write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -64,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--max_samples", type=integer(1), help="stop after so many images")
     add("--chunk_size", type=integer(1), default=100, help="images a worker converts in one go")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--subfolders", action="store_true", help="a subfolder for each 1000 images")
     add_cluster_flag(parser, "convert the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     args = parser.parse_args()
@@ -83,6 +84,7 @@ def main() -> None:
         "split": args.split,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
+        "subfolders": args.subfolders or None,  # as in folders that do not say
     }
     chunks = find_chunks(args)
     first = next(chunks)  # a wrong folder is found before anything is written
@@ -92,7 +94,13 @@ def main() -> None:
         args.save_folder,
         settings,
         itertools.chain([first], chunks),
-        in_workers(convert_chunk, characters, workers=args.num_workers, cluster=cluster),
+        in_workers(
+            convert_chunk,
+            characters,
+            args.subfolders,
+            workers=args.num_workers,
+            cluster=cluster,
+        ),
         summarise,
         is_done=is_done,
     )
@@ -161,12 +169,13 @@ def discard(chunk: Chunk) -> None:
         file.unlink(missing_ok=True)
 
 
-def convert_chunk(chunk: Chunk, characters: bool) -> int:
+def convert_chunk(chunk: Chunk, characters: bool, subfolders: bool = False) -> int:
     """Write the images of a chunk and their heatmaps. Damaged images are left out and named.
 
     Params:
         chunk: its sources are the reader's Items, and lines about what it left out.
         characters: whether the set knows them; without them there are no heatmaps.
+        subfolders: see triplets.numbered_file.
 
     Returns:
         The number of images, damaged ones included.
@@ -178,7 +187,7 @@ def convert_chunk(chunk: Chunk, characters: bool) -> int:
         if isinstance(entry, str):
             problems.append(entry)
             continue
-        file = f"{next(numbers):08d}.jpg"
+        file = numbered_file(next(numbers), subfolders)
         problems += entry.problems
         try:
             found = sample_of(entry, entry.image_path.parent)

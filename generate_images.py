@@ -80,6 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--save_folder", type=Path, default=Path("syntdata"), help="folder to write or extend")
     add("--chunk_size", type=integer(1), default=100, help="images a worker makes in one go")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--subfolders", action="store_true", help="a subfolder for each 1000 images")
     add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
     add("--seed", type=integer(0), default=0, help="another seed gives other images")
     add("--backgrounds", type=existing_folder, default=C.BACKGROUNDS, help="folder of photographs")
@@ -213,6 +214,7 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
         backgrounds=tuple(path.absolute() for path in backgrounds),
         fonts=tuple(path.absolute() for path in sorted(used)),
         words=args.words.absolute(),
+        subfolders=args.subfolders,
     )
     return job, problems + bad_backgrounds
 
@@ -314,6 +316,7 @@ def describe(job: Job, args: argparse.Namespace) -> dict:
         "seed": job.seed,
         "image_size": job.size,
         "chunk_size": args.chunk_size,
+        "subfolders": args.subfolders or None,  # as in folders that do not say
         "backgrounds": digest(job.backgrounds),
         "fonts": digest(job.fonts),
         "words": digest(words),

@@ -17,7 +17,7 @@ from textdet.common.stage_times import SECONDS, stage
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import Chunk, finish_chunk
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.data.triplets import write_triplet
+from textdet.data.triplets import numbered_file, write_triplet
 from textdet.synth.augment import make_pipelines
 from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.content import load_vocabularies
@@ -108,6 +108,7 @@ class Job:
         size: px, side of the square images.
         backgrounds, fonts: files, checked.
         words: a folder of lists, or one list.
+        subfolders: see triplets.numbered_file.
     """
 
     folder: Path
@@ -117,6 +118,7 @@ class Job:
     backgrounds: tuple[Path, ...]
     fonts: tuple[Path, ...]
     words: Path
+    subfolders: bool = False
 
 
 def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
@@ -145,6 +147,7 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
                 sample, image, maps = generate_triplet(
                     resources, job.settings, job.folder, job.seed, index, job.size
                 )
+                sample.file = numbered_file(index, job.subfolders)
                 with stage("encoding"):
                     write_triplet(sample, image, maps, job.settings.JPEG_QUALITY)
                     records.append(sample.to_json())

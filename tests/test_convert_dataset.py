@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run, run_well
+from conftest import SIZE, assert_refused, run, run_well
 from PIL import Image
 
 import convert_dataset
@@ -15,7 +15,14 @@ from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_
 from textdet.data.formats.common import Item
 from textdet.data.formats.registry import read_dataset
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.data.triplets import make_folders, read_sample_image, read_samples, read_triplet
+from textdet.data.triplets import (
+    has_heatmaps,
+    make_folders,
+    numbered_file,
+    read_sample_image,
+    read_samples,
+    read_triplet,
+)
 from tune import find_test_samples
 
 IMAGES = 7
@@ -235,3 +242,44 @@ def test_overwriting_deletes_only_what_was_made(tmp_path):
     start_folder(folder, {"chunk_size": 2}, overwrite=True)
     there = {path.as_posix() for path in contents(folder)}
     assert there == {"dataset.json", "notes.txt", "cache/mine/data"}
+
+
+# --- Subfolders ------------------------------------------------------------------------------
+
+
+def test_images_in_subfolders(triplets, tmp_path):
+    """Generated, converted and read as those in one folder; not mixed with these."""
+    flags = "--num_images", 3, "--image_size", SIZE, "--num_workers", 1, "--save_folder"
+    generated, converted = tmp_path / "generated", tmp_path / "converted"
+    run_well("generate_images.py", *flags, generated, "--subfolders")
+    flags = "--source", generated, "--num_workers", 1, "--save_folder", converted
+    run_well("convert_dataset.py", *flags, "--subfolders")
+    expected = read_samples(triplets)[0]
+    for folder in (generated, converted):
+        assert has_heatmaps(folder)
+        assert [path.name for path in (folder / "images").iterdir()] == ["00000"]
+        samples, problems = read_samples(folder)
+        assert [s.file for s in samples] == [f"00000/0000000{i}.jpg" for i in range(3)]
+        assert not problems
+        for sample, other in zip(samples, expected, strict=False):
+            assert sample.to_json()["words"] == other.to_json()["words"]
+            image, maps = read_triplet(sample)
+            assert image.shape[:2] == maps.shape[1:] == (SIZE, SIZE)
+            if folder == generated:
+                for path, same in zip(
+                    (sample.image_path, *sample.heatmap_paths),
+                    (other.image_path, *other.heatmap_paths),
+                    strict=True,
+                ):
+                    assert path.read_bytes() == same.read_bytes()
+    leftover = converted / "images" / "00000" / ".a.jpg.1.textdet-tmp"
+    leftover.write_bytes(b"half")
+    assert_refused(run("convert_dataset.py", *flags), "subfolders (True there, None now)")
+    run_well("convert_dataset.py", *flags, "--subfolders")
+    assert not leftover.exists()
+
+
+def test_a_thousand_images_in_a_subfolder():
+    assert numbered_file(1999, True) == "00001/00001999.jpg"
+    assert numbered_file(123456789, True) == "123456/123456789.jpg"
+    assert numbered_file(1999, False) == "00001999.jpg"

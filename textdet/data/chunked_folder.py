@@ -4,6 +4,7 @@ dataset.json is there before anything else and never absent afterwards. Each chu
 files, then the annotation file that marks it done.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -261,9 +262,10 @@ def start_folder(
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, settings)
         make_folders(folder)
-        for part in () if is_shared else (folder, *parts, folder / LEFT_OUT):
-            for leftover in part.glob(f".*{UNFINISHED}"):  # of a run that was killed
-                leftover.unlink(missing_ok=True)
+        if not is_shared:
+            inside = (part.rglob(f".*{UNFINISHED}") for part in (*parts, folder / LEFT_OUT))
+            for leftover in itertools.chain(folder.glob(f".*{UNFINISHED}"), *inside):
+                leftover.unlink(missing_ok=True)  # of a run that was killed
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
     return settings

@@ -29,11 +29,22 @@ from textdet.data.annotation_index import INDEXED_FROM, problem_line, read_index
 from textdet.data.image_fit import fit_to_image
 
 FORMAT_VERSION = 1
+SUBFOLDER = 1000  # images in one of those that --subfolders makes
 
 
 def has_heatmaps(folder: Path) -> bool:
     """Whether a triplet folder holds heatmaps, not words alone."""
-    return any((folder / CHARACTERS).glob("*.png"))
+    return any((folder / CHARACTERS).rglob("*.png"))
+
+
+def numbered_file(number: int, subfolders: bool) -> str:
+    """The name of the file of the image with this number, 0 for the first.
+
+    Params:
+        subfolders: whether it lies in a subfolder with others, at most SUBFOLDER of them.
+    """
+    name = f"{number:08d}.jpg"
+    return f"{number // SUBFOLDER:05d}/{name}" if subfolders else name
 
 
 def make_folders(folder: Path) -> None:
@@ -60,6 +71,9 @@ def write_triplet(
     """
     import cv2
 
+    if "/" in sample.file:
+        for path in (sample.image_path, *sample.heatmap_paths[: 0 if maps is None else 2]):
+            path.parent.mkdir(parents=True, exist_ok=True)
     data = encode_image(image, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
     if maps is not None:
         # The quickest settings of OpenCV 5 for smooth maps; the files are smaller, too.
