@@ -252,11 +252,14 @@ def test_samples_travel_as_their_row(folder, always):
     samples, expected = read_samples(folder)[0], read_plainly(folder)[0]
     assert len(pickle.dumps(samples[0])) < 400
     assert_same((pickle.loads(pickle.dumps(samples)), []), (expected, []))
-    parcel = pickle.dumps(samples[0])
+    assert len(pickle.dumps(samples)) < 400 + 60 * len(samples)
+    handed_on = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(samples))))
+    assert_same((handed_on, []), (expected, []))
     index_of(folder).unlink()
     annotation_index._opened.cache_clear()
+    lost = pickle.loads(pickle.dumps(samples[0]))
     with pytest.raises(DataError, match="gone or damaged"):
-        pickle.loads(parcel)
+        _ = lost.words
 
 
 def test_splits_records_and_fingerprints_are_the_same(folder, always):

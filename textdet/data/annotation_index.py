@@ -46,7 +46,7 @@ class IndexedSample(Sample):
 
     __slots__ = ("_part", "_row")
 
-    def __init__(self, part: "_Part", row: int):
+    def __init__(self, part: "_Part | _SentPart", row: int):
         self._part, self._row = part, row
 
     def __reduce__(self) -> tuple:
@@ -54,7 +54,7 @@ class IndexedSample(Sample):
         if part.path.parent != part.folder / ANNOTATIONS:  # where other machines may not look
             fields = self.file, self.width, self.height, self.words, self.extra
             return Sample, (self.folder, *fields)
-        return _sample_at, (part.folder, part.path, part.number, self._row)
+        return IndexedSample, (part, self._row)
 
     elsewhere, upright = None, True
     folder = property(lambda self: self._part.folder)
@@ -134,6 +134,9 @@ class _Part:
         columns = (words.field(name).to_numpy() for name in names)
         self.ignores, self.confidences, self.weights, self.training_weights = columns
 
+    def __reduce__(self) -> tuple:
+        return _SentPart, (self.folder, self.path, self.number)
+
     def word_range(self, row: int) -> tuple[int, int]:
         """The first of a sample's words, and the first of the next sample's."""
         first, end = self.word_ends[row : row + 2].tolist()
@@ -162,6 +165,26 @@ class _Part:
                 Word(text, letters[own], quads[own], polygon, bool(ignore), confidence, weight)
             )
         return words
+
+
+class _SentPart:
+    """A part in a process that it was sent to: opened when something is asked of it, since what
+    hands it on, such as a cluster's scheduler, may not see the folder.
+
+    Params:
+        folder, path, number: see _Part.
+    """
+
+    def __init__(self, folder: Path, path: Path, number: int):
+        self.folder, self.path, self.number = folder, path, number
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # of pickle
+            raise AttributeError(name)
+        found = _opened(self.folder, self.path)
+        if found is None:
+            raise DataError(f"{self.path}: gone or damaged; did the annotations change meanwhile?")
+        return getattr(found[0][self.number], name)
 
 
 def _open(folder: Path, path: Path) -> tuple[list[_Part], list[str]] | None:
@@ -193,14 +216,6 @@ def _batches(path: Path) -> Iterator[tuple["pa.RecordBatch", dict]]:
 
 
 _opened = functools.lru_cache(maxsize=16)(_open)
-
-
-def _sample_at(folder: Path, path: Path, number: int, row: int) -> IndexedSample:
-    """A sample that another process has sent."""
-    found = _opened(folder, path)
-    if found is None:
-        raise DataError(f"{path}: gone or damaged; the annotations have changed meanwhile")
-    return IndexedSample(found[0][number], row)
 
 
 def problem_line(path: Path, line: int, text: str) -> str:
