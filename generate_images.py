@@ -12,10 +12,8 @@ after the finished chunks, and a larger --num_images extends the folder.
 """
 
 import argparse
-import json
 import math
 import os
-import string
 import sys
 import time
 from collections import Counter
@@ -38,8 +36,6 @@ from textdet.common.cli import (  # noqa: E402
 )
 from textdet.common.cluster import choose_cluster  # noqa: E402
 from textdet.common.errors import DataError  # noqa: E402
-from textdet.common.fingerprints import file_digest, fingerprint  # noqa: E402
-from textdet.common.images import name_other_pictures  # noqa: E402
 from textdet.common.workers import run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
     DATASET_FILE,
@@ -53,22 +49,14 @@ from textdet.data.chunked_folder import (  # noqa: E402
     using_chunk,
 )
 from textdet.data.preview import write_preview  # noqa: E402
-from textdet.synth.augment import make_pipelines  # noqa: E402
-from textdet.synth.backgrounds import check_backgrounds, list_backgrounds  # noqa: E402
-from textdet.synth.content import (  # noqa: E402
-    Vocabulary,
-    list_usage,
-    load_vocabularies,
-    only_words,
+from textdet.synth.content import list_usage, load_vocabularies  # noqa: E402
+from textdet.synth.preparation import (  # noqa: E402
+    PRESETS,
+    choose_settings,
+    describe,
+    find_materials,
 )
-from textdet.synth.fonts import Font, load_fonts  # noqa: E402
-from textdet.synth.resources import fonts_by_language, name_undrawn  # noqa: E402
-from textdet.synth.settings import (  # noqa: E402
-    GeneratorSettings,
-    parse_assignment,
-    read_settings,
-    to_toml,
-)
+from textdet.synth.settings import GeneratorSettings, to_toml  # noqa: E402
 
 CHECKED = 100  # backgrounds that are searched for text unless all are asked for
 
@@ -94,9 +82,8 @@ def parse_arguments() -> argparse.Namespace:
     text = "draw no text but that of --words: no dates, prices, addresses, no sheets of paper"
     add("--only_words", action="store_true", help=text)
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
-    presets = sorted(path.stem for path in C.PRESETS.glob("*.toml"))
     text = f"settings for a kind of images, from {C.PRESETS.relative_to(C.STATIC.parent)}"
-    add("--preset", choices=presets, help=text)
+    add("--preset", choices=PRESETS, help=text)
     add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
     add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="more, after the file's")
     add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
@@ -106,14 +93,14 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    settings = make_settings(args)
+    settings = choose_settings(args.preset, args.settings, args.only_words, args.set or ())
     if args.show_settings:
         print(to_toml(settings), end="")
         return
     job, problems = prepare(args, settings)
     name_left_out(problems)
     record = start_folder(
-        *(args.save_folder, describe(job, args), args.overwrite),
+        *(args.save_folder, describe_run(job, args), args.overwrite),
         growing="num_images",
         read_only=(args.backgrounds, args.fonts, args.words),
     )
@@ -145,32 +132,6 @@ def main() -> None:
 # --- Before the start ------------------------------------------------------------------------
 
 
-def make_settings(args: argparse.Namespace) -> GeneratorSettings:
-    """The defaults, changed by --preset, --settings, --only_words and --set, one after the other.
-
-    Raises:
-        DataError: a file cannot be read, or a name or value is wrong.
-    """
-    files = [C.PRESETS / f"{args.preset}.toml"] if args.preset else []
-    files += [args.settings] if args.settings else []
-    settings = GeneratorSettings()
-    for path in files:
-        settings = apply(settings, str(path), read_settings(path))
-    if args.only_words:
-        settings = only_words(settings)
-    for text in args.set or ():
-        settings = apply(settings, f"--set {text}", parse_assignment(text))
-    return settings
-
-
-def apply(settings: GeneratorSettings, source: str, changes: dict) -> GeneratorSettings:
-    """The settings with changes. Raises DataError, naming their source, when they are wrong."""
-    try:
-        return settings.changed(**changes)
-    except DataError as error:
-        raise DataError(f"{source}: {error}") from None
-
-
 def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job, list[str]]:
     """Find and check fonts, backgrounds and words.
 
@@ -178,45 +139,15 @@ def prepare(args: argparse.Namespace, settings: GeneratorSettings) -> tuple[Job,
         the job, and a line for each file that is left out.
 
     Raises:
-        DataError: a setting is refused, or no font, photograph or word is usable.
+        DataError: as find_materials.
     """
-    make_pipelines(settings)  # refuses what albumentations refuses
-    vocabularies = load_vocabularies(args.words, settings.languages())
-    fonts, problems = load_fonts(args.fonts)
-    letters = {
-        letter for vocabulary in vocabularies for word in vocabulary.words for letter in word
-    }
-    letters |= set(string.digits + string.punctuation)
-    damaged = {font.path for font in fonts if not can_draw(font, letters)}
-    problems += [f"{path}: a damaged font" for path in sorted(damaged)]
-    sound = [font for font in fonts if font.path not in damaged]
-    if not sound:
-        raise DataError(f"no sound font in {args.fonts}; {problems[0]}")
-    matches = fonts_by_language(vocabularies, sound)
-    used = list(dict.fromkeys(font.path for group in matches.values() for font in group))
-    problems += [
-        f"{path}: lacks letters of {args.words}"
-        for path in dict.fromkeys(font.path for font in sound)
-        if path not in used
-    ]
-    problems += [f"no font in {args.fonts} speaks {k}" for k, v in matches.items() if not v]
-    if not args.words.is_dir():
-        problems += undrawn_lines(args, settings, vocabularies[0], matches)
-    photographs = list_backgrounds(args.backgrounds, apart_from=args.save_folder)
-    problems += name_other_pictures(args.backgrounds.rglob("*"))
-    with progress_bar(photographs, desc="checking", unit="photo") as bar:
-        backgrounds, bad_backgrounds = check_backgrounds(bar, settings.BACKGROUND_SIDE)
-    job = Job(
-        folder=args.save_folder.absolute(),
-        settings=settings,
-        seed=args.seed,
-        size=args.image_size,
-        backgrounds=tuple(path.absolute() for path in backgrounds),
-        fonts=tuple(path.absolute() for path in sorted(used)),
-        words=args.words.absolute(),
-        subfolders=args.subfolders,
+    found, problems = find_materials(
+        *(settings, args.backgrounds, args.fonts, args.words, args.image_size),
+        apart_from=args.save_folder,
     )
-    return job, problems + bad_backgrounds
+    folder = args.save_folder.absolute()
+    job = Job(folder, settings, args.seed, args.image_size, *found, subfolders=args.subfolders)
+    return job, problems
 
 
 def name_texts(args: argparse.Namespace, backgrounds: Sequence[Path]) -> None:
@@ -253,76 +184,15 @@ def name_texts(args: argparse.Namespace, backgrounds: Sequence[Path]) -> None:
         )
 
 
-def undrawn_lines(
-    args: argparse.Namespace,
-    settings: GeneratorSettings,
-    vocabulary: Vocabulary,
-    fonts: dict[str, list[Font]],
-) -> list[str]:
-    """Lines about the words of a person's own list that no image will show.
-
-    Params:
-        vocabulary: the list.
-        fonts: by language.
-    """
-    own = fonts[vocabulary.language]
-    lacking, long = name_undrawn(vocabulary, own, settings.MIN_FONT_SIZE, args.image_size)
-    reasons = (
-        (lacking, "no font has all their characters"),
-        (long, f"too long for images of {args.image_size} px, however small"),
-    )
-    return [
-        f"{len(words)} words of {args.words}, {reason}: {', '.join(w[:40] for w in words[:5])}"
-        for words, reason in reasons
-        if words
-    ]
-
-
-def can_draw(font: Font, letters: set[str]) -> bool:
-    """Whether a font can draw its glyphs for some letters: a damaged file opens as well.
-
-    Params:
-        font: its size is set to 32 px.
-        letters: those to try; ones that the font lacks do no harm.
-    """
-    try:
-        font.set_size(32)
-        for glyph in font.shape("".join(sorted(letters))):
-            font.bitmap(glyph.index)
-    except Exception:  # FreeType raises a kind of its own
-        return False
-    return True
-
-
-def describe(job: Job, args: argparse.Namespace) -> dict:
-    """What decides what the images look like, as it stands in dataset.json.
-
-    Returns:
-        numbers, the settings that differ from the defaults, and fingerprints of the job's files, of
-        the defaults and of the code; all of it JSON's types.
-    """
-
-    def digest(paths: Iterable[Path]) -> str:
-        return fingerprint(
-            part for p in paths for part in (os.fsencode(p.name), b"\0", file_digest(p))
-        )
-
-    defaults = json.dumps(vars(GeneratorSettings()))
-    words = sorted(job.words.glob("*.txt")) if job.words.is_dir() else [job.words]
-    root = Path(__file__).resolve().parent
-    modules = sorted((root / "textdet" / "synth").glob("*.py"))
+def describe_run(job: Job, args: argparse.Namespace) -> dict:
+    """What decides what the images look like, as it stands in dataset.json."""
     return {
         "num_images": args.num_images,
         "seed": job.seed,
         "image_size": job.size,
         "chunk_size": args.chunk_size,
         "subfolders": args.subfolders or None,  # as in folders that do not say
-        "backgrounds": digest(job.backgrounds),
-        "fonts": digest(job.fonts),
-        "words": digest(words),
-        "settings": json.loads(json.dumps(job.settings.differences())),
-        "defaults": fingerprint([defaults]),
-        "code": digest([root / "generate_utils.py", root / "textdet/data/heatmaps.py", *modules]),
+        **describe(job.settings, job.backgrounds, job.fonts, job.words),
     }
 
 

@@ -5,6 +5,7 @@ import gc
 import math
 import threading
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import numpy as np
 from static import constants as C
 from textdet.common.memory import keep_memory
 from textdet.common.stage_times import SECONDS, stage
+from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample
-from textdet.data.chunked_folder import Chunk, finish_chunk
+from textdet.data.chunked_folder import Chunk, cut_chunks, fill_folder, finish_chunk
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import numbered_file, write_triplet
 from textdet.synth.augment import make_pipelines
@@ -27,6 +29,7 @@ from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
 
 HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
+CHUNK = 10  # images a process makes in one go, of a small folder
 _one_at_a_time = threading.Lock()  # fonts and the stages' times belong to one thread of a process
 
 
@@ -154,6 +157,43 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
             with stage("encoding"):
                 finish_chunk(chunk.path, records, [])
         return count_records(records), SECONDS - before
+
+
+def draw_triplet(job: Job, index: int) -> tuple[Sample, np.ndarray, np.ndarray]:
+    """Make image number `index` of a job for whoever takes it as it is; nothing is written.
+
+    The files are opened once a process. One thread of a process may call it.
+
+    Returns:
+        as generate_triplet.
+
+    Raises:
+        DataError: a file of the job cannot be used.
+    """
+    make_pipelines(job.settings)
+    resources = open_resources(job.backgrounds, job.fonts, job.words, job.settings.languages())
+    return generate_triplet(resources, job.settings, job.folder, job.seed, index, job.size)
+
+
+def fill_job(job: Job, count: int, record: dict, workers: int) -> None:
+    """Make the first images of a job's folder, those that are not there yet.
+
+    Params:
+        count: images.
+        record: as start_folder returned it.
+        workers: processes.
+
+    Raises:
+        DataError: a file of the job cannot be used, or a process was killed.
+    """
+    chunks = cut_chunks(job.folder, range(count), CHUNK)
+
+    def make(missing: Iterable[Chunk]) -> Iterator[int]:
+        calls = ((job, chunk) for chunk in missing)
+        for found, _ in run_calls(run_chunk, calls, max(1, min(workers, len(chunks)))):
+            yield found["images"]
+
+    fill_folder(job.folder, record, chunks, make, lambda folder: {"images": count}, total=count)
 
 
 def count_records(records: list[dict]) -> Counter:

@@ -10,25 +10,41 @@ processes: torchrun --nproc_per_node=2 train.py and the same flags.
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from static import constants as C
 from textdet.common.cli import fail, name_left_out, run_main
 from textdet.common.errors import DataError
+from textdet.common.files import read_json
 from textdet.common.pictures import save_picture
-from textdet.training.options import METRICS, DataArguments, ModelArguments, check
+from textdet.training.options import (
+    METRICS,
+    DataArguments,
+    GeneratorArguments,
+    ModelArguments,
+    check,
+)
 
-if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
+if TYPE_CHECKING:  # importing them takes seconds, which --help does not have
+    from generate_utils import Job
     from textdet.training.arguments import DetectorTrainingArguments
 
+VALIDATION = "validation"  # folder in --output_dir with the images that --generate validates with
+# Numbers that no seed of generate_images.py and no --seed can be, so that no image comes twice.
+TRAINING_SEED, VALIDATION_SEED = 1 << 64, 2 << 64
 
-def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingArguments"]:
-    """The three groups of arguments, with defaults for this task instead of the Trainer's."""
+
+def parse_arguments() -> tuple[
+    ModelArguments, DataArguments, GeneratorArguments, "DetectorTrainingArguments"
+]:
+    """The four groups of arguments, with defaults for this task instead of the Trainer's."""
     from transformers import HfArgumentParser
 
-    groups = [ModelArguments, DataArguments]
+    groups = [ModelArguments, DataArguments, GeneratorArguments]
     if {"-h", "--help"} & set(sys.argv):  # the Trainer's own flags take seconds to load
         parser = HfArgumentParser(groups, description=__doc__.split("\n\n")[0], prog="train.py")
         parser.epilog = "All flags of TrainingArguments as well; --help_all shows them."
@@ -46,13 +62,13 @@ def parse_arguments() -> tuple[ModelArguments, DataArguments, "DetectorTrainingA
         fail(str(error))
     if rest:
         fail(f"unrecognized arguments: {' '.join(rest)}")
-    check(*parsed[:3])
-    return parsed[:3]
+    check(*parsed[:4])
+    return parsed[:4]
 
 
 def main() -> None:
     """Train as the flags say, one run at a time in a folder."""
-    model_args, data_args, args = parse_arguments()
+    model_args, data_args, generator_args, args = parse_arguments()
     from textdet.training.run_folder import check_own, hold
 
     if args.process_index:  # one of several processes speaks
@@ -62,17 +78,21 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     holds = args.should_log and not data_args.show_samples
     with hold(output) if holds else nullcontext():
-        train(model_args, data_args, args)
+        train(model_args, data_args, generator_args, args)
 
 
 def train(
-    model_args: ModelArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    generator_args: GeneratorArguments,
+    args: "DetectorTrainingArguments",
 ) -> None:
     """Train, validate, and save the model with its records.
 
     Raises:
         DataError: flags or files that cannot be.
     """
+    from generate_utils import draw_triplet
     from textdet.data.held_out import Record, read_record
     from textdet.training.checkpoints import find_checkpoint, is_finished
     from textdet.training.data import make_training_set, open_data
@@ -86,14 +106,27 @@ def train(
     if not data_args.show_samples:
         make_repository(args)
     checkpoint = find_checkpoint(args)
+    results = output / "eval_results.json"  # written last
+    if results.exists() and not checkpoint and not data_args.show_samples:
+        raise DataError(
+            f"{output}: has a finished model and no checkpoint to go on from; a new --output_dir "
+            f"with --model_name_or_path {output} begins with this model"
+        )
     before = model_before(model_args, checkpoint)
     print(describe_start(model_args, checkpoint))
     seen = read_record(before) if before else Record()
+    scenes = open_generator(generator_args, data_args, args) if generator_args.generate else None
+    generated = None
+    if scenes and not data_args.show_samples:
+        generated = output / VALIDATION
+        with args.main_process_first(desc="images to validate with"):
+            make_validation(scenes, generated, data_args.max_eval_samples, bool(checkpoint))
     turn = args.main_process_first(desc="the cache")
-    data = open_data(data_args, turn, seen, args.should_save)
+    data = open_data(data_args, turn, seen, args.should_save, generated)
     if args.should_log:
         name_left_out(data.problems)
-    train_set, sampler = make_training_set(data_args, data.train, args.seed)
+    draw = partial(draw_triplet, scenes) if scenes else None
+    train_set, sampler = make_training_set(data_args, data.train, args.seed, draw, generator_args)
 
     if data_args.show_samples:
         save_picture(
@@ -102,13 +135,11 @@ def train(
         print(f"{output / 'samples.png'}: crops with words, maps and weights (black: none)")
         return
 
-    results = output / "eval_results.json"  # written last
-    if results.exists() and not checkpoint:
-        raise DataError(
-            f"{output}: has a finished model and no checkpoint to go on from; a new --output_dir "
-            f"with --model_name_or_path {output} begins with this model"
-        )
-    record = describe_run(model_args, data_args, args, data, seen)
+    drawn = None
+    if scenes:
+        numbers = ("crops_per_epoch", "crops_per_scene")
+        drawn = {name: getattr(generator_args, name) for name in numbers} | describe_scenes(scenes)
+    record = describe_run(model_args, data_args, args, data, seen, drawn)
     changes = describe_changes(output, record) if checkpoint else ""
     if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
         further = "--num_train_epochs or --max_steps goes further"
@@ -127,7 +158,9 @@ def train(
     trainer = make_trainer(
         model_args, data_args, args, train_set, sampler, data.validation, at_start
     )
-    print(f"training on {len(data.train)} images, validating with {len(data.validation)}")
+    read = [f"{len(data.train)} images"] if data_args.input_dir else []
+    new = [f"{len(sampler.repeats)} new scenes an epoch"] if scenes else []
+    print(f"training on {' and '.join(new + read)}, validating with {len(data.validation)}")
     with loading():
         result = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.keep_better()
@@ -139,6 +172,73 @@ def train(
     trainer.save_metrics("eval", metrics)
     report(output, metrics, len(data.validation))
     push(args)
+
+
+# --- The generator ---------------------------------------------------------------------------
+
+
+def open_generator(
+    generator_args: GeneratorArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
+) -> "Job":
+    """Find and check what scenes are made from, and name the files that are left out.
+
+    Returns:
+        what makes the scenes of the training; its folder has none of them.
+
+    Raises:
+        DataError: a setting is refused, or no font, photograph or word is usable.
+    """
+    from generate_utils import Job
+    from textdet.synth.preparation import choose_settings, find_materials
+
+    given = generator_args
+    file = Path(given.settings) if given.settings else None
+    settings = choose_settings(given.preset, file, given.only_words, given.set)
+    folders = (given.backgrounds, C.BACKGROUNDS), (given.fonts, C.FONTS), (given.words, C.WORDS)
+    found, problems = find_materials(
+        settings,
+        *(Path(named or default) for named, default in folders),
+        size=data_args.image_size,
+        apart_from=Path(args.output_dir),
+    )
+    if args.should_log:
+        name_left_out(problems)
+    seed = TRAINING_SEED + args.seed
+    return Job(Path(args.output_dir), settings, seed, data_args.image_size, *found)
+
+
+def describe_scenes(scenes: "Job") -> dict:
+    """What scenes depend on beside seed and size; all of it JSON's types."""
+    from textdet.synth.preparation import describe
+
+    return describe(scenes.settings, scenes.backgrounds, scenes.fonts, scenes.words)
+
+
+def make_validation(scenes: "Job", folder: Path, count: int, goes_on: bool) -> None:
+    """Make the images to validate with, unless they are there.
+
+    Params:
+        scenes: of the training; these are others, and the same for each seed.
+        folder: of triplets. Where a run goes on, or the settings are the same, it stays as it is.
+        count: images.
+        goes_on: whether a run goes on.
+
+    Raises:
+        DataError: the folder is another's, or cannot be written.
+    """
+    from generate_utils import CHUNK, fill_job
+    from textdet.data.chunked_folder import DATASET_FILE, start_folder
+
+    job = replace(scenes, folder=folder.absolute(), seed=VALIDATION_SEED)
+    record = {"num_images": count, "seed": job.seed, "image_size": job.size, "chunk_size": CHUNK}
+    record |= describe_scenes(job)
+    there = {}
+    with suppress(DataError):  # not there, or damaged
+        there = read_json(folder / DATASET_FILE)
+    if "counts" in there and (goes_on or there.items() >= record.items()):
+        return
+    print(f"{folder}: drawing {count} images to validate with")
+    fill_job(job, count, start_folder(folder, record, overwrite=True), os.cpu_count() or 1)
 
 
 def describe_start(model_args: ModelArguments, checkpoint: str | None) -> str:

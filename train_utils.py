@@ -481,6 +481,7 @@ def describe_run(
     args: TrainingArguments,
     data: TrainingData,
     before: Record,
+    generator: dict | None = None,
 ) -> dict:
     """Collect what training.json says.
 
@@ -490,6 +491,7 @@ def describe_run(
     Params:
         data: the images of the run.
         before: of the model that training starts from.
+        generator: what the scenes of --generate depend on; None where there are none.
 
     Returns:
         Sections of the file by their names, as JSON can hold them.
@@ -499,6 +501,7 @@ def describe_run(
         "images": {"train": len(data.train), "test": len(data.validation)},
         "model": asdict(model_args),
         "data": asdict(data_args),
+        **({"generator": generator} if generator else {}),
         "training": args.to_dict(),
         **(still_held_out(before, data.record).to_json() if data.record else {}),
     }

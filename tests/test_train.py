@@ -122,7 +122,8 @@ def test_fixed_statistics_make_training_see_what_detection_sees():
 )
 def test_random_weights_learn_at_a_higher_rate(given, from_scratch, used, tmp_path):
     args = DetectorTrainingArguments(str(tmp_path), learning_rate=given, use_cpu=True)
-    train.check(train.ModelArguments(from_scratch=from_scratch), train.DataArguments(["a"]), args)
+    groups = train.DataArguments(["a"]), train.GeneratorArguments(), args
+    train.check(train.ModelArguments(from_scratch=from_scratch), *groups)
     assert args.learning_rate == used
 
 
@@ -757,7 +758,7 @@ def test_flags_that_cannot_be(flags, message):
         per_device_train_batch_size = per_device_eval_batch_size = 1
         gradient_accumulation_steps = num_train_epochs = 1
 
-    groups = train.ModelArguments(), train.DataArguments(), Arguments()
+    groups = train.ModelArguments(), train.DataArguments(), train.GeneratorArguments(), Arguments()
     for name, value in flags.items():
         setattr(next(group for group in groups if hasattr(group, name)), name, value)
     with pytest.raises(DataError, match=message):

@@ -130,6 +130,10 @@ class Source:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def words(self, index: int) -> list[Word]:
+        """See fitted_words."""
+        return fitted_words(self.samples[index], self.size)
+
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """See read_fitted."""
         if self.rows is None:

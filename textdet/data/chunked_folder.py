@@ -303,7 +303,7 @@ def _refuse_other_settings(folder: Path, before: dict, settings: dict, growing: 
     """Raises DataError when a folder's record names other settings."""
     differing = [
         f"{name} ({there} there, {now} now)"
-        for name, there, now in _compared(before, settings)
+        for name, there, now in compare_settings(before, settings)
         if there != now and not (name == growing and isinstance(there, int) and there < now)
     ]
     if differing:
@@ -313,7 +313,7 @@ def _refuse_other_settings(folder: Path, before: dict, settings: dict, growing: 
         )
 
 
-def _compared(before: dict, settings: dict) -> Iterator[tuple[str, Any, Any]]:
+def compare_settings(before: dict, settings: dict) -> Iterator[tuple[str, Any, Any]]:
     """The name of each setting, its value in the record and the one now.
 
     Those of a table come one by one: the table holds what differs from the defaults.

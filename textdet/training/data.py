@@ -13,8 +13,9 @@ from textdet.data.splits import split_samples
 from textdet.data.triplets import has_heatmaps, read_folders
 from textdet.training.augmentation import make_preset
 from textdet.training.datasets import MixSampler, TrainDataset
-from textdet.training.options import DataArguments
+from textdet.training.options import DataArguments, GeneratorArguments
 from textdet.training.report import data_fingerprint
+from textdet.training.scenes import Draw, SceneSource
 
 
 @dataclass
@@ -51,7 +52,11 @@ class TrainingData:
 
 
 def open_data(
-    data_args: DataArguments, turn: AbstractContextManager, before: Record, writes: bool
+    data_args: DataArguments,
+    turn: AbstractContextManager,
+    before: Record,
+    writes: bool,
+    generated: Path | None = None,
 ) -> TrainingData:
     """Read and split the samples, and open the pixels of both sides.
 
@@ -59,11 +64,12 @@ def open_data(
         turn: within it caches are made: one of several processes after the other.
         before: of the model that training starts from.
         writes: whether this process writes training.json.
+        generated: a folder of triplets to validate with, beside the images of --input_dir.
 
     Raises:
         DataError: a folder without sound triplets, or too much is damaged.
     """
-    split = find_samples(data_args, before, writes)
+    split = find_samples(data_args, before, writes, generated)
     sides = split.train, split.validation
     with turn:
         (train, validation), damaged = zip(
@@ -71,6 +77,8 @@ def open_data(
                 open_source(
                     samples, data_args.image_size, data_args.caching, os.cpu_count() or 1, side
                 )
+                if samples
+                else (Source([], data_args.image_size, None), [])
                 for samples, side in zip(sides, SIDES, strict=True)
             ),
             strict=True,
@@ -86,17 +94,25 @@ def open_data(
     )
 
 
-def find_samples(data_args: DataArguments, before: Record, writes: bool = True) -> Split:
+def find_samples(
+    data_args: DataArguments, before: Record, writes: bool = True, generated: Path | None = None
+) -> Split:
     """Read the annotations of all --input_dir and split them.
 
     Params:
         before: of the model that training starts from: what it has seen is not validated with.
         writes: whether to make the record, for which all images are read.
+        generated: a folder that is validated with as a whole.
 
     Raises:
         DataError: a folder without sound annotations, or with words but without heatmaps.
     """
-    samples, problems = read_folders(data_args.input_dir)
+    made, problems = read_folders([generated] if generated else [])
+    if not data_args.input_dir:
+        validation = at_most(data_args.max_eval_samples, made)
+        return Split([], validation, problems, record_of([], made, []) if writes else None)
+    samples, damaged = read_folders(data_args.input_dir)
+    problems += damaged
     words = {sample.folder for sample in samples if sample.has_words}
     characters = {sample.folder for sample in samples if sample.has_characters}
     for folder in map(Path, data_args.input_dir):
@@ -114,9 +130,9 @@ def find_samples(data_args: DataArguments, before: Record, writes: bool = True) 
     others = [sample for sample in samples if id(sample) not in sides]
     return Split(
         at_most(data_args.max_train_samples, train),
-        at_most(data_args.max_eval_samples, leave_out_seen(before, validation)),
+        at_most(data_args.max_eval_samples, [*made, *leave_out_seen(before, validation)]),
         problems,
-        record_of(train, validation, others) if writes else None,
+        record_of(train, [*made, *validation], others) if writes else None,
     )
 
 
@@ -170,13 +186,19 @@ def check_damage(problems: list[str], sound: int, most: float) -> None:
 
 
 def make_training_set(
-    data_args: DataArguments, source: Source, seed: int
+    data_args: DataArguments,
+    source: Source,
+    seed: int,
+    draw: Draw | None = None,
+    generator_args: GeneratorArguments | None = None,
 ) -> tuple[TrainDataset, MixSampler]:
     """Make the crops to train on, and the order in which they are drawn.
 
     Params:
         source: the images, those of each --input_dir together, in that order.
         seed: of the order and of the crops.
+        draw: makes new scenes of the images' size; None for none.
+        generator_args: how many crops of these; needed with `draw`.
 
     Returns:
         The augmented crops, and the sampler that draws (index, seed) of them.
@@ -187,8 +209,12 @@ def make_training_set(
     preset = make_preset(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
     )
-    sampler = MixSampler(count_images(data_args.input_dir, source), data_args.mix, seed)
-    return TrainDataset(source, preset), sampler
+    counts = count_images(data_args.input_dir, source)
+    if draw is None:
+        return TrainDataset(source, preset), MixSampler(counts, data_args.mix, seed)
+    crops, each = generator_args.crops_per_epoch, generator_args.crops_per_scene
+    sampler = MixSampler(counts, data_args.mix, seed, crops, each)
+    return TrainDataset(SceneSource(source, draw, crops), preset), sampler
 
 
 def count_images(folders: list[str], source: Source) -> list[int]:

@@ -10,6 +10,7 @@ from static import constants as C
 from textdet.data.cache import Source, fitted_words
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset
+from textdet.training.scenes import SceneSource
 
 
 class TrainDataset(torch.utils.data.Dataset):
@@ -20,7 +21,7 @@ class TrainDataset(torch.utils.data.Dataset):
         preset: augmentation, which makes the crops.
     """
 
-    def __init__(self, source: Source, preset: Preset):
+    def __init__(self, source: Source | SceneSource, preset: Preset):
         self.source, self.preset = source, preset
 
     def __len__(self) -> int:
@@ -145,24 +146,42 @@ class MixSampler(torch.utils.data.Sampler):
 
     Params:
         sizes: images of each folder, one folder after the other in the data set.
-        shares: of an epoch's draws for each folder, in any unit; None takes each image once.
+        shares: of an epoch's draws for each folder, in any unit; None takes each image once. With
+            scenes the first one is theirs.
+        scenes: how many crops of scenes stand for a folder of so many images; 0 for none. Each
+            scene has an index after those of all folders, see SceneSource, and comes in one epoch.
+        crops_per_scene: crops of one scene, which follow each other.
     """
 
-    def __init__(self, sizes: list[int], shares: list[float] | None, seed: int):
+    def __init__(
+        self,
+        sizes: list[int],
+        shares: list[float] | None,
+        seed: int,
+        scenes: int = 0,
+        crops_per_scene: int = 1,
+    ):
         self.sizes, self.seed, self.epoch = sizes, seed, 0
-        self.counts = split_count(sum(sizes), shares or sizes)
+        all_sizes = [scenes, *sizes] if scenes else sizes
+        counts = split_count(sum(all_sizes), shares or all_sizes)
+        self.of_scenes, self.counts = (counts[0], counts[1:]) if scenes else (0, counts)
+        self.repeats = split_count(self.of_scenes, [1] * -(-self.of_scenes // crops_per_scene))
 
     def __len__(self) -> int:
-        return sum(self.counts)
+        return self.of_scenes + sum(self.counts)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         starts = np.cumsum([0, *self.sizes])
         folders = enumerate(zip(self.sizes, self.counts, strict=True))
-        draws = np.concatenate(
-            [starts[f] + self._from_folder(f, size, count) for f, (size, count) in folders]
+        number = len(self.repeats)
+        scenes = starts[-1] + self.epoch * number + np.arange(number)
+        images = np.concatenate(
+            [*(starts[f] + self._from_folder(f, *of) for f, of in folders), scenes]
         )
+        repeats = np.concatenate([np.ones(sum(self.counts), int), np.array(self.repeats, int)])
         rng = np.random.default_rng([self.seed, self.epoch])
-        rng.shuffle(draws)
+        order = rng.permutation(len(images))
+        draws = np.repeat(images[order], repeats[order])
         yield from zip(draws.tolist(), rng.integers(2**31, size=len(draws)).tolist(), strict=True)
 
     def _from_folder(self, folder: int, size: int, count: int) -> np.ndarray:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 CARD = "README.md"
 OURS = "<!-- train.py writes this page anew; without this line it leaves it as it is -->"
 # Of a run's folder what is of no use elsewhere: checkpoints, maps of the images tuned on, locks.
-NOT_PUSHED = ["checkpoint-*", "tune/maps-*", "_*", ".*"]
+NOT_PUSHED = ["checkpoint-*", "tune/maps-*", "validation/*", "_*", ".*"]
 TAGS = ["text-detection", "ocr", "segformer"]
 SETTINGS = {  # of training.json, shown in the card: section, name, what it is
     "image size, px": ("data", "image_size"),
@@ -130,6 +130,9 @@ def make_card(name: str, record: dict, metrics: dict[str, float], start: str, st
     shares = record["data"]["mix"]
     mix = f", mixed {':'.join(f'{share:g}' for share in shares)}" if shares else ""
     images = record["images"]
+    trained = ["scenes drawn while it was trained"] if "generator" in record else []
+    if folders:
+        trained.append(f"{images['train']} images of {', '.join(folders)}")
     settings = {"steps": steps} | {
         text: record[section].get(key) for text, (section, key) in SETTINGS.items()
     }
@@ -138,7 +141,7 @@ def make_card(name: str, record: dict, metrics: dict[str, float], start: str, st
     is_on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", start) and not os.path.exists(start)
     first = start if is_on_hub else "/".join(Path(start).parts[-2:])
     return f"""---
-{_metadata(name, folders, metrics, start if is_on_hub else None)}
+{_metadata(name, folders or ["generated scenes"], metrics, start if is_on_hub else None)}
 ---
 
 # {name.split("/")[-1]}
@@ -158,7 +161,7 @@ with {thresholds} for text_threshold, link_threshold and low_text:
 
 ## Data
 
-Trained on {images["train"]} images of {", ".join(folders)}{mix}. Whoever passes the model on keeps
+Trained on {" and ".join(trained)}{mix}. Whoever passes the model on keeps
 to the terms of these images, and of the model that it started from.
 
 ## Training

@@ -55,9 +55,13 @@ class ModelArguments:
 class DataArguments:
     """What it is trained on."""
 
-    input_dir: list[str] = option(["syntdata"], "Triplet folders, see generate_images.py.")
+    input_dir: list[str] = option(
+        [], "Triplet folders, see generate_images.py. Default: syntdata, with --generate none."
+    )
     mix: list[float] = option(
-        [], "A number for each --input_dir: its share of the crops. Default: each image once."
+        [],
+        "A number for each --input_dir: its share of the crops; with --generate one more, the "
+        "first, for its scenes. Default: each image once.",
     )
     caching: bool = option(False, "Decode all images once, into memory-mapped files on disk.")
     image_size: int = option(C.IMAGE_SIZE, "Side in px of the squares that images are fitted into.")
@@ -83,22 +87,57 @@ class DataArguments:
     )
 
 
+@dataclass
+class GeneratorArguments:
+    """What is drawn while it is trained; the flags of generate_images.py."""
+
+    generate: bool = option(
+        False,
+        "Draw new scenes while training instead of reading images; --input_dir adds folders. Only "
+        "images to validate with are written, to validation/ in --output_dir.",
+    )
+    crops_per_epoch: int = option(5000, "Crops of scenes that count as an epoch, with --generate.")
+    crops_per_scene: int = option(
+        1, "Crops of each scene, one after the other: where drawing does not keep up with a GPU."
+    )
+    preset: str | None = option(
+        None,
+        "Settings for a kind of images.",
+        choices=sorted(path.stem for path in C.PRESETS.glob("*.toml")),
+    )
+    settings: str | None = option(None, "TOML file with settings, named as in constants.py.")
+    set: list[str] = option([], "NAME=VALUE, more settings, after the file's.")
+    fonts: str | None = option(None, "Folder of .ttf, .otf and .ttc files. Default: static/fonts.")
+    words: str | None = option(None, "Your own texts: a file, one a line. Default: static/words.")
+    only_words: bool = option(False, "Draw no text but that of --words, and no sheets of paper.")
+    backgrounds: str | None = option(
+        None, "Folder of photographs without text. Default: static/backgrounds."
+    )
+
+
 def check(
-    model_args: ModelArguments, data_args: DataArguments, args: "DetectorTrainingArguments"
+    model_args: ModelArguments,
+    data_args: DataArguments,
+    generator_args: GeneratorArguments,
+    args: "DetectorTrainingArguments",
 ) -> None:
-    """Check the flags, and fill in the crop's size and the learning rate where they are not given.
+    """Check the flags, and fill in what is not given: the folder, the crop's size and the learning
+    rate.
 
     Params:
-        data_args: its crop_size is filled in.
+        data_args: its input_dir and crop_size are filled in.
         args: its learning_rate is.
 
     Raises:
         DataError: flags that cannot be.
     """
-    for group in (model_args, data_args, args):
+    for group in (model_args, data_args, generator_args, args):
         _check_numbers(group)
+    _check_generator(generator_args)
+    if not data_args.input_dir and not generator_args.generate:
+        data_args.input_dir = ["syntdata"]
     _check_ranges(data_args, args)
-    _check_data(data_args)
+    _check_data(data_args, generator_args.generate)
     if model_args.from_scratch and args.has_default_rate:
         args.learning_rate = C.SCRATCH_RATE
     if args.metric_for_best_model.removeprefix("eval_") not in METRICS:
@@ -116,6 +155,17 @@ def check(
         path = Path(model_args.model_name_or_path) / SETTINGS_FILE
         if not path.is_file():
             raise DataError(f"--tuned_thresholds: there is no {path}; tune.py writes one")
+
+
+def _check_generator(generator_args: GeneratorArguments) -> None:
+    """That the generator's flags go with --generate."""
+    for name in ("crops_per_epoch", "crops_per_scene"):
+        if getattr(generator_args, name) < 1:
+            raise DataError(f"--{name} must be at least 1, not {getattr(generator_args, name)}")
+    default = GeneratorArguments()
+    for name, value in vars(generator_args).items():
+        if not generator_args.generate and value != getattr(default, name):
+            raise DataError(f"--{name} is for --generate, which draws the images while training")
 
 
 def _check_numbers(group: object) -> None:
@@ -159,9 +209,10 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
 
 
-def _check_data(data_args: DataArguments) -> None:
+def _check_data(data_args: DataArguments, generates: bool) -> None:
     """The folders, their mix, the preset of augmentation and what is to be unseen."""
     folders, mix = data_args.input_dir, data_args.mix
+    sources = len(folders) + generates
     if data_args.augmentation not in AUGMENTATIONS:
         raise DataError(
             f"--augmentation: there is no preset {data_args.augmentation!r}, "
@@ -169,10 +220,13 @@ def _check_data(data_args: DataArguments) -> None:
         )
     if len({Path(folder).resolve() for folder in folders}) < len(folders):
         raise DataError("--input_dir: a folder is named twice; --mix makes it count more")
-    if mix and (len(mix) != len(folders) or min(mix) <= 0):
+    if mix and (len(mix) != sources or min(mix) <= 0):
+        before = "--generate and " if generates else ""
         raise DataError(
-            f"--mix: needs a number above 0 for each of the {len(folders)} --input_dir, "
+            f"--mix: needs a number above 0 for {before}each of the {len(folders)} --input_dir, "
             f"not {' '.join(f'{share:g}' for share in mix)}"
         )
+    if data_args.unseen and not folders:
+        raise DataError("--unseen: is for --input_dir; no scene of --generate comes twice")
     if unknown := set(data_args.unseen) - set(UNSEEN):
         raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")

@@ -20,7 +20,7 @@ from textdet.common.pictures import (
     save_figure,
 )
 from textdet.data.annotation import Sample
-from textdet.data.cache import Source, fitted_words
+from textdet.data.cache import Source
 from textdet.decoding.decode import decode_maps
 from textdet.network.segformer import to_maps
 from textdet.training.datasets import MixSampler, TrainDataset
@@ -47,8 +47,7 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
     tiles = []
     for (index, seed), _ in zip(sampler, range(count), strict=False):
         index = dataset.source.read_sound(index)[0]  # in place of a damaged one
-        words = fitted_words(dataset.source.samples[index], dataset.source.size)
-        polygons = [word.polygon for word in words]
+        polygons = [word.polygon for word in dataset.source.words(index)]
         points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])
         image, maps, weights, moved = dataset.crop(index, seed, points)
         ends = np.cumsum([len(polygon) for polygon in polygons])[:-1]

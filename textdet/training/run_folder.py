@@ -7,6 +7,7 @@ from filelock import FileLock, Timeout
 
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
+from textdet.data.chunked_folder import compare_settings
 from textdet.data.held_out import CHECKPOINT, TRAINING_FILE
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
@@ -22,6 +23,9 @@ OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "test_siz
 OF_DATA += ("max_train_samples",)
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
+
+# Of the record of --generate those whose values say nothing.
+FINGERPRINTS = ("backgrounds", "fonts", "words", "defaults", "code")
 
 
 def check_own(folder: Path) -> None:
@@ -81,6 +85,7 @@ def describe_changes(folder: Path, record: dict) -> str:
     changes = []
     if before.get("data_fingerprint", record["data_fingerprint"]) != record["data_fingerprint"]:
         changes.append(f"other data ({_words(before)} then, {_words(record)} now)")
+    changes += _changes_of_scenes(before.get("generator", {}), record.get("generator", {}))
     for section, names in (("model", OF_MODEL), ("data", OF_DATA), ("training", OF_TRAINING)):
         then, now = before.get(section), record[section]
         if isinstance(then, dict):
@@ -90,6 +95,21 @@ def describe_changes(folder: Path, record: dict) -> str:
                 if name in then and name in now and then[name] != now[name]
             ]
     return ", ".join(changes)
+
+
+def _changes_of_scenes(before: dict, now: dict) -> list[str]:
+    """What sets the scenes of --generate apart, a phrase each.
+
+    before, now: the records of it; empty where there are none.
+    """
+    if not before or not now:
+        return [f"--generate {bool(now)} instead of {bool(before)}"] if before or now else []
+    changes = []
+    for name, then, value in compare_settings(before, now):
+        if then != value:
+            known = name not in FINGERPRINTS
+            changes.append(f"{name} {value} instead of {then}" if known else f"other {name}")
+    return changes
 
 
 def _words(record: dict) -> str:
