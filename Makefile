@@ -60,6 +60,7 @@ bench: setup  ## the benchmarks behind docs/benchmarks.md
 	$(BIN)/python benchmarks/bench_training.py --input_dir $(DEMO)/bench --steps 20
 	$(BIN)/python benchmarks/bench_streaming.py
 	$(BIN)/python benchmarks/bench_reading.py --images 10000 --plain
+	$(BIN)/python benchmarks/bench_cluster.py
 	$(BIN)/python benchmarks/bench_decoder.py
 	$(BIN)/python benchmarks/bench_pseudo_labels.py --input_dir $(DEMO)/bench --max_samples 60
 	$(BIN)/python benchmarks/bench_tuning.py
