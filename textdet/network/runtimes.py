@@ -5,6 +5,7 @@ its maps, character then affinity: of a SegFormer (B, 2, H, W) uint8, 0..255 for
 network (B, 2, H / 2, W / 2) float32, 0..1, as its authors decode them.
 """
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -178,7 +179,7 @@ def open_runtime(
         if not network.fits(files):
             raise DataError(f"{stale}; detect.py --export_onnx makes it anew")
         return network
-    if device != "cpu":
+    if device == "cuda" or (device == "auto" and may_have_gpu()):
         import torch
 
         if torch.cuda.is_available():
@@ -195,6 +196,16 @@ def open_runtime(
             reason = str(error)
         print(f"{reason}: going on with PyTorch, which is slower", file=sys.stderr)
     return TorchRuntime(model, "cpu")
+
+
+def may_have_gpu() -> bool:
+    """Whether a GPU's driver is here, without which PyTorch, which takes seconds to import, would
+    find none: NVIDIA's, or the device of AMD's."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return os.path.exists("/dev/kfd")
+    return True
 
 
 def _load(files: ModelFiles) -> "torch.nn.Module":
