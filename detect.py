@@ -34,8 +34,10 @@ Points are [x, y], px of the image turned upright, clockwise from the word's top
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from textdet.common.cli import (
@@ -46,12 +48,12 @@ from textdet.common.cli import (
     progress_bar,
     run_main,
 )
-from textdet.common.cluster import IMAGES_A_CALL, choose_cluster
+from textdet.common.cluster import IMAGES_A_CALL, Cluster, choose_cluster
 from textdet.common.errors import DataError
-from textdet.common.image_inputs import Page, common_folder, find_images, find_pages, read_chunks
+from textdet.common.image_inputs import Page, common_folder, find_images, find_pages, read_page
 from textdet.common.pictures import contact_sheet, save_picture
 from textdet.common.workers import run_calls
-from textdet.network.detector import share_detector
+from textdet.network.detector import TextDetector, share_detector
 from textdet.network.flags import (
     add_detection_flags,
     detector_opener,
@@ -61,7 +63,7 @@ from textdet.network.flags import (
 )
 from textdet.network.model_files import choose_model
 from textdet.network.result_files import free_name, is_result
-from textdet.network.result_pages import Written, write_pages
+from textdet.network.result_pages import Written, write_pages, write_some_pages
 
 COLUMNS, TILE = 3, 640  # of a sheet of variants; px, side of its squares
 SMALL = 0.5  # scale; when an image is shrunk further, small text may be lost
@@ -76,7 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--recursive", action="store_true", help="search the folders' subfolders as well")
     add("--heatmaps", action="store_true", help="also write a picture of the maps")
     add("--characters", action="store_true", help="also split the words into characters")
-    text = "images or tiles of one size that go through the network together; more for a GPU"
+    text = "images or tiles that the network sees at one size and at a time; more for a GPU"
     add("--batch_size", type=integer(1), default=1, help=text)
     text = "write model.onnx beside the weights, which makes detection on a CPU faster"
     add("--export_onnx", action="store_true", help=text)
@@ -127,42 +129,59 @@ def detect(args: argparse.Namespace) -> None:
         pages = [page.at_absolute_path() for page in pages]
         needed = args.output_dir, opener.args[0], *common_folder(pages)
         cluster = choose_cluster(args.cluster, *needed)
-    size = max(args.batch_size, IMAGES_A_CALL) if cluster else args.batch_size
-    calls = name_results(pages, args.output_dir.absolute(), size, args.heatmaps)
-    shared = partial(share_detector, opener)
     written = []
-    quiet = len(pages) == 1 and not args.tiles
-    with progress_bar(total=len(pages), unit="image", disable=quiet) as bar:
-        for done, problems, seen in run_calls(write_pages, calls, 1, cluster, shared):
-            written += done
-            skipped += problems
-            bar.update(seen)
+    bar = progress_bar(total=len(pages), unit="image", disable=len(pages) == 1 and not args.tiles)
+    with bar, closing(find_words(args, opener, pages, cluster)) as found:
+        for done in found:
+            (skipped if isinstance(done, str) else written).append(done)
+            bar.update()
     name_skipped(skipped, bool(written))
     report(args, sorted(written, key=lambda one: one.number), len(skipped))
 
 
-def name_results(
-    pages: list[Page], output_dir: Path, size: int, heatmaps: bool
-) -> Iterator[tuple[list[tuple[int, Page, Path]], bool]]:
-    """Name the results of images, some at a time.
+def find_words(
+    args: argparse.Namespace,
+    opener: Callable[[], TextDetector],
+    pages: list[Page],
+    cluster: Cluster | None,
+) -> Iterator[Written | str]:
+    """Find the words of images and write them, here or on a cluster.
+
+    Params:
+        args: the flags.
+        opener: opens the detector.
+        pages: the images.
+        cluster: None for this process.
+
+    Returns:
+        yields what write_pages does; a cluster's come as they are done.
+    """
+    named = name_results(pages, args.output_dir.absolute())
+    if cluster:
+        size = max(args.batch_size, IMAGES_A_CALL)
+        calls = ((part, args.heatmaps) for part in iter(lambda: list(islice(named, size)), []))
+        shared = partial(share_detector, opener)
+        for part in run_calls(write_some_pages, calls, 1, cluster, shared):
+            yield from part
+    else:
+        yield from write_pages(opener(), named, args.heatmaps)
+
+
+def name_results(pages: list[Page], output_dir: Path) -> Iterator[tuple[int, Page, Path]]:
+    """Name the results of images.
 
     Params:
         pages: the images.
         output_dir: where results go.
-        size: images at a time.
-        heatmaps: handed on.
 
     Returns:
-        yields what write_pages takes after the detector.
+        yields what write_pages takes.
     """
     taken = set()
-    for start in range(0, len(pages), size):
-        named = []
-        for number, page in enumerate(pages[start : start + size], start):
-            name = free_name(output_dir, page, taken)
-            taken.add(name)
-            named.append((number, page, output_dir / name))
-        yield named, heatmaps
+    for number, page in enumerate(pages):
+        name = free_name(output_dir, page, taken)
+        taken.add(name)
+        yield number, page, output_dir / name
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -181,11 +200,13 @@ def compare(args: argparse.Namespace) -> None:
         raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
     args.output_dir.mkdir(parents=True, exist_ok=True)
     taken = set()
-    for ((page, image),) in read_chunks(progress_bar(pages, unit="image"), 1, skipped):
+    for page in progress_bar(pages, unit="image"):
+        image = None
         try:
+            image = read_page(page)
             maps = detector.maps(image)
         except DataError as error:
-            skipped.append(f"{page}: {error}")
+            skipped.append(str(error) if image is None else f"{page}: {error}")
             continue
         name = free_name(args.output_dir, page, taken)
         taken.add(name)

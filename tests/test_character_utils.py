@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.signal import find_peaks
 from shapes import column_quads, curved_quads, outline, word_quads
 
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.decoding.characters import character_bounds, split_characters
+from textdet.decoding.characters import _local_maxima, character_bounds, split_characters
 from textdet.decoding.metrics import polygon_ious
 
 SIZE = 400
@@ -124,3 +125,15 @@ def test_odd_polygons_are_survived():
 def test_bad_input(textmap, polygon, count, message):
     with pytest.raises(ValueError, match=message):
         split_characters(textmap, polygon, count)
+
+
+def test_peaks_are_scipys():
+    """Of profiles with plateaus, also at their ends."""
+    rng = np.random.default_rng(0)
+    number = 0
+    for _ in range(2000):
+        profile = rng.integers(0, rng.integers(2, 12), rng.integers(1, 60)) / 10
+        expected = find_peaks(np.pad(profile, 1, constant_values=-1), height=0.3)[0] - 1
+        np.testing.assert_array_equal(_local_maxima(profile, 0.3), expected)
+        number += len(expected)
+    assert number > 10_000

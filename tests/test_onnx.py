@@ -3,13 +3,15 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run, run_well
+from conftest import ROOT, assert_refused, run, run_well, start
 from PIL import Image
 
 from static import constants as C
@@ -96,6 +98,56 @@ def test_the_export_is_used_where_it_fits(exported, random_model, tmp_path, monk
     assert "cannot be loaded" in capsys.readouterr().err
 
 
+def test_detection_by_it_imports_no_heavy_library(exported, tmp_path):
+    """Each of them takes a second or more, and here there may be no GPU that PyTorch could use."""
+    command = [
+        *(sys.executable, "-X", "importtime", "detect.py", PHOTOS / "skimage_page.png"),
+        *("--model_dir", exported, "--output_dir", tmp_path, "--characters", "--poly"),
+        *("--device", "cpu"),
+    ]
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0 and len(list(tmp_path.glob("*.json"))) == 1
+    lines = [line.split("|")[-1].strip() for line in result.stderr.splitlines()]
+    imported = {name.split(".")[0] for name in lines}
+    assert {"cv2", "onnxruntime"} <= imported
+    assert not imported & {"torch", "transformers", "scipy", "albumentations", "monai", "datasets"}
+    assert not imported & {"matplotlib", "optuna", "pandas", "pyarrow", "skimage", "sklearn"}
+
+
+def test_pytorch_is_asked_for_a_gpu_only_where_one_may_be(exported, monkeypatch):
+    asked = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: asked.append(1))
+    for may, times in ((False, 0), (True, 1)):
+        monkeypatch.setattr("textdet.network.runtimes.may_have_gpu", lambda may=may: may)
+        assert isinstance(open_runtime(exported), OnnxRuntime)
+        assert len(asked) == times
+    with pytest.raises(DataError, match="no usable GPU"):
+        open_runtime(exported, "cuda")
+
+
+def test_interrupted_it_leaves_whole_results(exported, tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for i in range(400):
+        pixels = rng.integers(0, 255, (96, 128, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png", compress_level=0)
+    output = tmp_path / "out"
+    with start(
+        *("detect.py", tmp_path / "images", "--model_dir", exported, "--device", "cpu"),
+        *("--output_dir", output),
+    ) as process:
+        while not list(output.glob("*.json")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
+    names = [path.name for path in output.iterdir()]
+    assert 0 < len(names) < 1200 and not any(name.startswith(".") for name in names)
+    for path in output.glob("*.json"):
+        assert json.loads(path.read_text())["size"] == [128, 96]
+        assert path.with_suffix(".jpg").exists() and path.with_suffix(".txt").exists()
+
+
 def make_onnx(folder, most=64, colours=3, name="maps", kind="UINT8", wide=False, channels=2):
     """A file of the present weights that is not of this project: its maps are the image's first
     channels, at most so many px high and wide."""
@@ -156,17 +208,6 @@ def test_another_tools_file_is_not_written_over(model_dir, content):
     with pytest.raises(DataError, match="move it elsewhere"):
         export_onnx(model_dir)
     assert path.read_bytes() == before
-
-
-def test_detection_without_pytorch(exported, tmp_path):
-    """What runs on ONNX Runtime alone does not pay for importing PyTorch."""
-    code = (
-        "import sys; from textdet.network import detector; "
-        "found = detector.TextDetector(sys.argv[1], 'cpu', long_side=640)(sys.argv[2]); "
-        "assert found.words and 'torch' not in sys.modules"
-    )
-    command = [sys.executable, "-c", code, exported, PHOTOS / "scenetext01.jpg"]
-    assert subprocess.run(command, cwd=C.STATIC.parent).returncode == 0
 
 
 def test_exports_that_cannot_be(tmp_path):

@@ -4,6 +4,7 @@ import io
 import struct
 import sys
 import tracemalloc
+import warnings
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from textdet.common.errors import DataError
 from textdet.common.images import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
+    _opened,
     find_frames,
     image_size,
     name_further_frames,
@@ -175,10 +177,10 @@ def test_further_pages_and_frames_are_found(tmp_path):
     colours = [Image.new("RGB", (SIDE, SIDE), name) for name in ("red", "lime", "blue")]
     more = {"save_all": True, "append_images": colours[1:]}
     for kind in ("GIF", "WEBP", "PNG", "AVIF"):
-        assert find_frames(io.BytesIO(encoded(colours[0], kind, **more))) == ([0], 2)
+        assert find_frames(io.BytesIO(encoded(colours[0], kind, **more)))[:2] == ([0], 2)
     path = tmp_path / "scan.tif"
     path.write_bytes(encoded(colours[0], "TIFF", **more))
-    assert find_frames(path) == ([0, 1, 2], 0)
+    assert find_frames(path)[:2] == ([0, 1, 2], 0)
     found = [read_image(path, frame=frame)[0, 0].argmax() for frame in range(3)]
     assert found == [0, 1, 2]
     assert name_further_frames(path) == [f"{path}: 2 of its 3 pages, only the first is read"]
@@ -187,7 +189,7 @@ def test_further_pages_and_frames_are_found(tmp_path):
         for image, kind in zip(colours, (0, 1, 0), strict=True):
             image.save(file, "TIFF", tiffinfo={0x00FE: kind})
             file.newFrame()
-    assert find_frames(path) == ([0, 2], 0)
+    assert find_frames(path)[:2] == ([0, 2], 0)
     # A damaged page does not hide those before it.
     data = bytearray(encoded(colours[0], "TIFF", save_all=True, append_images=[colours[1]]))
     with Image.open(io.BytesIO(bytes(data))) as image:
@@ -199,7 +201,33 @@ def test_further_pages_and_frames_are_found(tmp_path):
         with pytest.raises(DataError, match="scan.tif, page 2"):
             read_image(path, frame=frame)
     # A camera's second frame is another view of the first, or its preview.
-    assert find_frames(io.BytesIO(encoded(Image.fromarray(COLOURS), "MPO", **more))) == ([0], 0)
+    assert find_frames(io.BytesIO(encoded(Image.fromarray(COLOURS), "MPO", **more)))[:2] == ([0], 0)
+
+
+def test_the_largest_pages_pixels_are_told(tmp_path):
+    sides = (SIDE, 2 * SIDE, SIDE)
+    pages = [Image.new("RGB", (side, SIDE)) for side in sides]
+    path = tmp_path / "scan.tif"
+    path.write_bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert find_frames(path).pixels == 2 * SIDE**2
+    assert find_frames(io.BytesIO(encoded(pages[1], "PNG"))).pixels == 2 * SIDE**2
+
+
+def test_threads_that_read_leave_the_warnings_as_they_were():
+    """The one that came first leaves first."""
+    data = encoded(Image.fromarray(COLOURS), "PNG")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        first, second = (_opened(io.BytesIO(data)) for _ in range(2))
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        warnings.warn("about metadata", stacklevel=1)
+        second.__exit__(None, None, None)
+        assert warnings.filters == filters and not caught
+        warnings.warn("another", stacklevel=1)
+        assert len(caught) == 1
 
 
 def test_pictures_that_are_not_read_are_counted_by_their_endings():

@@ -3,11 +3,10 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -34,12 +33,14 @@ class Page:
         number: of the page in it, from 1.
         frame: as read_image counts them.
         data: what was read from standard input.
+        pixels: of it, or of its file's largest page.
     """
 
     path: Path
     number: int = 1
     frame: int = 0
-    data: BinaryIO | None = None
+    data: io.BytesIO | None = None
+    pixels: int = 0
 
     def at_absolute_path(self) -> "Page":
         """The same page, for a process that works elsewhere."""
@@ -124,7 +125,10 @@ def find_pages(paths: list[Path], problems: list[str]) -> list[Page]:
         except DataError as error:
             problems.append(str(error))
             continue
-        pages += [Page(path, number, frame, data) for number, frame in enumerate(found.pages, 1)]
+        pages += [
+            Page(path, number, frame, data, found.pixels)
+            for number, frame in enumerate(found.pages, 1)
+        ]
         if found.more:
             problems.append(f"{path}: {found.more} of its {found.more + 1} frames")
     return pages
@@ -139,30 +143,23 @@ def common_folder(pages: list[Page]) -> list[Path]:
         return []
 
 
-def read_chunks(
-    pages: Iterable[Page], size: int, skipped: list[str]
-) -> Iterator[list[tuple[Page, np.ndarray]]]:
-    """Read images, some at a time, so that not all are in memory at once.
+def read_page(page: Page) -> np.ndarray:
+    """Read an image. Several threads may do so at a time, of one file as well.
 
     Params:
-        pages: of image files.
-        size: images in a chunk; the last one may hold fewer.
-        skipped: gets a line for each damaged image, which is left out.
+        page: of an image file.
 
     Returns:
-        yields chunks of pairs: the page, and the image (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: it is damaged.
     """
-    chunk = []
-    for page in pages:
-        try:
-            chunk.append((page, read_image(page.data or page.path, frame=page.frame)))
-        except DataError as error:
-            skipped.append(str(error))
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+    source = page.path
+    if page.data:
+        source = io.BytesIO(page.data.getvalue())  # which does not copy
+        source.name = page.data.name
+    return read_image(source, frame=page.frame)
 
 
 def _standard_input() -> io.BytesIO:

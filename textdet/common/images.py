@@ -1,6 +1,8 @@
 """Image files: find them, decode them to RGB arrays, shrink or enlarge these."""
 
 import ctypes
+import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -137,10 +139,12 @@ class Frames(NamedTuple):
         pages: numbers of the frames that are images of their own, from 0 on: a TIFF's pages, or
             the first frame alone.
         more: how many further frames an animation has.
+        pixels: of the largest page, by the file's header.
     """
 
     pages: list[int]
     more: int
+    pixels: int
 
 
 def find_frames(source: Path | BinaryIO) -> Frames:
@@ -154,21 +158,23 @@ def find_frames(source: Path | BinaryIO) -> Frames:
         DataError: as read_image. Of a damaged later page only read_image raises it.
     """
     with _opened(source) as image:
+        pixels = image.width * image.height
         if image.format == "MPO":
-            return Frames([0], 0)
+            return Frames([0], 0, pixels)
         if image.format != "TIFF":
             try:
-                return Frames([0], getattr(image, "n_frames", 1) - 1)
+                return Frames([0], getattr(image, "n_frames", 1) - 1, pixels)
             except Exception:  # Pillow raises many kinds on damaged files
-                return Frames([0], 0)
+                return Frames([0], 0, pixels)
         pages = [0]
         for frame in count(1):
             try:
                 image.seek(frame)
             except EOFError:
-                return Frames(pages, 0)
+                return Frames(pages, 0, pixels)
             except Exception:  # Pillow raises many kinds on damaged files
-                return Frames([*pages, frame], 0)
+                return Frames([*pages, frame], 0, pixels)
+            pixels = max(pixels, image.width * image.height)
             if not image.tag_v2.get(SUBFILE_TYPE, 0) & NO_PAGE:
                 pages.append(frame)
 
@@ -179,7 +185,7 @@ def name_further_frames(source: Path) -> list[str]:
     Raises:
         DataError: as find_frames.
     """
-    pages, more = find_frames(source)
+    pages, more, _ = find_frames(source)
     more += len(pages) - 1
     return [f"{source}: {more} of its {more + 1} pages, only the first is read"] if more else []
 
@@ -187,25 +193,21 @@ def name_further_frames(source: Path) -> list[str]:
 @contextmanager
 def _opened(source: Path | BinaryIO, frame: int = 0) -> "Iterator[Image.Image]":
     """A Pillow image whose header was read. Raises DataError in place of what Pillow raises."""
-    import warnings
-
     from PIL import Image, UnidentifiedImageError
 
     _silence_libtiff()
     name = source if isinstance(source, Path) else getattr(source, "name", "image")
     name = f"{name}, page {frame + 1}" if frame else name
     try:
-        with warnings.catch_warnings():
-            # About odd metadata, and about sizes that are checked here.
-            warnings.simplefilter("ignore")
-            with Image.open(source, formats=IMAGE_FORMATS) as image:
-                image.seek(frame)
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{name}: {image.width}x{image.height} px is too large, "
-                        f"the limit is {MAX_PIXELS / 1e6:g} million pixels"
-                    )
-                yield image
+        # Warnings are about odd metadata, and about sizes that are checked here.
+        with _quiet, Image.open(source, formats=IMAGE_FORMATS) as image:
+            image.seek(frame)
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{name}: {image.width}x{image.height} px is too large, "
+                    f"the limit is {MAX_PIXELS / 1e6:g} million pixels"
+                )
+            yield image
     except DataError:
         raise
     except FileNotFoundError:
@@ -217,6 +219,30 @@ def _opened(source: Path | BinaryIO, frame: int = 0) -> "Iterator[Image.Image]":
         raise DataError(f"{name}: is too large ({error})") from None
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise DataError(f"{name}: not a readable image ({error})") from None
+
+
+class _Quiet:
+    """No warnings while any thread is inside; catch_warnings by itself mixes up the filters of
+    threads that leave in another order than they came."""
+
+    def __init__(self):
+        self.lock, self.inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.caught = warnings.catch_warnings(action="ignore")
+                self.caught.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.caught.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
 
 
 @cache

@@ -16,7 +16,7 @@ from textdet.decoding.reading_order import group_lines
 from textdet.network.model_files import bundled_model, find_model
 from textdet.network.result import FoundWord, Maps, Result
 from textdet.network.runtimes import open_runtime
-from textdet.network.tiles import cut_tiles
+from textdet.network.tiles import Tile, cut_tiles
 
 NETWORK_SETTINGS = ("long_side", "max_enlargement", "second_scale")  # the others need maps alone
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake
@@ -145,8 +145,20 @@ class TextDetector:
         Raises:
             DataError: the memory is too small.
         """
-        scales = [self.scale(image.shape[1], image.shape[0]) for image in images]
-        images = [resize(*pair, self.shrinking) for pair in zip(images, scales, strict=True)]
+        return self.predict_fitted([self.fit(image) for image in images])
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """An image (H, W, 3) uint8 RGB at the size at which the network sees it."""
+        return resize(image, self.scale(image.shape[1], image.shape[0]), self.shrinking)
+
+    def padded_size(self, image: np.ndarray) -> tuple[int, int] | None:
+        """Height and width, px, of the network's input for an image of fit(); None for several
+        tiles. Images of one size can go through it together."""
+        first, *others = self._tiles(image)
+        return None if others else first.padded_size
+
+    def predict_fitted(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """What predict() computes, of images as fit() gives them."""
         maps = self._predict(images)
         second, side = self.settings.second_scale, self.settings.long_side
         large = [i for i, image in enumerate(images) if max(image.shape) > side * second]
@@ -194,8 +206,7 @@ class TextDetector:
         maps = [np.empty((2, *shape), kind) for shape in shapes]
         by_size = defaultdict(list)  # of the network's input
         for index, image in enumerate(images):
-            side = self.settings.long_side if self.tiles else max(image.shape)
-            for tile in cut_tiles(*image.shape[:2], side, step):
+            for tile in self._tiles(image):
                 by_size[tile.padded_size].append((index, tile))
         for size, tiles in by_size.items():
             for start in range(0, len(tiles), self.batch_size):
@@ -207,6 +218,10 @@ class TextDetector:
                 for found, (index, tile) in zip(run(batch), part, strict=True):
                     tile.keep(found, maps[index], step)
         return maps
+
+    def _tiles(self, image: np.ndarray) -> list[Tile]:
+        side = self.settings.long_side if self.tiles else max(image.shape)
+        return cut_tiles(*image.shape[:2], side, self.map_step)
 
     def decode(self, maps: Maps, **overrides: float | str) -> Result:
         """Find the words in an image's maps.
