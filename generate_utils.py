@@ -17,7 +17,13 @@ from textdet.common.memory import keep_memory
 from textdet.common.stage_times import SECONDS, stage
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample
-from textdet.data.chunked_folder import Chunk, cut_chunks, fill_folder, finish_chunk
+from textdet.data.chunked_folder import (
+    Chunk,
+    annotation_line,
+    cut_chunks,
+    fill_folder,
+    finish_chunk,
+)
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import numbered_file, write_triplet
 from textdet.synth.augment import make_pipelines
@@ -144,7 +150,7 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
             make_pipelines(job.settings)  # first, so that the modules it imports are frozen too
             languages = job.settings.languages()
             resources = open_resources(job.backgrounds, job.fonts, job.words, languages)
-        records = []
+        lines, counts = [], Counter()
         with stage("other"):
             for index in chunk.sources:
                 sample, image, maps = generate_triplet(
@@ -153,10 +159,12 @@ def run_chunk(job: Job, chunk: Chunk) -> tuple[Counter, Counter]:
                 sample.file = numbered_file(index, job.subfolders)
                 with stage("encoding"):
                     write_triplet(sample, image, maps, job.settings.JPEG_QUALITY)
-                    records.append(sample.to_json())
+                    record = sample.to_json()
+                    lines.append(annotation_line(record))
+                counts += count_records([record])
             with stage("encoding"):
-                finish_chunk(chunk.path, records, [])
-        return count_records(records), SECONDS - before
+                finish_chunk(chunk.path, lines, [])
+        return counts, SECONDS - before
 
 
 def draw_triplet(job: Job, index: int) -> tuple[Sample, np.ndarray, np.ndarray]:

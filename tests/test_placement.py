@@ -125,14 +125,16 @@ def test_neighbours_stand_close_in_one_plane():
 
 
 def test_text_runs_along_the_lines_of_its_surface():
-    settings = DEFAULTS.changed(FOLLOW_PROBABILITY=1)
+    settings = DEFAULTS.changed(FOLLOW_PROBABILITY=1, OWN_ROLL_PROBABILITY=0, CLUTTER_PROBABILITY=0)
     image = np.full((256, 256, 3), 150, np.uint8)
     for k in range(-200, 300, 64):
         cv2.line(image, (0, k), (256, k + round(256 * np.tan(np.deg2rad(12)))), (40, 40, 40), 3)
-    placement = Placement(np.random.default_rng(0), settings, image)
-    assert placement.surfaces
-    for surface in placement.surfaces:
-        assert np.rad2deg(surface.roll) == pytest.approx(12, abs=3)
+    rng = np.random.default_rng(0)
+    placement = Placement(rng, settings, image)
+    spots = [placement.sample_spot(rng, 100) for _ in range(40)]
+    assert len({id(spot.surface) for spot in spots}) > 1
+    for spot in spots:
+        assert np.rad2deg(spot.roll) == pytest.approx(12, abs=3)
 
 
 def test_one_camera_for_all_planes():

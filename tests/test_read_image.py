@@ -56,6 +56,20 @@ def test_formats_without_loss(kind):
     np.testing.assert_array_equal(image, COLOURS)
 
 
+@pytest.mark.parametrize(
+    ("least", "shape"), [(400, (300, 400)), (150, (150, 200)), (99, (75, 100))]
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(least, shape):
+    rows, columns = np.mgrid[:300, :400]
+    image = np.stack([rows * 0.8, columns * 0.6, rows * 0.3 + 90], 2).astype(np.uint8)
+    file = io.BytesIO(encoded(Image.fromarray(image), "JPEG", quality=95))
+    small = read_image(file, least=least)
+    assert small.shape == (*shape, 3)
+    step = 300 // shape[0]
+    means = image.reshape(shape[0], step, shape[1], step, 3).mean((1, 3))
+    assert np.abs(small - means).max() < 6
+
+
 def test_grey_two_level_and_palette():
     grey = np.repeat(RAMP[..., None], 3, axis=2)
     np.testing.assert_array_equal(decoded(encoded(Image.fromarray(RAMP), "PNG")), grey)

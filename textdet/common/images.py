@@ -1,6 +1,7 @@
 """Image files: find them, decode them to RGB arrays, shrink or enlarge these."""
 
 import ctypes
+import math
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +70,9 @@ def name_other_pictures(paths: Iterable[Path]) -> list[str]:
 # --- Reading ---------------------------------------------------------------------------------
 
 
-def read_image(source: Path | BinaryIO, upright: bool = True, frame: int = 0) -> np.ndarray:
+def read_image(
+    source: Path | BinaryIO, upright: bool = True, frame: int = 0, least: int | None = None
+) -> np.ndarray:
     """Decode an image file.
 
     Grey, palette, CMYK, 16-bit and floating-point images are converted; what is transparent lies
@@ -79,6 +82,8 @@ def read_image(source: Path | BinaryIO, upright: bool = True, frame: int = 0) ->
         source: a path or an open binary file.
         upright: whether to turn it as its EXIF tag says, or to leave the pixels as they are stored.
         frame: of several frames or pages, see find_frames.
+        least: px, of the longer side; a larger JPEG may be decoded at a half, a quarter or an
+            eighth of its size that is no smaller, in a fraction of the time.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -91,6 +96,9 @@ def read_image(source: Path | BinaryIO, upright: bool = True, frame: int = 0) ->
 
     with _opened(source, frame) as image:
         held = _orientation(image)
+        if least is not None:
+            factor = least / max(image.size)
+            image.draft(None, tuple(math.ceil(side * factor) for side in image.size))
         image.load()
         left = _orientation(image)  # 1 where Pillow has turned it while loading: TIFFs
         if upright and left > 1:

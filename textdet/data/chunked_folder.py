@@ -348,12 +348,12 @@ def chunk_path(folder: Path, number: int) -> Path:
     return folder.absolute() / ANNOTATIONS / f"{number:05d}.jsonl"
 
 
-def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
+def finish_chunk(path: Path, records: Iterable[dict | str], problems: list[str]) -> None:
     """Write a chunk's annotations; before them, what it lacks.
 
     Params:
         path: as chunk_path gives it.
-        records: an annotation an image, as Sample.to_json gives it.
+        records: an annotation an image, as Sample.to_json gives it, or encoded by annotation_line.
         problems: a line for each thing that was left out.
     """
     note = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"
@@ -362,8 +362,14 @@ def finish_chunk(path: Path, records: list[dict], problems: list[str]) -> None:
         write_atomically(note, "".join(f"{one_line(line)}\n" for line in problems))
     else:  # an earlier run may have met some
         note.unlink(missing_ok=True)
-    lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    lines = (r if isinstance(r, str) else annotation_line(r) for r in records)
     write_atomically(path, "".join(lines))
+
+
+def annotation_line(record: dict) -> str:
+    """An annotation as its line of a file. Thousands of small lists that wait for their chunk's end
+    would be gone through again and again by Python's garbage collector, a line is not."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def read_chunk(path: Path) -> list[Sample]:

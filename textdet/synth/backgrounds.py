@@ -93,7 +93,7 @@ class _Photographs:
         """
         image = self._kept.pop((path, largest), None)
         if image is None:
-            image = read_image(path)
+            image = read_image(path, least=largest)
             factor = largest / max(image.shape[:2])
             if factor < 1:
                 image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

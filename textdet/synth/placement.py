@@ -26,7 +26,7 @@ class Surface:
         mask: (n, n) uint8 by cells of CELL px: 1 on the surface, else 0.
         yaw, pitch: radians, as in plane_homography.
         shift: (2,) px, its centre seen from the image's.
-        roll: radians, the direction of its lines, None when it has none.
+        roll: radians, the direction of the text on it; None as long as none was asked for.
         inside: (n + 1, n + 1) int32, integral image of the mask.
     """
 
@@ -91,7 +91,8 @@ class Placement:
         self.focal = rng.uniform(*settings.FOCAL_LENGTH) * self.size
         self.softness = measure_softness(image, settings.INK_BLUR)  # px
         cells = max(4, self.size // CELL)
-        small = cv2.resize(image, (cells, cells), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (2 * cells, 2 * cells), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(small, (cells, cells), interpolation=cv2.INTER_AREA)  # halves are quick
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
         busy = np.abs(dx) + np.abs(dy)
@@ -104,16 +105,12 @@ class Placement:
         whole = Surface(np.ones((cells, cells), np.uint8), *planes[0], np.zeros(2))
         self.everywhere = whole
         self.surfaces = []
-        tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
+        self._tensor = cv2.merge([dx * dx, dy * dy, dx * dy])
         for mask in segment(small):
             moments = cv2.moments(mask, True)
             centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
             plane = planes[rng.integers(len(planes))]
-            surface = Surface(mask, *plane, centre * self.size, _direction(settings, mask, tensor))
-            self.surfaces.append(surface)
-        for surface in (whole, *self.surfaces):
-            if surface.roll is None or rng.random() >= settings.FOLLOW_PROBABILITY:
-                surface.roll = sample_roll(rng, settings)
+            self.surfaces.append(Surface(mask, *plane, centre * self.size))
         self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
 
     def sample_spot(self, rng: np.random.Generator, area: float) -> Spot:
@@ -127,8 +124,17 @@ class Placement:
             areas = np.array([s.inside[-1, -1] * float(CELL**2) for s in self.surfaces])
             areas = np.where(areas >= min(1.5 * area, areas.max()), areas, 0)
             surface = self.surfaces[rng.choice(len(areas), p=areas / areas.sum())]
+        if surface.roll is None:
+            surface.roll = self._sample_roll(rng, surface)
         own = rng.random() < self._settings.OWN_ROLL_PROBABILITY
         return Spot(surface, sample_roll(rng, self._settings) if own else surface.roll)
+
+    def _sample_roll(self, rng: np.random.Generator, surface: Surface) -> float:
+        """Radians: the direction of the surface's lines where it has one, at times any."""
+        roll = None
+        if surface is not self.everywhere and rng.random() < self._settings.FOLLOW_PROBABILITY:
+            roll = _direction(self._settings, surface.mask, self._tensor)
+        return sample_roll(rng, self._settings) if roll is None else roll
 
     @staticmethod
     def spot_beside(spot: Spot, outline: np.ndarray) -> Spot:
@@ -278,8 +284,8 @@ def segment(small: np.ndarray) -> list[np.ndarray]:
     coarse = max(4, cells // COARSE)
     smooth = cv2.resize(small, (coarse, coarse), interpolation=cv2.INTER_AREA)
     smooth = cv2.GaussianBlur(smooth, (3, 3), 0)
-    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)).max(2)
-    calm = (steps < SAME_SURFACE).astype(np.uint8)
+    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+    calm = cv2.inRange(steps, (0, 0, 0), (SAME_SURFACE - 1,) * 3) & 1
     calm = cv2.morphologyEx(calm, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(calm, connectivity=4)
     areas = stats[1:, cv2.CC_STAT_AREA]

@@ -28,14 +28,17 @@ def draw_texture(
     """
     name = sample_kind(rng, settings.TEXTURE_SHARES)
     image = TEXTURES[name](rng, size)
-    light = 1 + rng.uniform(*settings.TEXTURE_LIGHT) * rng.uniform(-1, 1, (2, 2)).astype(np.float32)
-    light = cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR)
-    return cv2.multiply(image, cv2.merge([light] * 3), dtype=cv2.CV_8U), name
+    light = 1 + rng.uniform(*settings.TEXTURE_LIGHT) * rng.uniform(-1, 1, (2, 2))
+    light = cv2.resize(np.float32(light), (size, size), interpolation=cv2.INTER_LINEAR)
+    levels = cv2.cvtColor(cv2.convertScaleAbs(light, None, 127), cv2.COLOR_GRAY2RGB)
+    return cv2.multiply(image, levels, scale=1 / 127), name
 
 
 @functools.lru_cache(maxsize=1)
 def _sheet() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((SHEET, SHEET), np.float32)
+    sheet = np.random.default_rng(0).standard_normal((SHEET, SHEET), np.float32)
+    sheet.flags.writeable = False  # parts of it are handed out
+    return sheet
 
 
 def noise(rng: np.random.Generator, h: int, w: int, across: float, down: float) -> np.ndarray:
@@ -46,12 +49,16 @@ def noise(rng: np.random.Generator, h: int, w: int, across: float, down: float) 
         across, down: px, width and height of its specks.
 
     Returns:
-        (h, w) float32 about 0, of about unit deviation.
+        (h, w) float32 about 0, of about unit deviation; it may be read-only.
     """
     rows, columns = int(h / down) + 2, int(w / across) + 2
-    y, x = rng.integers(0, SHEET, 2)
-    small = _sheet().take(np.arange(y, y + rows), 0, mode="wrap")
-    small = small.take(np.arange(x, x + columns), 1, mode="wrap")
+    if max(rows, columns) <= SHEET:
+        y, x = rng.integers(0, (SHEET - rows + 1, SHEET - columns + 1)).tolist()
+        small = _sheet()[y : y + rows, x : x + columns]
+    else:
+        y, x = rng.integers(0, SHEET, 2)
+        small = _sheet().take(np.arange(y, y + rows), 0, mode="wrap")
+        small = small.take(np.arange(x, x + columns), 1, mode="wrap")
     if across <= 1 and down <= 1:
         return small[:h, :w]
     return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
