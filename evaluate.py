@@ -199,7 +199,8 @@ def choose_samples(
     Raises:
         DataError: when a model's record is damaged, or nothing of the folder was held out.
     """
-    everything = f"{args.input_dir}: judged by {first_of(args, len(samples))} its images"
+    judged_by, its = f"{args.input_dir}: judged by", f"its {len(samples)} images"
+    everything = f"{judged_by} {first_of(args, samples) or 'all of '}{its}"
     if args.split == "all":
         print(f"{everything}, whether trained on or not")
         return samples, []
@@ -214,11 +215,9 @@ def choose_samples(
             "them all the same"
         )
     if records:
-        print(
-            f"{args.input_dir}: judged by {first_of(args, len(held_out))} those of its "
-            f"{len(samples)} images that {', '.join(map(str, records))} says were held out "
-            "(--split all for all)"
-        )
+        which = f"{first_of(args, held_out)}the {len(held_out)} of {its}"
+        where = ", ".join(map(str, records))
+        print(f"{judged_by} {which} that were held out (recorded in {where}; --split all for all)")
         return held_out, records
     unknown = [str(folder) for folder in folders if record_file(folder) is None]
     if unknown:
@@ -228,10 +227,10 @@ def choose_samples(
     return samples, []
 
 
-def first_of(args: argparse.Namespace, number: int) -> str:
-    """How many of some images are judged, with "of"."""
-    cut = args.max_samples and args.max_samples < number
-    return f"the first {args.max_samples} of" if cut else f"all {number} of"
+def first_of(args: argparse.Namespace, samples: Sequence[Sample]) -> str:
+    """The words for what --max_samples takes of some images; none where it takes them all."""
+    cut = args.max_samples and args.max_samples < len(samples)
+    return f"the first {args.max_samples} of " if cut else ""
 
 
 # --- The images ------------------------------------------------------------------------------

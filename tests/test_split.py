@@ -75,8 +75,9 @@ def test_the_split_of_the_training_is_kept(fonts, model, tmp_path, capsys):
     renamed = Path(shutil.copytree(fonts, tmp_path / "renamed"))
     for place in (fonts, moved, renamed):
         assert set(tuned_on([place], folder)) == set(judged_by(place, folder)) == set(files)
-    said = f"judged by all 3 of those of its 24 images that {folder / 'training.json'} says were"
-    assert said in capsys.readouterr().out
+    said = capsys.readouterr().out
+    record = folder / "training.json"
+    assert f"judged by the 3 of its 24 images that were held out (recorded in {record};" in said
     assert len(tuned_on([fonts], folder, test_size=1)) == len(judged_by(fonts, folder, "all")) == 24
 
 
@@ -92,14 +93,14 @@ def test_models_are_judged_by_what_none_of_them_has_seen(fonts, tmp_path, capsys
     kept, records = choose_samples(args, [models[0], models[1], models[3]], samples)
     assert [sample.file for sample in kept] == [sample.file for sample in samples[18:]]
     assert records == [models[0] / "training.json", models[1] / "training.json"]
-    assert f"the first 2 of those of its 24 images that {records[0]}, {records[1]} says" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "the first 2 of the 6 of its 24 images that were held out" in said
+    assert f"recorded in {records[0]}, {records[1]};" in said
     with pytest.raises(DataError, match="models, together, were trained on all images"):
         choose_samples(args, models[:3], samples)
     args.split = "all"
     assert choose_samples(args, models, samples) == (samples, [])
-    assert "the first 2 of its images, whether trained on or not" in capsys.readouterr().out
+    assert "the first 2 of its 24 images, whether trained on or not" in capsys.readouterr().out
     other = read_samples(make_other(fonts, tmp_path / "other"))[0]
     args.split = "test"
     assert choose_samples(args, models, other) == (other, [])
