@@ -49,7 +49,7 @@ from textdet.decoding.settings import (
 )
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_setting_flag
-from textdet.network.model_files import find_model
+from textdet.network.model_files import choose_model, find_model
 from textdet.network.runtimes import DEVICES
 from textdet.tuning import maps as map_files
 from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, choose, score_of
@@ -123,6 +123,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Search as the flags say, judge what was found, and save it."""
     args = parse_arguments()
+    args.model_dir = choose_model(args.model_dir)
     samples = find_test_samples(args)
     own = own_settings(args)
     base = base_settings(args, own)

@@ -23,6 +23,7 @@ from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 from two_processes import evaluate, gradients, train_with_fixed_statistics
 
 import train
+import tune
 from textdet.common.cli import run_main
 from textdet.common.errors import DataError
 from textdet.data.cache import open_source
@@ -30,7 +31,7 @@ from textdet.data.held_out import Record, find_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.network.detector import TextDetector
-from textdet.network.model_files import bundled_model, find_model
+from textdet.network.model_files import bundled_model, choose_model, find_model
 from textdet.network.segformer import (
     Normalise,
     fix_statistics,
@@ -577,12 +578,29 @@ def test_a_model_takes_over_the_settings_of_its_first_one(data, tmp_path, model_
     assert sound_settings(str(model_dir)) is None and "left out" in capsys.readouterr().err
 
 
-def test_a_run_under_way_names_its_last_checkpoint(checkpoints, tmp_path):
-    for number in (2, 10):
+def test_of_a_run_under_way_scripts_take_the_last_checkpoint(
+    checkpoints, data, tmp_path, monkeypatch, capsys
+):
+    for number in (2, 10, 11):
         shutil.copytree(checkpoints / "checkpoint-2", tmp_path / f"checkpoint-{number}")
+    (tmp_path / "checkpoint-11/trainer_state.json").unlink()  # it is being written
+    last = tmp_path / "checkpoint-10"
+    assert choose_model(tmp_path) == last
+    assert f"taking {last}" in capsys.readouterr().err
+    assert choose_model(tmp_path / "checkpoint-2") == tmp_path / "checkpoint-2"
     with pytest.raises(DataError, match="name .*checkpoint-10 instead"):
         find_model(tmp_path)
-    assert not find_model(tmp_path / "checkpoint-10").is_craft
+    with pytest.raises(DataError, match="checkpoint-9: .*--save_total_limit"):
+        choose_model(tmp_path / "checkpoint-9")
+
+    def stop(args):
+        raise DataError(f"{args.model_dir} is tuned")
+
+    monkeypatch.setattr("tune.find_test_samples", stop)
+    argv = ["tune.py", "--input_dir", str(data), "--model_dir", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(DataError, match="checkpoint-10 is tuned"):
+        tune.main()
 
 
 @pytest.mark.parametrize("name", ["config.json", "eval_results.json", "checkpoint-7"])

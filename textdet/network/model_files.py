@@ -1,5 +1,6 @@
 """Where a model's files lie: the bundled model's, a trained one's, and CRAFT's."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from textdet.decoding.settings import DEFAULTS, SETTINGS, DetectionSettings, loa
 
 CONFIG_FILE = "config.json"  # is in the folder of every model that train.py left
 WEIGHTS_FILE = "model.safetensors"  # likewise
+STATE_FILE = "trainer_state.json"  # which the Trainer writes last into a checkpoint
 CRAFT_SUFFIXES = (".pth", ".safetensors")
 TRAINED = Path("checkpoits")  # where train.py leaves a model by default
 
@@ -72,10 +74,11 @@ def choose_model(path: Path | None) -> Path:
     """Choose the model that the user named, else checkpoits, else the bundled model.
 
     Params:
-        path: see find_model; None where the user named none.
+        path: see find_model; None where the user named none. Of a training under way its last
+            checkpoint is taken, and named.
 
     Returns:
-        The path of a model.
+        The path of a model, for all that is done with it: a training goes on meanwhile.
 
     Raises:
         DataError: there is no model in it.
@@ -83,8 +86,26 @@ def choose_model(path: Path | None) -> Path:
     if path is None:
         candidates = TRAINED, bundled_model()
         path = next((each for each in candidates if (each / CONFIG_FILE).is_file()), TRAINED)
+    if not (path / CONFIG_FILE).is_file() and (last := last_checkpoint(path)):
+        print(f"{path}: its training is not finished, taking {last}", file=sys.stderr)
+        return last
     find_model(path)
     return path
+
+
+def hint_at_last(path: Path) -> str:
+    """End of a message that a model is not there: of a checkpoint, that its training deletes it."""
+    if not CHECKPOINT.fullmatch(path.name):
+        return ""
+    return f"; its training keeps a few of them (--save_total_limit), {path.parent} has the last"
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Find the newest checkpoint-N in a run's folder that is written to its end; None: there is
+    none."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
+    found = [path for path in found if CHECKPOINT.fullmatch(path.name)]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 def find_model(path: str | Path) -> ModelFiles:
@@ -112,10 +133,8 @@ def find_model(path: str | Path) -> ModelFiles:
             names = ", ".join(sorted(file.name for file in found))
             raise DataError(f"{path}: several files of weights in it ({names}); name one of them")
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
-    checkpoints = [p for p in path.glob("checkpoint-*") if CHECKPOINT.fullmatch(p.name)]
-    if checkpoints:
-        last = max(checkpoints, key=lambda p: int(p.name.split("-")[1]))
+        raise DataError(f"{path}: no such file or folder{hint_at_last(path)}")
+    if last := last_checkpoint(path):
         raise DataError(f"{path}: no model yet, its training is not finished; name {last} instead")
     raise DataError(
         f"{path}: no model, neither a folder that train.py left ({CONFIG_FILE}) nor CRAFT's "

@@ -22,7 +22,7 @@ from transformers.models.segformer.modeling_segformer import (
 
 from textdet.common.errors import DataError
 from textdet.network.model_config import read_config
-from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
+from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE, hint_at_last
 
 transformers_logging.disable_progress_bar()  # loading 15 MB needs none
 
@@ -183,7 +183,8 @@ def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:
     """
     folder = Path(folder)
     if not (folder / CONFIG_FILE).is_file():
-        raise DataError(f"{folder}: no model in it ({CONFIG_FILE}); train.py writes one")
+        hint = hint_at_last(folder) or "; train.py writes one"
+        raise DataError(f"{folder}: no model in it ({CONFIG_FILE}){hint}")
     fields, labels = read_config(folder)
     if labels != len(LABELS):
         raise DataError(

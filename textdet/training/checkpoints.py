@@ -13,11 +13,11 @@ from textdet.common.cli import name_left_out
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
 from textdet.data.held_out import CHECKPOINT
+from textdet.network.model_files import STATE_FILE
 
 if TYPE_CHECKING:  # importing it takes seconds
     from transformers import TrainingArguments
 
-STATE_FILE = "trainer_state.json"  # which the Trainer writes last
 NUMBERS = {"global_step": int, "epoch": (int, float)}  # fields of the state
 MOST = 1e12  # steps; more are damage
 
