@@ -193,6 +193,8 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, monk
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     said = run_well("train.py", *flags, "--output_dir", whole, "--dataloader_num_workers", 0)
     assert "8 new scenes an epoch and 4 images, validating with 3" in said.stdout, said.stdout
+    told = "Trained on scenes drawn while it was trained and 4 images of labelled, mixed 3:1."
+    assert told in (whole / "README.md").read_text(encoding="utf-8")
     made = files_in(whole / train.VALIDATION)
     assert sum(path.suffix == ".jpg" for path in made) == 3
 
