@@ -1,10 +1,10 @@
 """What tuning costs: the network once an image, then the trials.
 
-    python benchmarks/bench_tuning.py
+    python benchmarks/bench_tuning.py [--model_dir static/model]
 
-Generates images, runs the bundled model over them at their own size, and searches thresholds for
-them. Processor seconds, so that other work on the machine counts less; worker processes' start is
-in the trials' total.
+Generates images, runs a model over them at their own size, through ONNX Runtime where it has been
+exported, and searches thresholds for them. Processor seconds, so that other work on the machine
+counts less; worker processes' start is in the trials' total.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from train_utils import compute_metrics  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--model_dir", type=Path, help="default: the bundled model")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--repeat", type=int, default=5, help="times that a trial sees each image")
     parser.add_argument("--n_trials", type=int, default=100)
@@ -57,8 +58,9 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
         capture_output=True,
     )
     samples = read_samples(folder / "data")[0]
+    detector = TextDetector(args.model_dir, long_side=512)
     started = time.process_time()
-    maps, _ = predict_maps(folder, "maps", samples, lambda: TextDetector(long_side=512))
+    maps, _ = predict_maps(folder, "maps", samples, lambda: detector)
     network = time.process_time() - started
 
     base = DetectionSettings(long_side=512)
@@ -75,7 +77,7 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
     single = time.process_time() - started
     words = np.mean([len(sample.words) for sample in samples])
     print(f"  {len(samples)} images of {C.IMAGE_SIZE} px, {words:.0f} words an image")
-    print(f"  network: {network / len(samples):.3f} s an image")
+    print(f"  network, {detector.runtime}: {network / len(samples):.3f} s an image")
     print(
         f"  {args.n_trials} trials on {len(scorer.rows)} images with {args.n_jobs} processes: "
         f"{trials:.0f} s of the processor, {wall:.0f} s by the clock"
