@@ -61,7 +61,7 @@ def before_the_workers(folder: Path) -> None:
     paths = sorted((folder / IMAGES).iterdir())
 
     def open_images() -> None:
-        list(name_results(find_pages(paths, []), folder, IMAGES_A_CALL, False))
+        list(name_results(find_pages(paths, []), folder))
 
     def count_words() -> None:
         sum(len(sample.words) for sample in iterate_samples(folder))
