@@ -45,6 +45,8 @@ notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
 	$(BIN)/python -c "import nbclient, nbformat; path = 'PipelineFinalProject.ipynb'; \
 	    notebook = nbformat.read(path, 4); \
 	    nbclient.NotebookClient(notebook, coalesce_streams=True, record_timing=False).execute(); \
+	    [cell.update(outputs=[o for o in cell.outputs if o.get('name') != 'stderr']) \
+	        for cell in notebook.cells if cell.cell_type == 'code']; \
 	    nbformat.write(notebook, path)"
 
 test: setup  ## style checks and all tests

@@ -57,11 +57,13 @@ def test_runs_from_top_to_bottom(executed):
         "checkpoits/training_curves.png",
         "checkpoits/detection.json",
         "checkpoits/tune/history.png",
-        "ours/scenetext01.json",
+        "trained.csv",
+        "found/checkpoits/00000000.json",
         "bundled/scenetext01_heatmaps.jpg",
         "unseen/dataset.json",
+        "printed/dataset.json",
         "labelled/dataset.json",
-        "results.csv",
+        "tuned.json",
     ):
         assert (folder / made).is_file(), made
 
@@ -72,11 +74,12 @@ def test_committed_outputs_are_whole_and_clean():
     assert NOTEBOOK.stat().st_size < MOST_BYTES
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))  # run once, from top to bottom
+    assert notebook.cells[0].attachments  # the opening picture travels with the file
     assert len(pictures_of(notebook)) >= 12
     assert all(picture is not None and picture.std() > 1 for picture in pictures_of(notebook))
     for outputs in outputs_of(notebook):
         for output in outputs:
-            assert output.output_type != "error"
+            assert output.output_type != "error" and output.get("name") != "stderr"
             texts = [output.get("text", "")]
             texts += [v for k, v in output.get("data", {}).items() if k.startswith("text/")]
             assert not NOISE.findall("".join(texts)), texts
