@@ -34,7 +34,7 @@ Points are [x, y], px of the image turned upright, clockwise from the word's top
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -48,12 +48,13 @@ from textdet.common.cli import (
     progress_bar,
     run_main,
 )
-from textdet.common.cluster import IMAGES_A_CALL, Cluster, choose_cluster
+from textdet.common.cluster import IMAGES_A_CALL, choose_cluster
 from textdet.common.errors import DataError
+from textdet.common.files import make_folder
 from textdet.common.image_inputs import Page, common_folder, find_images, find_pages, read_page
 from textdet.common.pictures import contact_sheet, save_picture
 from textdet.common.workers import run_calls
-from textdet.network.detector import TextDetector, share_detector
+from textdet.network.detector import share_detector
 from textdet.network.flags import (
     add_detection_flags,
     detector_opener,
@@ -123,15 +124,16 @@ def detect(args: argparse.Namespace) -> None:
     pages = find_pages(paths, skipped)
     options = {"characters": args.characters, "batch_size": args.batch_size}
     opener = detector_opener(args, args.model_dir, **options)
-    args.output_dir.mkdir(parents=True, exist_ok=True)
-    cluster = None
-    if args.cluster:
-        pages = [page.at_absolute_path() for page in pages]
-        needed = args.output_dir, opener.args[0], *common_folder(pages)
-        cluster = choose_cluster(args.cluster, *needed)
+    detector = None if args.cluster else opener()  # before anything is written
+    make_folder(args.output_dir)
+    if detector:
+        named = name_results(pages, args.output_dir.absolute())
+        finding = write_pages(detector, named, args.heatmaps)
+    else:
+        finding = find_on_cluster(args, opener, pages)
     written = []
     bar = progress_bar(total=len(pages), unit="image", disable=len(pages) == 1 and not args.tiles)
-    with bar, closing(find_words(args, opener, pages, cluster)) as found:
+    with bar, closing(finding) as found:
         for done in found:
             (skipped if isinstance(done, str) else written).append(done)
             bar.update()
@@ -139,32 +141,29 @@ def detect(args: argparse.Namespace) -> None:
     report(args, sorted(written, key=lambda one: one.number), len(skipped))
 
 
-def find_words(
-    args: argparse.Namespace,
-    opener: Callable[[], TextDetector],
-    pages: list[Page],
-    cluster: Cluster | None,
+def find_on_cluster(
+    args: argparse.Namespace, opener: partial, pages: list[Page]
 ) -> Iterator[Written | str]:
-    """Find the words of images and write them, here or on a cluster.
+    """Find the words of images and write them on a cluster.
 
     Params:
         args: the flags.
         opener: opens the detector.
         pages: the images.
-        cluster: None for this process.
 
     Returns:
-        yields what write_pages does; a cluster's come as they are done.
+        yields what write_pages does, as images are done.
+
+    Raises:
+        DataError: the cluster is not there, or lacks the folders.
     """
+    pages = [page.at_absolute_path() for page in pages]
+    cluster = choose_cluster(args.cluster, args.output_dir, opener.args[0], *common_folder(pages))
     named = name_results(pages, args.output_dir.absolute())
-    if cluster:
-        size = max(args.batch_size, IMAGES_A_CALL)
-        calls = ((part, args.heatmaps) for part in iter(lambda: list(islice(named, size)), []))
-        shared = partial(share_detector, opener)
-        for part in run_calls(write_some_pages, calls, 1, cluster, shared):
-            yield from part
-    else:
-        yield from write_pages(opener(), named, args.heatmaps)
+    size = max(args.batch_size, IMAGES_A_CALL)
+    calls = ((part, args.heatmaps) for part in iter(lambda: list(islice(named, size)), []))
+    for part in run_calls(write_some_pages, calls, 1, cluster, partial(share_detector, opener)):
+        yield from part
 
 
 def name_results(pages: list[Page], output_dir: Path) -> Iterator[tuple[int, Page, Path]]:
@@ -198,7 +197,7 @@ def compare(args: argparse.Namespace) -> None:
     detector = open_detector(args)
     if detector.files.is_craft and "decoder" in args.variants[0]:
         raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
-    args.output_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(args.output_dir)
     taken = set()
     for page in progress_bar(pages, unit="image"):
         image = None

@@ -32,7 +32,13 @@ from textdet.common.cli import (
 )
 from textdet.common.cluster import IMAGES_A_CALL, Cluster, choose_cluster
 from textdet.common.errors import DataError
-from textdet.common.files import read_json, shortened, write_atomically, write_json
+from textdet.common.files import (
+    check_writable,
+    read_json,
+    shortened,
+    write_atomically,
+    write_json,
+)
 from textdet.common.pictures import (
     GREEN,
     GREY,
@@ -113,7 +119,10 @@ def main() -> None:
     args = parse_arguments()
     check_output(args)
     samples, problems = read_dataset(args.input_dir.absolute(), args.format)
-    models = list(dict.fromkeys(map(choose_model, args.model_dir or [None])))
+    chosen = {}  # one that is named in two ways is judged once
+    for model in map(choose_model, args.model_dir or [None]):
+        chosen.setdefault(model.resolve(), model)
+    models = list(chosen.values())
     openers = [detector_opener(args, model) for model in models]
     folders = [find_model(model).folder for model in models]
     samples, records = choose_samples(args, folders, samples)
@@ -140,11 +149,13 @@ def check_output(args: argparse.Namespace) -> None:
     """See that the results replace nothing but those of an earlier run.
 
     Raises:
-        DataError: there is something else in their place, or --output is no .csv in a folder.
+        DataError: there is something else in their place, or --output is no .csv in a folder that
+            can be written to.
     """
     table = args.output
     if table.suffix != ".csv" or not table.absolute().parent.is_dir():
         raise DataError(f"--output {table}: must be a .csv file in a folder that exists")
+    check_writable(table.absolute().parent)
     strangers = []
     if table.exists() and not table.read_bytes().startswith(",".join(COLUMNS[:8]).encode()):
         strangers.append(table)

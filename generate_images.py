@@ -108,7 +108,7 @@ def main() -> None:
     done = {chunk for chunk in chunks if is_finished(chunk)}
     if done:
         print(f"{args.save_folder}: {len(done)} of {len(chunks)} chunks are there, going on")
-    else:
+    if not done or args.check_backgrounds:
         name_texts(args, job.backgrounds)
     started = time.monotonic()
     try:

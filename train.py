@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from static import constants as C
 from textdet.common.cli import fail, name_left_out, run_main
 from textdet.common.errors import DataError
-from textdet.common.files import read_json
+from textdet.common.files import make_folder, read_json
 from textdet.common.pictures import save_picture
 from textdet.training.options import (
     METRICS,
@@ -75,7 +75,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     output = Path(args.output_dir)
     check_own(output)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     holds = args.should_log and not data_args.show_samples
     with hold(output) if holds else nullcontext():
         train(model_args, data_args, generator_args, args)
@@ -113,9 +113,9 @@ def train(
             f"with --model_name_or_path {output} begins with this model"
         )
     before = model_before(model_args, checkpoint)
-    print(describe_start(model_args, checkpoint))
     seen = read_record(before) if before else Record()
     scenes = open_generator(generator_args, data_args, args) if generator_args.generate else None
+    print(describe_start(model_args, checkpoint))
     generated = None
     if scenes and not data_args.show_samples:
         generated = output / VALIDATION

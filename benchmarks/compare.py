@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -41,12 +42,15 @@ def main() -> None:
     args = parser.parse_args()
     if args.rounds < 1:
         parser.error("--rounds: one at least")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # git forgets the folder all the same
     try:
         with checked_out(args.commit) as before:
             print_table(args.commit, *measure(args.command, (before, ROOT), args.rounds))
     except (subprocess.CalledProcessError, OSError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        parser.exit(2, f"{said.strip().splitlines()[-1]}\n")
+        said = (getattr(error, "stderr", None) or "").strip() or str(error)
+        parser.exit(2, f"compare.py: error: {said.splitlines()[-1]}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
 
 
 @contextmanager

@@ -64,6 +64,7 @@ def test_both_trees_run_and_their_figures_stand_side_by_side(repository):
         (["--commit", "nowhere", "--", "python", "counting.py", "{out}"], "nowhere"),
         (["--commit", "before", "--", "python", "counting.py"], "IndexError"),
         (["--commit", "before", "--", "no-such-command"], "no-such-command"),
+        (["--commit", "before", "--", "python", "-c", "print(); exit(3)"], "status 3"),
         (["--commit", "before", "--rounds", "0", "--", "python"], "--rounds"),
     ],
 )

@@ -378,6 +378,9 @@ def test_inputs_and_names(tmp_path):
         find_images([str(tmp_path / "link/photo.jpg")], False, tmp_path / "b/../a", is_result)
     (tmp_path / "a/deep/loop").symlink_to(tmp_path / "a")
     assert len(names("a/**/*.*")[0]) == 4  # the loop leads to none that is new
+    (tmp_path / "b/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert names("b") == (["b/gone.jpg", "b/photo.jpg"], 0)  # named when it cannot be read
+    (tmp_path / "b/gone.jpg").unlink()
 
     output.mkdir()
     first, second = (Page(tmp_path / name) for name in ("a/photo.jpg", "b/photo.jpg"))
@@ -568,6 +571,8 @@ def test_bad_input_is_one_line(random_model, tmp_path):
     model, output = ("--model_dir", random_model), ("--output_dir", tmp_path / "output")
     assert_refused(run("detect.py", tmp_path / "none.jpg", *model), "none.jpg", "no such file")
     assert_refused(run("detect.py", empty, *model), empty, "no images")
+    assert_refused(run("detect.py", image, *model, "--output_dir", bad), bad, "cannot be made")
+    assert_refused(run("detect.py", image, *model, "--cluster", ""), "--cluster", "no address")
     assert_refused(run("detect.py", image, "--model_dir", empty), empty, "train.py")
     assert_refused(run("detect.py", image, *model, "--low_text", 2), "between 0 and 1")
     assert_refused(run("detect.py", image, *model, "--nonsense"), "--nonsense")

@@ -203,7 +203,7 @@ def test_models_side_by_side(icdar2015, random_model, tmp_path, monkeypatch, cap
     output = tmp_path / "out.csv"
     monkeypatch.setattr(flags, "TextDetector", detector)
     command = ["evaluate.py", "--input_dir", icdar2015, "--output", output, "--worst", 1]
-    command += ["--model_dir", *(tmp_path / name for name in (*models, "good"))]
+    command += ["--model_dir", *(tmp_path / name for name in (*models, "wide/../good"))]
     monkeypatch.setattr(sys, "argv", list(map(str, command)))
     evaluate.main()
     rows = [(row["file"], Path(row["model"]).name) for row in csv.DictReader(output.open())]
@@ -280,5 +280,6 @@ def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):
     assert_refused(run("evaluate.py", "--input_dir", empty, *model), "not a data set")
     assert_refused(run("evaluate.py", "--input_dir", tmp_path / "none", *model), "no such folder")
     assert_refused(run("evaluate.py", *data, *model, "--output", tmp_path / "x/y.csv"), "--output")
+    assert_refused(run("evaluate.py", *data, *model, "--cluster", ""), "--cluster", "no address")
     assert_refused(run("evaluate.py", *data, *model, "--format", "xml"), "--format")
     assert_refused(run("evaluate.py", *data, *model, "--worst", -1), "at least 0")

@@ -126,7 +126,14 @@ def add_cluster_flag(parser: argparse.ArgumentParser, work: str) -> None:
         work: what the cluster's workers do, as in "label the images".
     """
     text = f"{work} on this Dask cluster; its workers need the same folders under the same names"
-    parser.add_argument("--cluster", metavar="tcp://HOST:PORT", help=text)
+    parser.add_argument("--cluster", type=_address, metavar="tcp://HOST:PORT", help=text)
+
+
+def _address(text: str) -> str:
+    """A flag's value that must not be empty, as a shell variable that is not set would be."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("no address given")
+    return text
 
 
 def progress_bar(iterable: Iterable | None = None, **options: Any) -> "tqdm":

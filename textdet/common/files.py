@@ -107,3 +107,22 @@ def keep_copy(path: Path) -> Path | None:
     free = next(name for name in names if not name.exists())
     write_atomically(free, path.read_bytes())
     return free
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, before the work that gives them.
+
+    Raises:
+        DataError: it cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}") from None
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise DataError where a folder that is there cannot be written to."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{folder} cannot be written to")

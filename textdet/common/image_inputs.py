@@ -81,7 +81,7 @@ def find_images(
         for match in map(Path, matches):
             if match.is_dir():
                 inside = match.rglob("*") if recursive else match.iterdir()
-                files = sorted(filter(Path.is_file, inside))
+                files = sorted(p for p in inside if p.is_file() or _leads_nowhere(p))
                 found = list(filter(is_image, files))
                 if not found:
                     endings = ", ".join(sorted(IMAGE_SUFFIXES))
@@ -171,3 +171,8 @@ def _standard_input() -> io.BytesIO:
     file = io.BytesIO(data)
     file.name = "standard input"
     return file
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether a path is a link to what is not there; its image is named as missing."""
+    return path.is_symlink() and not path.exists()

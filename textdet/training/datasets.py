@@ -202,5 +202,7 @@ def split_count(total: int, shares: list[float]) -> list[int]:
     Returns:
         A whole number for each share; together `total`.
     """
+    if not total:
+        return [0] * len(shares)
     edges = np.round(np.cumsum([0, *shares]) / sum(shares) * total).astype(int)
     return np.diff(edges).tolist()

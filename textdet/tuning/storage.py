@@ -66,6 +66,8 @@ def hide_password(text: str, storage: str) -> str:
 
 
 def _open_database(url: str) -> optuna.storages.RDBStorage:
+    if url.startswith("postgres:"):  # as some hosts write it
+        raise DataError("SQLAlchemy writes postgresql://")
     if url.startswith("sqlite"):
         options: dict = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
     else:  # a server may drop what was idle while the network ran
