@@ -139,6 +139,8 @@ def main() -> None:
     write_tables(args, images, results, records)
     draw_worst(args, images, results)
     print_one(args, results[0]) if len(results) == 1 else print_several(args, results)
+    if not results[0]["totals"]["words"]:
+        print("  these images have no words that count: the scores say nothing")
     print(f"  each image: {args.output}, these figures: {args.output.with_suffix('.json')}")
 
 

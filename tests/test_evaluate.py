@@ -272,6 +272,14 @@ def test_command_on_triplets(triplets, random_model, tmp_path):
     assert len(list((tmp_path / "results_worst").glob("*.jpg"))) == 2
 
 
+def test_images_without_words_are_no_measure(icdar2013, random_model, tmp_path):
+    (icdar2013 / "gt" / "gt_img_1.txt").write_text('10, 20, 60, 40, "###"\n')
+    args = ("--model_dir", random_model, "--long_side", SIZE, "--output", tmp_path / "results.csv")
+    assert (
+        "the scores say nothing" in run_well("evaluate.py", "--input_dir", icdar2013, *args).stdout
+    )
+
+
 def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):
     data, model = ("--input_dir", icdar2013), ("--model_dir", random_model)
     empty = tmp_path / "empty"
