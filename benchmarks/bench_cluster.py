@@ -11,7 +11,6 @@ that a generated image takes on disk.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -114,11 +113,10 @@ def generate(folder: Path, images: int) -> float:
 
 def run(script: str, *args) -> float:
     """CPU seconds of a script and its processes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = sum(os.times()[2:4])  # of ended children
     command = [sys.executable, ROOT / script, *map(str, args)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return sum(os.times()[2:4]) - before
 
 
 def report(title: str, spent: list[float], images: int) -> None:
@@ -138,7 +136,7 @@ def share_out(scratch: Path, samples: list) -> None:
     try:
         while not record.exists():
             time.sleep(0.1)
-        address = json.loads(record.read_text())["address"]
+        address = json.loads(record.read_text(encoding="utf-8"))["address"]
         part = [*dask, "distributed.cli.dask_worker", address, "--nthreads", "1", *options]
         part += ["--no-nanny", "--local-directory", scratch / "workers"]
         processes += [subprocess.Popen(part, **quiet) for _ in range(2)]

@@ -10,16 +10,18 @@ held, and the most that one of its workers did. --plain reads them without the i
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -29,7 +31,6 @@ from textdet.data.triplets import read_samples, read_whole  # noqa: E402
 
 WORDS, SIDE, CHUNK = 24, 512, 1000  # in an image; px; images in an annotation file
 LETTERS = list("abcdefghijklmnopqrstuvwxyz")
-MEASURED = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 KINDS = 500  # different images; the others repeat their words
 
 
@@ -110,18 +111,32 @@ def report(name: str, action: Callable[[Path], int], folder: Path) -> None:
     """Run an action in a new process, say what it took."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         seconds, cpu, own, workers = pool.submit(measure, action, folder).result()
-    line = f"  {name:22s} {seconds:7.2f} s, {cpu:7.2f} s of CPU time, {own / 1e3:5.0f} MB"
-    print(line + (f", a worker {workers / 1e3:.0f} MB" if workers else ""), flush=True)
+    line = f"  {name:22s} {seconds:7.2f} s, {cpu:7.2f} s of CPU time, {own / 1e6:5.0f} MB"
+    print(line + (f", a worker {workers / 1e6:.0f} MB" if workers else ""), flush=True)
 
 
 def measure(action: Callable[[Path], int], folder: Path) -> tuple[float, float, int, int]:
     """Seconds on the clock, and of CPU time with the workers'; the most memory of this process and
-    of one of its workers, kB."""
+    of one of its workers, bytes."""
+    most, done = [0, 0], threading.Event()
+    watching = threading.Thread(target=watch_memory, args=(most, done))
+    watching.start()
     started, cpu = time.perf_counter(), sum(os.times()[:4])
     action(folder)
     seconds, cpu = time.perf_counter() - started, sum(os.times()[:4]) - cpu
-    own, workers = (resource.getrusage(who).ru_maxrss for who in MEASURED)
-    return seconds, cpu, own, workers
+    done.set()
+    watching.join()
+    return seconds, cpu, *most
+
+
+def watch_memory(most: list[int], done: threading.Event) -> None:
+    """Keep the most memory of this process and of one of its workers in `most`, bytes."""
+    process = psutil.Process()
+    while not done.wait(0.01):
+        most[0] = max(most[0], process.memory_info().rss)
+        for worker in process.children():
+            with suppress(psutil.Error):  # it has ended
+                most[1] = max(most[1], worker.memory_info().rss)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,9 @@ def write_card(
         steps: of training.
     """
     path = Path(args.output_dir) / CARD
-    if args.process_index or (path.exists() and OURS not in path.read_text(errors="replace")):
+    if args.process_index or (
+        path.exists() and OURS not in path.read_text(encoding="utf-8", errors="replace")
+    ):
         return
     name = args.hub_model_id or path.absolute().parent.name
     write_atomically(path, make_card(name, record, metrics, start, steps))
