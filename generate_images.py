@@ -51,12 +51,11 @@ from textdet.data.chunked_folder import (  # noqa: E402
 from textdet.data.preview import write_preview  # noqa: E402
 from textdet.synth.content import list_usage, load_vocabularies  # noqa: E402
 from textdet.synth.preparation import (  # noqa: E402
-    PRESETS,
     choose_settings,
     describe,
     find_materials,
 )
-from textdet.synth.settings import GeneratorSettings, to_toml  # noqa: E402
+from textdet.synth.settings import PRESETS, GeneratorSettings, to_toml  # noqa: E402
 
 CHECKED = 100  # backgrounds that are searched for text unless all are asked for
 

@@ -571,7 +571,7 @@ def test_bad_input_is_one_line(random_model, tmp_path):
     model, output = ("--model_dir", random_model), ("--output_dir", tmp_path / "output")
     assert_refused(run("detect.py", tmp_path / "none.jpg", *model), "none.jpg", "no such file")
     assert_refused(run("detect.py", empty, *model), empty, "no images")
-    assert_refused(run("detect.py", image, *model, "--output_dir", bad), bad, "cannot be made")
+    assert_refused(run("detect.py", image, *model, "--output_dir", bad), bad, "cannot be written")
     assert_refused(run("detect.py", image, *model, "--cluster", ""), "--cluster", "no address")
     assert_refused(run("detect.py", image, "--model_dir", empty), empty, "train.py")
     assert_refused(run("detect.py", image, *model, "--low_text", 2), "between 0 and 1")

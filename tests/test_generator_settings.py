@@ -46,14 +46,13 @@ def test_limits_stand_in_the_comments():
 
 
 def test_settings_are_passed_down():
-    """No module of the generator reads constants.py but the one that makes a value of it, and the
-    one that finds the presets."""
+    """No module of the generator reads constants.py but the one that makes a value of it."""
     reading = {
         path.stem
         for path in (ROOT / "textdet" / "synth").glob("*.py")
         if "static import constants" in path.read_text(encoding="utf-8")
     }
-    assert reading == {"preparation", "settings"}
+    assert reading == {"settings"}
 
 
 def test_settings_are_frozen_values():

@@ -118,11 +118,11 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}") from None
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
     check_writable(folder)
 
 
 def check_writable(folder: Path) -> None:
     """Raise DataError where a folder that is there cannot be written to."""
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"{folder} cannot be written to")
+        raise DataError(f"{folder} cannot be written: no permission")

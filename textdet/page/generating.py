@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from generate_utils import bundled_resources, generate_triplet
-from static import constants as C
 from textdet.data.annotation import Sample
 from textdet.synth.settings import (
+    PRESETS,
     GeneratorSettings,
     Setting,
     declared_settings,
@@ -53,12 +53,12 @@ def parts(setting: Setting) -> list[str]:
 
 def presets() -> list[str]:
     """The names that generate_images.py --preset takes."""
-    return sorted(path.stem for path in C.PRESETS.glob("*.toml"))
+    return list(PRESETS)
 
 
 def preset_settings(name: str | None) -> GeneratorSettings:
     """The settings of a preset; the defaults for None. Raises DataError."""
-    return GeneratorSettings(**(read_settings(C.PRESETS / f"{name}.toml") if name else {}))
+    return GeneratorSettings(**(read_settings(PRESETS[name]) if name else {}))
 
 
 def values_of(settings: GeneratorSettings) -> list[float]:

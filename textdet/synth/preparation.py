@@ -7,7 +7,6 @@ import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from static import constants as C
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
 from textdet.common.fingerprints import file_digest, fingerprint
@@ -17,9 +16,7 @@ from textdet.synth.backgrounds import check_backgrounds, list_backgrounds
 from textdet.synth.content import Vocabulary, load_vocabularies, only_words
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.resources import fonts_by_language, name_undrawn
-from textdet.synth.settings import GeneratorSettings, parse_assignment, read_settings
-
-PRESETS = sorted(path.stem for path in C.PRESETS.glob("*.toml"))
+from textdet.synth.settings import PRESETS, GeneratorSettings, parse_assignment, read_settings
 
 # --- Settings --------------------------------------------------------------------------------
 
@@ -41,7 +38,7 @@ def choose_settings(
     Raises:
         DataError: a file cannot be read, or a name or value is wrong.
     """
-    files = [C.PRESETS / f"{preset}.toml"] if preset else []
+    files = [PRESETS[preset]] if preset else []
     files += [file] if file else []
     settings = GeneratorSettings()
     for path in files:

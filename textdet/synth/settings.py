@@ -24,6 +24,7 @@ OPEN_TABLES = ("LANGUAGE_SHARES",)
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 LIMITS = re.compile(rf"(?<![\w.-]){NUMBER}\.\.{NUMBER}|at least {NUMBER}")  # in a comment
 HEADING = re.compile(r"# --- (\w+)")
+PRESETS = {path.stem: path for path in sorted(constants.PRESETS.glob("*.toml"))}
 
 
 @dataclass(frozen=True)

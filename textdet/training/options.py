@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.decoding.settings import SETTINGS_FILE
+from textdet.synth.settings import PRESETS
 
 if TYPE_CHECKING:  # importing it takes seconds
     from textdet.training.arguments import DetectorTrainingArguments
@@ -103,7 +104,7 @@ class GeneratorArguments:
     preset: str | None = option(
         None,
         "Settings for a kind of images.",
-        choices=sorted(path.stem for path in C.PRESETS.glob("*.toml")),
+        choices=list(PRESETS),
     )
     settings: str | None = option(None, "TOML file with settings, named as in constants.py.")
     set: list[str] = option([], "NAME=VALUE, more settings, after the file's.")
