@@ -30,7 +30,7 @@ from textdet.data.triplets import read_samples
 from textdet.decoding.settings import SETTINGS, DetectionSettings, load_settings, save_settings
 from textdet.network.result import FoundWord, Maps
 from textdet.page import browsing, detection, drawing, generating, hand_tuning
-from textdet.synth.settings import GeneratorSettings, declared_settings
+from textdet.synth.settings import PRESETS, GeneratorSettings, declared_settings
 
 PHOTO = ROOT / "static/photos/scenetext01.jpg"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -228,7 +228,7 @@ def test_controls_become_settings_of_the_generator():
         generating.make_settings(values)
 
 
-@pytest.mark.parametrize("name", generating.presets())
+@pytest.mark.parametrize("name", PRESETS)
 def test_controls_on_top_of_a_preset(name):
     preset = generating.preset_settings(name)
     values = generating.values_of(preset)

@@ -16,7 +16,7 @@ from textdet.page.viewer import (
     thumbnails,
     viewer,
 )
-from textdet.synth.settings import GeneratorSettings, Setting
+from textdet.synth.settings import PRESETS, GeneratorSettings, Setting
 from textdet.synth.shares import Shares
 
 SIZES = (256, 512, 768, 1024)  # px
@@ -39,7 +39,7 @@ def generate_tab(tab: gr.Tab) -> None:
                     SIZES, value=C.IMAGE_SIZE, label="side of the image, px", min_width=100
                 )
             preset = gr.Dropdown(
-                [("none", ""), *generating.presets()], value="", label="preset", elem_id="preset"
+                [("none", ""), *PRESETS], value="", label="preset", elem_id="preset"
             )
             another = gr.Button("Another one", variant="primary", elem_id="another")
             twelve = gr.Button("Twelve of them", elem_id="twelve")

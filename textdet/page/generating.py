@@ -51,11 +51,6 @@ def parts(setting: Setting) -> list[str]:
     return ["from", "to"] if isinstance(setting.default, tuple) else [""]
 
 
-def presets() -> list[str]:
-    """The names that generate_images.py --preset takes."""
-    return list(PRESETS)
-
-
 def preset_settings(name: str | None) -> GeneratorSettings:
     """The settings of a preset; the defaults for None. Raises DataError."""
     return GeneratorSettings(**(read_settings(PRESETS[name]) if name else {}))
