@@ -52,7 +52,7 @@ from textdet.network.flags import add_setting_flag
 from textdet.network.model_files import choose_model, find_model
 from textdet.network.runtimes import DEVICES
 from textdet.tuning import maps as map_files
-from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, choose, score_of
+from textdet.tuning.scoring import CHECKS, OBJECTIVES, Point, Scorer, choose, score_of
 
 if TYPE_CHECKING:  # importing it takes seconds, which --help does not have
     import optuna
@@ -284,7 +284,7 @@ def open_study(
     """
     from textdet.tuning import study as studies
 
-    fixed = base.max_enlargement, base.second_scale, LARGE_WORD
+    fixed = base.max_enlargement, base.second_scale, LARGE_WORD, CHECKS
     key = map_files.maps_fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"

@@ -289,24 +289,36 @@ def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, tripl
 
 
 def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
-    monkeypatch.setattr(scoring, "EARLY_WORDS", 1)
+    monkeypatch.setattr(scoring, "CHECKED_WORDS", 1)
     good = replace(HERE, low_text=0.2, link_threshold=0.2)
     whole = scorer.sweep(good, "both")
-    assert not whole["stopped"] and whole["early"] is not None
+    first, *others = checks = whole["checks"]
+    assert not whole["stopped"] and others
     monkeypatch.setattr(scoring, "MARGIN", 0.05)
-    assert scorer.sweep(good, "both", leader=whole["early"])["stopped"] is False
-    assert scorer.sweep(good, "both", leader=whole["early"] + 0.1)["stopped"] is True
-    assert studies.leader_of(study) == 0
+    assert scorer.sweep(good, "both", leader=checks)["stopped"] is False
+    at_once = scorer.sweep(good, "both", leader=[first + 0.1, *others])
+    assert at_once["stopped"] is True and at_once["checks"] == [first]
+    later = scorer.sweep(good, "both", leader=[*checks[:-1], checks[-1] + 0.1])
+    assert later["stopped"] is True and later["checks"] == checks
+    assert studies.leader_of(study) == []
     for low_text, link_threshold in ((0.2, 0.2), (LOW_TEXT[1], LINK[1])):
         study.enqueue_trial({"low_text": low_text, "link_threshold": link_threshold})
     studies.search(study, scorer, HERE, n_trials=6, n_jobs=1)
     states = {trial.params["low_text"]: trial.state.name for trial in study.trials}
     assert states[0.2] == "COMPLETE" and states[LOW_TEXT[1]] == "PRUNED"
     best = max((trial for trial in study.trials if trial.values), key=lambda t: sum(t.values))
-    assert studies.leader_of(study) == best.user_attrs["early"] > 0
+    assert studies.leader_of(study) == best.user_attrs["checks"] != []
     # Too few words to judge by: nothing is stopped.
-    monkeypatch.setattr(scoring, "EARLY_WORDS", 10_000)
-    assert scorer.sweep(good, "both", leader=1.0)["stopped"] is False
+    monkeypatch.setattr(scoring, "CHECKED_WORDS", 10_000)
+    assert scorer.sweep(good, "both", leader=[1.0] * 4)["stopped"] is False
+
+
+def test_the_first_images_that_are_scored_are_of_all_kinds():
+    """Folders are read one after the other: those of the first alone must not stop a trial."""
+    rows = scoring.Scorer({}, list(range(800)), []).rows
+    assert sorted(rows) == list(range(800))
+    assert rows == scoring.Scorer({}, list(range(800)), []).rows
+    assert 15 < sum(row < 400 for row in rows[:50]) < 35
 
 
 def test_a_trial_that_two_processes_have_drawn_is_told_once(scorer, study):

@@ -1,6 +1,7 @@
 """What detection settings are worth on images with known words, and which to choose."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,13 +17,13 @@ OBJECTIVES = {"both": ("f1", "iou"), "f1": ("f1",), "iou": ("iou",)}
 SCORES = ("precision", "recall", "f1", "iou")  # in a sweep, after the text_threshold
 STEP = 0.02  # between the text_thresholds of a sweep
 DIGITS = 3  # of a threshold; the maps have 256 levels
-EARLY_SHARE = 4  # a trial is judged after the first 1 / EARLY_SHARE of the images,
-EARLY_WORDS = 700  # or later, after so many words: with fewer, chance decides
-# / sqrt(words); a trial whose score is then so far behind the best one's is stopped. Measured with
-# the bundled model and 16 settings within 0.02 of the best: between two of them, the first 348,
-# 719 or 1460 words were off by 0.015, 0.009 and 0.006 (one standard deviation), that is
-# 0.25 / sqrt(words), and 719 words by 0.045 at most in 4800 draws.
-MARGIN = 1.3
+CHECKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # a trial is judged after these shares of the images,
+CHECKED_WORDS = 700  # where they have so many words: with fewer, chance decides
+# / sqrt(words); a trial that is then so far behind the best one is stopped. Measured with the
+# bundled model and 16 settings within 0.02 of the best: between two of them, the first 348, 719 or
+# 1460 words were off by 0.015, 0.009 and 0.006 (one standard deviation), that is a quarter of this,
+# and 719 words by 0.045 at most in 4800 draws.
+MARGIN = 1.0
 
 
 def score_of(scores: dict[str, float], objective: str) -> float:
@@ -52,14 +53,16 @@ class Scorer:
 
     Params:
         maps: for each long_side, the folder that predict_maps filled.
-        rows: numbers of the samples that count.
+        rows: numbers of the samples that count; they are scored in an order drawn by lot, always
+            the same one, so that the first of them stand for all kinds of images.
         samples: as given to predict_maps.
     """
 
     def __init__(self, maps: dict[int, MapFolder], rows: list[int], samples: list[Sample]):
-        self.maps, self.rows = maps, rows
+        self.maps, self.rows = maps, np.random.default_rng(0).permutation(rows).tolist()
         self.truth = {
-            side: [folder.truth(row, samples[row]) for row in rows] for side, folder in maps.items()
+            side: [folder.truth(row, samples[row]) for row in self.rows]
+            for side, folder in maps.items()
         }
 
     def maps_and_truth(
@@ -76,32 +79,36 @@ class Scorer:
         folder = self.maps[settings.long_side]
         return (folder.read(row) for row in self.rows), self.truth[settings.long_side]
 
-    def sweep(self, settings: DetectionSettings, objective: str, leader: float = 0.0) -> dict:
+    def sweep(
+        self, settings: DetectionSettings, objective: str, leader: Sequence[float] = ()
+    ) -> dict:
         """The scores for every text_threshold from low_text upwards, decoding each image once.
 
         Params:
             settings: with any text_threshold.
             objective: one of OBJECTIVES.
-            leader: score of the best trial so far on the first images; where no text_threshold
-                comes within MARGIN of it, the others are left out.
+            leader: `checks` of the best trial so far; where no text_threshold comes within MARGIN
+                of it, the rest of the images is left out.
 
         Returns:
             points: a list [text_threshold, *SCORES] each; of the first images when stopped.
-            early: highest score on the first images, or None when there are too few words.
+            checks: the highest score at each of CHECKS that has enough words, or until stopped.
             stopped: whether it was.
         """
         thresholds = text_thresholds(settings.low_text)
-        totals, early = np.zeros((len(thresholds), 4)), None
-        first = len(self.rows) / EARLY_SHARE
+        totals, checks = np.zeros((len(thresholds), 4)), []
+        ends = {math.ceil(share * len(self.rows)) for share in CHECKS}
         pairs = zip(*self.maps_and_truth(settings), strict=True)
         for done, (maps, truth) in enumerate(pairs, 1):
             totals += _match_sweep(maps, truth, settings, thresholds)
-            if early is None and done >= first and totals[0, 2] >= EARLY_WORDS:
+            words = totals[0, 2]
+            if done in ends and words >= CHECKED_WORDS:
                 points = _points(thresholds, totals)
-                early = max(score_of(scores_in(point), objective) for point in points)
-                if early < leader - MARGIN / totals[0, 2] ** 0.5:
-                    return {"points": points, "early": early, "stopped": True}
-        return {"points": _points(thresholds, totals), "early": early, "stopped": False}
+                checks.append(max(score_of(scores_in(point), objective) for point in points))
+                best = leader[len(checks) - 1] if leader else 0.0
+                if checks[-1] < best - MARGIN / words**0.5:
+                    return {"points": points, "checks": checks, "stopped": True}
+        return {"points": _points(thresholds, totals), "checks": checks, "stopped": False}
 
 
 def text_thresholds(low_text: float) -> np.ndarray:
@@ -154,7 +161,11 @@ def scores_in(point: list[float]) -> dict[str, float]:
 
 
 def score_trial(
-    scorer: Scorer, number: int, settings: DetectionSettings, objective: str, leader: float
+    scorer: Scorer,
+    number: int,
+    settings: DetectionSettings,
+    objective: str,
+    leader: Sequence[float],
 ) -> tuple[int, dict]:
     """Score a trial; for a worker process, which from then on uses one thread of OpenCV's.
 

@@ -112,11 +112,11 @@ def points_of(study: optuna.Study, base: DetectionSettings) -> list[Point]:
     ]
 
 
-def leader_of(study: optuna.Study) -> float:
-    """What the best trial so far had on the first images; 0 when there is none."""
+def leader_of(study: optuna.Study) -> list[float]:
+    """What the best trial so far had at each check; none when there is no trial."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     best = max(trials, key=lambda trial: sum(trial.values), default=None)
-    return (best.user_attrs.get("early") or 0.0) if best else 0.0
+    return best.user_attrs["checks"] if best else []
 
 
 # --- The search ------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: dict, objective: str)
         objective: one of OBJECTIVES, as in open_study.
     """
     trial.set_user_attr("sweep", result["points"])
-    trial.set_user_attr("early", result["early"])
+    trial.set_user_attr("checks", result["checks"])
     if result["stopped"]:
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
