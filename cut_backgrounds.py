@@ -44,7 +44,7 @@ from textdet.data.chunked_folder import (
 from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.free_windows import free_windows
 from textdet.data.pieces import piece_file
-from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.data.triplets import placed_file, read_sample_image, write_triplet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,6 +58,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--per_image", type=integer(1), default=2, help="windows of one image at most")
     add("--chunk_size", type=integer(1), default=100, help="images a worker cuts in one go")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    text = "a subfolder for the windows of each 1000 images"
+    add("--subfolders", action="store_true", help=text)
     add_cluster_flag(parser, "cut the windows")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     args = parser.parse_args()
@@ -77,10 +79,11 @@ def main() -> None:
         "min_size": args.min_size,
         "per_image": args.per_image,
         "chunk_size": args.chunk_size,
+        "subfolders": args.subfolders or None,  # as in folders that do not say
     }
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
     cluster = choose_cluster(args.cluster, args.save_folder / DATASET_FILE, args.input_dir)
-    options = args.per_image, args.min_size
+    options = args.per_image, args.min_size, args.subfolders
     counts = fill_folder(
         args.save_folder,
         settings,
@@ -93,20 +96,21 @@ def main() -> None:
     report(args, counts)
 
 
-def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
+def make_windows(chunk: Chunk, per_image: int, min_size: int, subfolders: bool = False) -> int:
     """Write the windows of a chunk's images. Damaged images are left out and named.
 
     Params:
         chunk: its sources are samples.
         per_image: windows of one image at most.
         min_size: px, a window's shorter side at least.
+        subfolders: see triplets.placed_file.
 
     Returns:
         The number of images, damaged ones included.
     """
     cv2.setNumThreads(1)  # the processes share the cores
     records, problems = [], []
-    for sample in chunk.sources:
+    for place, sample in enumerate(chunk.sources, chunk.start):
         if unread := unread_words(sample):
             problems.append(unread)
             continue
@@ -120,6 +124,7 @@ def make_windows(chunk: Chunk, per_image: int, min_size: int) -> int:
             window = image[rows, columns]
             extra = {"source": sample.file, "left": columns.start, "top": rows.start}
             file, (height, width) = piece_file(sample, number), window.shape[:2]
+            file = placed_file(file, place, subfolders)
             entry = Sample(chunk.folder, file, width, height, [], extra)
             try:
                 write_triplet(entry, window, None, C.JPEG_QUALITY)

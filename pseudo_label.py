@@ -82,6 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--chunk_size", type=integer(1), default=20, help="images that are labelled in one go")
     add("--batch_size", type=integer(1), default=32, help="words that the network sees at once")
     add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
+    add("--subfolders", action="store_true", help="a subfolder for the pieces of each 1000 images")
     add_cluster_flag(parser, "label the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     add_model_flags(parser)
@@ -112,6 +113,7 @@ def main() -> None:
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
         "chunk_size": args.chunk_size,
+        "subfolders": args.subfolders or None,  # as in folders that do not say
     }
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
     opener = partial(TextDetector, model_dir.absolute(), args.device, args.runtime, characters=True)
@@ -123,6 +125,7 @@ def main() -> None:
         batch_size=args.batch_size,
         jpeg_quality=C.JPEG_QUALITY,
         threads=args.num_workers,
+        subfolders=args.subfolders,
     )
     work = partial(label_chunks, open_teacher=opener, options=options)
     needed = args.save_folder / DATASET_FILE, args.input_dir, model_dir

@@ -94,12 +94,14 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     run_well(*command, "--save_folder", folder)
     assert before == {p.name: p.read_bytes() for p in (folder / "images").iterdir()}
     two = tmp_path / "two"
-    run_well(*command[:-1], 2, "--chunk_size", 2, "--save_folder", two)
-    assert before == {p.name: p.read_bytes() for p in (two / "images").iterdir()}
+    run_well(*command[:-1], 2, "--chunk_size", 2, "--subfolders", "--save_folder", two)
+    assert [path.name for path in (two / "images").iterdir()] == ["00000"]
+    assert before == {p.name: p.read_bytes() for p in (two / "images" / "00000").iterdir()}
+    assert len(read_samples(two)[0]) == len(samples)
 
     run_well(
         *("generate_images.py", "--num_images", 2, "--image_size", 96, "--num_workers", 1),
-        *("--backgrounds", folder, "--save_folder", tmp_path / "generated"),
+        *("--backgrounds", two, "--save_folder", tmp_path / "generated"),
         "--no-check_backgrounds",
     )
     assert len(read_samples(tmp_path / "generated")[0]) == 2

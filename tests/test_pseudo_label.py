@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from filelock import FileLock
 
 from textdet.data.annotation import Sample, Word
 from textdet.data.cache import draw_weights
-from textdet.data.chunked_folder import CLAIMS
+from textdet.data.chunked_folder import CLAIMS, Chunk, chunk_path
 from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
-from textdet.data.triplets import read_samples, read_triplet
+from textdet.data.triplets import make_folders, read_samples, read_triplet
 from textdet.decoding.characters import LOOSEST_END, ink_outline, peak_clarity
+from textdet.network.labelling import Labelling, label_chunk
 from textdet.network.pseudo_labels import LOWEST_CONFIDENCE, cut_evenly, label_images
 
 
@@ -324,6 +326,21 @@ def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
         *("--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", False),
     )
     assert json.loads((output / "train_results.json").read_text())["train_loss"] > 0
+
+
+def test_pieces_of_a_thousand_images_in_a_subfolder(triplets, tmp_path):
+    samples = read_samples(triplets)[0][:3]
+    make_folders(tmp_path)
+    chunk = Chunk(chunk_path(tmp_path, 499), 998, samples)
+    options = Labelling("cells", True, 0.0, SIZE * 3 // 4, 32, 90, threads=1, subfolders=True)
+    assert label_chunk(SimpleNamespace(run=identity), chunk, options) == 3
+    pieces = read_samples(tmp_path)[0]
+    assert all(piece.image_path.is_file() for piece in pieces)
+    assert {piece.file.split("_")[0] for piece in pieces} == {
+        "00000/00000000.jpg",
+        "00000/00000001.jpg",
+        "00001/00000002.jpg",
+    }
 
 
 def test_processes_share_a_folder(triplets, model_dir, tmp_path):

@@ -43,7 +43,20 @@ def numbered_file(number: int, subfolders: bool) -> str:
     Params:
         subfolders: whether it lies in a subfolder with others, at most SUBFOLDER of them.
     """
-    name = f"{number:08d}.jpg"
+    return placed_file(f"{number:08d}.jpg", number, subfolders)
+
+
+def placed_file(name: str, number: int, subfolders: bool) -> str:
+    """Put a file into its subfolder.
+
+    Params:
+        name: of the file alone.
+        number: of the image that it is, or is a piece of, 0 for the first.
+        subfolders: whether it lies in a subfolder with those of SUBFOLDER images.
+
+    Returns:
+        The name with its subfolder, or as it is.
+    """
     return f"{number // SUBFOLDER:05d}/{name}" if subfolders else name
 
 

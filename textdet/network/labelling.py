@@ -13,7 +13,7 @@ from textdet.data.annotation import PIECE_OF, Sample, Word, unread_words
 from textdet.data.chunked_folder import Chunk, finish_chunk
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
-from textdet.data.triplets import read_sample_image, write_triplet
+from textdet.data.triplets import placed_file, read_sample_image, write_triplet
 from textdet.network.detector import TextDetector
 from textdet.network.pseudo_labels import label_images
 from textdet.network.soft_labels import free_labels, soft_labels
@@ -32,6 +32,7 @@ class Labelling:
         batch_size: words that the network sees at once.
         jpeg_quality: 1..100.
         threads: that read and write beside the network.
+        subfolders: see triplets.placed_file.
     """
 
     labels: str
@@ -41,6 +42,7 @@ class Labelling:
     batch_size: int
     jpeg_quality: int
     threads: int
+    subfolders: bool = False
 
 
 def label_chunks(
@@ -109,8 +111,10 @@ def _label_chunk(
     """
     problems = [entry for entry in found if isinstance(entry, str)]
     sound = [(s, e) for s, e in zip(chunk.sources, found, strict=True) if not isinstance(e, str)]
+    places = [n for n, entry in enumerate(found, chunk.start) if not isinstance(entry, str)]
     entries, writing = [], []
-    for sample, image, maps, words in _labelled(sound, teacher, options):
+    labelled = _labelled(sound, teacher, options)
+    for place, (sample, image, maps, words) in zip(places, labelled, strict=True):
         extra = {**sample.extra, PIECE_OF: sample.origin}
         pieces = cut_pieces(image, words, options.piece_size)
         own_maps = [None] * len(pieces)
@@ -118,7 +122,8 @@ def _label_chunk(
             own_maps = [part for part, _ in cut_pieces(maps, [], options.piece_size)]
         for number, ((piece, inside), part) in enumerate(zip(pieces, own_maps, strict=True)):
             height, width = piece.shape[:2]
-            entry = Sample(chunk.folder, piece_file(sample, number), width, height, inside, extra)
+            file = placed_file(piece_file(sample, number), place, options.subfolders)
+            entry = Sample(chunk.folder, file, width, height, inside, extra)
             entries.append(entry)
             writing.append(pool.submit(_write_piece, entry, piece, part, options.jpeg_quality))
     for piece in writing:
