@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from textdet.common.cli import integer  # noqa: E402
 from textdet.data.cache import CACHE, Source, open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 
@@ -22,7 +23,7 @@ from textdet.data.triplets import read_samples  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--input_dir", type=Path, default=Path("syntdata"), help="triplet folder")
-    parser.add_argument("--image_size", type=int, default=512, help="px")
+    parser.add_argument("--image_size", type=integer(1), default=512, help="px")
     args = parser.parse_args()
     # Not at the top: the processes that cache import this file, and these take seconds.
     from textdet.training.augmentation import make_preset

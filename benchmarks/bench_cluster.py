@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 import psutil  # noqa: E402
 
 from detect import name_results  # noqa: E402
+from textdet.common.cli import integer  # noqa: E402
 from textdet.common.cluster import IMAGES_A_CALL, choose_cluster  # noqa: E402
 from textdet.common.image_inputs import find_pages  # noqa: E402
 from textdet.common.workers import run_calls  # noqa: E402
@@ -38,7 +39,7 @@ FEW = 10  # images of the run that is subtracted
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=int, default=60, help="of the longer run")
+    parser.add_argument("--images", type=integer(1), default=60, help="of the longer run")
     images = parser.parse_args().images
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)

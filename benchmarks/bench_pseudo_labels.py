@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from textdet.common.cli import integer  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.common.pictures import save_picture  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
@@ -62,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--input_dir", type=Path, required=True, help="triplet folder")
     parser.add_argument("--model_dir", type=Path, default=bundled_model())
-    parser.add_argument("--max_samples", type=int, help="only the first so many images")
+    parser.add_argument("--max_samples", type=integer(1), help="only the first so many images")
     parser.add_argument("--picture", type=Path, help="PNG of the words, the worst ones first")
     args = parser.parse_args()
     samples = read_samples(args.input_dir)[0][: args.max_samples]

@@ -25,7 +25,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from textdet.common.cli import integer  # noqa: E402
 from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample, Word  # noqa: E402
+from textdet.data.annotation_index import INDEXED_FROM  # noqa: E402
 from textdet.data.splits import split_samples  # noqa: E402
 from textdet.data.triplets import read_samples, read_whole  # noqa: E402
 
@@ -36,7 +38,7 @@ KINDS = 500  # different images; the others repeat their words
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=int, default=100_000, help="in the folder")
+    parser.add_argument("--images", type=integer(1), default=100_000, help="in the folder")
     parser.add_argument("--plain", action="store_true", help="also without the index, at the end")
     parser.add_argument("--folder", type=Path, help="to keep for another time; by default deleted")
     args = parser.parse_args()
@@ -47,6 +49,9 @@ def main() -> None:
         files = sorted((folder / ANNOTATIONS).glob("*.jsonl"))
         size = sum(path.stat().st_size for path in files)
         print(f"{folder}: {size / 1e9:.2f} GB of annotations in {len(files)} files", flush=True)
+        if size < INDEXED_FROM:
+            print(f"below {INDEXED_FROM / 1e6:.0f} MB no index is made: nothing to time")
+            return
         for old in (folder / ANNOTATIONS).glob("*.arrow"):
             old.unlink()
         report("first time", open_folder, folder)

@@ -22,17 +22,21 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core each for the loader and the network
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from textdet.common.cli import integer  # noqa: E402
+
 ROUNDS = 3
 CROPS = 4  # of a scene, where there are several
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--crop", type=int, default=256, help="side of the crops, px")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--images", type=int, default=64, help="in the folder; a round's crops")
-    parser.add_argument("--steps", type=int, default=4, help="of training in a round")
-    parser.add_argument("--num_workers", type=int, default=1, help="loader processes")
+    parser.add_argument("--crop", type=integer(1), default=256, help="side of the crops, px")
+    parser.add_argument("--batch", type=integer(1), default=16)
+    parser.add_argument(
+        "--images", type=integer(1), default=64, help="in the folder; a round's crops"
+    )
+    parser.add_argument("--steps", type=integer(1), default=4, help="of training in a round")
+    parser.add_argument("--num_workers", type=integer(1), default=1, help="loader processes")
     parser.add_argument("--gpu_crops", type=float, nargs="+", default=[100.0, 500.0, 1000.0])
     args = parser.parse_args()
     # Not at the top: the processes that draw and cache import this file, and these take seconds.

@@ -22,6 +22,7 @@ import torch  # noqa: E402
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead  # noqa: E402
 
 from static import constants as C  # noqa: E402
+from textdet.common.cli import integer  # noqa: E402
 from textdet.common.memory import keep_memory  # noqa: E402
 from textdet.data.cache import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
@@ -35,11 +36,11 @@ from textdet.training.optimizer import MuonAdamW  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--size", type=int, default=256, help="side of the crops, px")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--size", type=integer(1), default=256, help="side of the crops, px")
+    parser.add_argument("--batch", type=integer(1), default=16)
+    parser.add_argument("--steps", type=integer(1), default=5)
     parser.add_argument("--input_dir", type=Path, help="triplet folder; it is cached")
-    parser.add_argument("--num_workers", type=int, default=2, help="loader processes")
+    parser.add_argument("--num_workers", type=integer(1), default=2, help="loader processes")
     parser.add_argument("--all", action="store_true", help="also channels last and compiled")
     text = "hand freed memory back to the system, as without train.py's keep_memory"
     parser.add_argument("--hand_back", action="store_true", help=text)

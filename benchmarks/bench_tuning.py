@@ -24,6 +24,7 @@ import optuna  # noqa: E402
 import torch  # noqa: E402
 
 from static import constants as C  # noqa: E402
+from textdet.common.cli import integer  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
@@ -36,10 +37,12 @@ from train_utils import compute_metrics  # noqa: E402
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model_dir", type=Path, help="default: the bundled model")
-    parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--repeat", type=int, default=5, help="times that a trial sees each image")
-    parser.add_argument("--n_trials", type=int, default=100)
-    parser.add_argument("--n_jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--images", type=integer(1), default=100)
+    parser.add_argument(
+        "--repeat", type=integer(1), default=5, help="times that a trial sees each image"
+    )
+    parser.add_argument("--n_trials", type=integer(1), default=100)
+    parser.add_argument("--n_jobs", type=integer(1), default=os.cpu_count())
     args = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "

@@ -228,6 +228,8 @@ def test_bad_input_is_one_line(triplets, random_model, model_dir, tmp_path):
     assert_refused(run("tune.py", *data, *model, "--n_trials", 0), "at least 1")
     assert_refused(run("tune.py", *data, *model, "--test_size", 0), "--test_size")
     assert_refused(run("tune.py", *data, *model, "--nonsense"), "--nonsense")
+    # As of a shell's variable that is not set: no search in a journal that nobody shares.
+    assert_refused(run("tune.py", *data, *model, "--storage", ""), "--storage ''", "cannot be used")
     storage = ("--storage", tmp_path / "none" / "trials.log")
     result = run("tune.py", *data, "--model_dir", model_dir, *storage)
     assert_refused(result, "--storage", "cannot be used")

@@ -26,7 +26,7 @@ PLOTS = ("history", "pareto_front", "importance", "contour")
 LABELS = {"f1": "F1", "iou": "mean IoU"}
 DEFAULT = {"marker": "s", "color": "white", "markeredgecolor": "black", "markersize": 9}
 CHOSEN = {"marker": "*", "color": "red", "markeredgecolor": "black", "markersize": 17}
-LOWEST = 0.25  # below the default's score, the lower end of the history plot
+LOWEST = 0.25  # below the score before tuning, the lower end of the history plot
 CELL = 0.05  # of a threshold, in the contour plot
 BANDS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0)  # below the best score, likewise
 MIN_TRIALS = 4  # scored on all images; with fewer there is no importance and no contour
@@ -39,7 +39,7 @@ class Result:
     """What a search came to.
 
     Params:
-        points: all that were scored on the searched images; the first is the default settings'.
+        points: all that were scored on the searched images; the first is that before tuning.
         chosen: the best of them.
         objective: one of OBJECTIVES.
     """
@@ -51,7 +51,7 @@ class Result:
 
     @property
     def default(self) -> Point:
-        """The point of the default settings."""
+        """The point of the settings that the model has, before tuning."""
         return self.points[0]
 
     @property
@@ -66,7 +66,7 @@ class Result:
 
     def marks(self) -> list[tuple[Point, dict, str]]:
         """The points that every plot shows, each with matplotlib's style and its name."""
-        return [(self.default, DEFAULT, "default"), (self.chosen, CHOSEN, "chosen")]
+        return [(self.default, DEFAULT, "before"), (self.chosen, CHOSEN, "chosen")]
 
 
 def plot_study(result: Result, folder: Path) -> None:
@@ -101,7 +101,7 @@ def _plot_history(result: Result, folder: Path) -> None:
     )
     best = np.maximum.accumulate(np.where(stopped, before, scores).clip(before))
     axes.step(numbers, best, where="post", color="C1", label="best so far")
-    axes.axhline(before, color="black", linestyle=":", label="default settings")
+    axes.axhline(before, color="black", linestyle=":", label="before tuning")
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{result.name}, searched images")
     axes.set_ylim(max(0, before - LOWEST), max(before, *scores) + 0.03)
@@ -254,7 +254,7 @@ def draw_before_after(
         )
         figure, row = plt.subplots(1, 2, figsize=(max(2 * width, PANEL) + 0.3, height + 1.3))
         for axes, settings, name, score in zip(
-            row, (default, tuned), ("default", "tuned"), f1[:, place], strict=True
+            row, (default, tuned), ("before", "tuned"), f1[:, place], strict=True
         ):
             axes.imshow(_draw(scorer, place, sample, settings))
             axes.set(xticks=[], yticks=[])

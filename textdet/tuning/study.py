@@ -59,13 +59,14 @@ def open_study(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        study = _create_study(storage or str(journal), name, len(OBJECTIVES[objective]))
+        opened = str(journal) if storage is None else storage
+        study = _create_study(opened, name, len(OBJECTIVES[objective]))
         if not study.trials:
             study.set_user_attr("fingerprint", key)
             study.enqueue_trial({name: getattr(default, name) for name in (*DRAWN, *LISTED)})
         known = study.user_attrs.get("fingerprint") == key
     except Exception as error:  # the library's, the database's or its driver's
-        where = f"--storage {storage}" if storage else str(journal)
+        where = str(journal) if storage is None else f"--storage {storage!r}"
         said = f"{where}: cannot be used ({first_line(error)})"
         raise DataError(hide_password(said, storage or "")) from None
     if not known:
