@@ -97,7 +97,7 @@ def train(
     from textdet.training.checkpoints import find_checkpoint, is_finished
     from textdet.training.data import make_training_set, open_data
     from textdet.training.hub import make_repository, push, write_card
-    from textdet.training.plain_errors import loading
+    from textdet.training.plain_errors import loading, within_memory
     from textdet.training.report import draw_samples
     from textdet.training.run_folder import describe_changes
     from train_utils import begin_record, describe_run, make_trainer, model_before
@@ -161,7 +161,7 @@ def train(
     read = [f"{len(data.train)} images"] if data_args.input_dir else []
     new = [f"{len(sampler.repeats)} new scenes an epoch"] if scenes else []
     print(f"training on {' and '.join(new + read)}, validating with {len(data.validation)}")
-    with loading():
+    with loading(), within_memory():
         result = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.keep_better()
         trainer.save_model()

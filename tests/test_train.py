@@ -46,7 +46,7 @@ from textdet.training.checkpoints import is_finished, last_checkpoint, steps_ahe
 from textdet.training.data import find_samples
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
 from textdet.training.loss import HeatmapLoss
-from textdet.training.plain_errors import loading
+from textdet.training.plain_errors import loading, within_memory
 from textdet.training.report import data_fingerprint
 from textdet.training.run_folder import check_own, hold
 from train_utils import HeatmapTrainer, sound_settings
@@ -628,6 +628,17 @@ def test_a_killed_loader_process_is_one_line():
         raise RuntimeError("something else")
 
 
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError])
+def test_want_of_memory_is_one_line(kind):
+    said = "CUDA out of memory. Tried to allocate 2.00 GiB.\nA second line"
+    line = "2.00 GiB.*smaller --per_device_train"
+    with pytest.raises(DataError, match=line) as caught, within_memory():
+        raise kind(said)
+    assert "second" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="something else"), within_memory():
+        raise RuntimeError("something else")
+
+
 def test_an_error_of_a_loader_process_is_one_line(data, tmp_path):
     folder = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
     trainer = make_trainer(folder, tmp_path, max_steps=2, dataloader_num_workers=1)
@@ -688,6 +699,18 @@ def test_show_samples_draws_the_mix_and_stops(data, tmp_path, monkeypatch):
 
 
 # --- Bad input -------------------------------------------------------------------------------
+
+
+def test_a_training_that_finds_no_memory_says_what_takes_less(data, tmp_path, monkeypatch, capsys):
+    def forward(self, *args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(HeatmapLoss, "forward", forward)
+    args = (*TINY, "--input_dir", data, "--output_dir", tmp_path / "out", "--max_steps", 1)
+    with pytest.raises(SystemExit) as ended:
+        here(monkeypatch, *args, "--dataloader_num_workers", 0)
+    assert ended.value.code == 2
+    assert "a smaller --per_device_train_batch_size" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch, capsys):

@@ -64,8 +64,8 @@ class TorchRuntime:
             pixels = torch.from_numpy(batch).to(self.device)
             with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
                 return self.network(pixels).cpu().numpy()
-        except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no own kind
-            if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
             raise _too_large(batch) from None
 
@@ -226,6 +226,15 @@ def has_fast_bf16(device: "torch.device") -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch found no memory: on a GPU, in a library of it, or on the CPU, whose error has
+    no kind of its own."""
+    import torch
+
+    said = ("allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in said)
 
 
 def _too_large(batch: np.ndarray) -> DataError:

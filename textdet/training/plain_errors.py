@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from textdet.common.errors import DataError
+from textdet.network.runtimes import is_out_of_memory
 
 
 @contextmanager
@@ -26,6 +27,25 @@ def writing(folder: str | Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and not is_pytorchs:
             raise
         raise DataError(f"{folder}: cannot be written ({str(error).splitlines()[0]})") from error
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """Report that PyTorch finds no memory, on a GPU or in the machine, as DataError.
+
+    Raises:
+        DataError: that happened, and what takes less.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DataError(
+            f"the memory is too small ({str(error).strip().splitlines()[0]}); a smaller "
+            "--per_device_train_batch_size or --crop_size takes less, in validation a smaller "
+            "--per_device_eval_batch_size; the same command goes on from the last checkpoint"
+        ) from error
 
 
 @contextmanager
