@@ -275,6 +275,19 @@ def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, 
     assert sum(tune_plots.importances(result).values()) == pytest.approx(1)
 
 
+@pytest.mark.filterwarnings("error")
+def test_settings_beyond_what_is_searched_are_where_it_begins(scorer, tmp_path):
+    """As the page or a person wrote them."""
+    own = replace(HERE, link_threshold=0, low_text=0.98, text_threshold=1)
+    study = studies.open_study(None, tmp_path / "trials.log", "study", "key", own)
+    studies.search(study, scorer, own, n_trials=tune_plots.MIN_TRIALS, n_jobs=1)
+    first = study.trials[0].params
+    assert first == {"low_text": LOW_TEXT[1], "link_threshold": LINK[0]}
+    points = [Point(own, score(scorer, own)), *studies.points_of(study, own)]
+    tune_plots.plot_study(tune_plots.Result(study, points, points[0], "both"), tmp_path)
+    assert all((tmp_path / f"{name}.png").exists() for name in tune_plots.PLOTS)
+
+
 def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, triplets):
     """The truth is drawn looser than the maps: the search must find by how much."""
     truth, samples = scorer.truth[SIZE], read_samples(triplets)[0]

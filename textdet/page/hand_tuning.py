@@ -127,7 +127,7 @@ def search(
     """
     import optuna
 
-    from textdet.tuning.study import DRAWN, NumberedSampler, points_of, suggest, tell
+    from textdet.tuning.study import DRAWN, NumberedSampler, params_of, points_of, suggest, tell
 
     if len(handful.seen) < LEAST:
         raise DataError(f"The search needs {LEAST} images at least; there are {len(handful.seen)}.")
@@ -149,7 +149,7 @@ def search(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize"] * 2, sampler=NumberedSampler(0))
-    study.enqueue_trial({name: getattr(base, name) for name in DRAWN})
+    study.enqueue_trial(params_of(base, DRAWN))
     before = Point(base, summarise(match_maps(*scorer.maps_and_truth(base), base)))
     for done in range(n_trials + 1):
         best = choose([before, *points_of(study, base)], OBJECTIVE)

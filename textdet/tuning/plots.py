@@ -16,7 +16,7 @@ from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_maps, overlap_table, summarise
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.scoring import OBJECTIVES, SCORES, Point, Scorer, pareto_front, score_of
-from textdet.tuning.study import finished_trials
+from textdet.tuning.study import finished_trials, params_of
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -166,7 +166,7 @@ def importances(result: Result) -> dict[str, float]:
     ranges = {name: FloatDistribution(*limits) for name, limits in RANGES.items()}
     study.add_trials(
         optuna.trial.create_trial(
-            params={name: getattr(point.settings, name) for name in RANGES},
+            params=params_of(point.settings, RANGES),
             distributions=ranges,
             value=float(score),
         )

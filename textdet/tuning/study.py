@@ -1,7 +1,7 @@
 """The study: its trials drawn, scored by worker processes and told."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +63,7 @@ def open_study(
         study = _create_study(opened, name, len(OBJECTIVES[objective]))
         if not study.trials:
             study.set_user_attr("fingerprint", key)
-            study.enqueue_trial({name: getattr(default, name) for name in (*DRAWN, *LISTED)})
+            study.enqueue_trial(params_of(default, (*DRAWN, *LISTED)))
         known = study.user_attrs.get("fingerprint") == key
     except Exception as error:  # the library's, the database's or its driver's
         where = str(journal) if storage is None else f"--storage {storage!r}"
@@ -194,6 +194,22 @@ def settings_of(params: dict, base: DetectionSettings, **more: Any) -> Detection
     """
     rounded = {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in params.items()}
     return replace(base, **rounded, **more)
+
+
+def params_of(settings: DetectionSettings, names: Iterable[str]) -> dict[str, Any]:
+    """Settings as parameters of a trial.
+
+    Params:
+        settings: a person may have given them any values.
+        names: of those wanted.
+
+    Returns:
+        By name the values; of what is searched the nearest within the searched range, since Optuna
+        knows no others.
+    """
+    values = {name: getattr(settings, name) for name in names}
+    ranges = {name: limits for name in values if (limits := SETTINGS[name].searched)}
+    return values | {name: min(max(values[name], a), b) for name, (a, b) in ranges.items()}
 
 
 @using_storage()
