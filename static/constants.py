@@ -58,7 +58,7 @@ KIND_SHARES = {  # share of each kind of text
     "web": 0.015,
     "code": 0.025,
     "address": 0.015,
-    "unit": 0.015,  # 5 kg, 20°C, 15 %
+    "unit": 0.015,  # 5 kg, 15 %
     "sign": 0.03,  # SALE, 50 % OFF, NO PARKING
     "letter": 0.01,
 }

@@ -140,6 +140,16 @@ def test_show_settings_writes_a_file_that_can_be_read(tmp_path):
     assert GeneratorSettings(**read_settings(path)) == DEFAULTS
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_windows_shells_write_it_is_read(tmp_path, encoding):
+    """PowerShell's > writes UTF-16; cmd's the bytes of a code page, so that all is ASCII."""
+    changed = DEFAULTS.changed(BLOCKS=(1, 2))
+    path = tmp_path / "mine.toml"
+    path.write_text(to_toml(changed), encoding=encoding, newline="\r\n")
+    assert DEFAULTS.changed(**read_settings(path)) == changed
+    assert to_toml(changed).isascii()
+
+
 def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("BLOCKS = [1, 1]\nPLANES = [2, 2]\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The generator's settings: one frozen value, made from static/constants.py and passed down."""
 
 import ast
+import codecs
 import difflib
 import functools
 import io
@@ -24,6 +25,7 @@ OPEN_TABLES = ("LANGUAGE_SHARES",)
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 LIMITS = re.compile(rf"(?<![\w.-]){NUMBER}\.\.{NUMBER}|at least {NUMBER}")  # in a comment
 HEADING = re.compile(r"# --- (\w+)")
+UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 PRESETS = {path.stem: path for path in sorted(constants.PRESETS.glob("*.toml"))}
 
 
@@ -250,11 +252,16 @@ def _checked_number(setting: Setting, value: Any, kind: float) -> float:
 def read_settings(path: Path) -> dict[str, Any]:
     """The names and values in a TOML file; they are not checked.
 
+    Params:
+        path: of UTF-8, with or without a byte order mark, or of UTF-16 with one, which PowerShell
+            makes of --show_settings > mine.toml.
+
     Raises:
         DataError: it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        return tomllib.loads(data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # not UTF-8 or not TOML
