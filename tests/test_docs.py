@@ -8,9 +8,11 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, run_well
 
+from textdet.common.geometry import map_pixels, map_points
 from textdet.synth.settings import GeneratorSettings, parse_assignment
 
 PAGES = sorted(
@@ -135,6 +137,21 @@ def test_tables_are_whole(page):
         cells = len(re.findall(r"(?<!\\)\|", line)) - 1
         columns = columns or cells
         assert cells == columns, line
+
+
+def test_words_are_cut_out_for_a_recogniser_as_they_stood():
+    """cut_out of docs/detection.md undoes what has put a picture into another aslant."""
+    text = (ROOT / "docs/detection.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n([^`]*def cut_out.*?)^```$", text, re.M | re.S)
+    found = {}
+    exec(block.split("\n\n\nresult =")[0], found)
+    places = np.add.outer(3 * np.arange(24), 2 * np.arange(80))
+    word = np.dstack([places, 255 - places, places]).astype(np.uint8)
+    turned = np.array([[0.94, -0.34, 60], [0.34, 0.94, 20], [0, 0, 1]])  # by 20 degrees
+    quad = map_points(turned, np.array([[0, 0], [80, 0], [80, 24], [0, 24]]))
+    cut = found["cut_out"](map_pixels(turned, word, 200, 120), quad)
+    assert cut.shape == word.shape
+    np.testing.assert_allclose(cut[2:-2, 2:-2].astype(int), word[2:-2, 2:-2], atol=2)
 
 
 @pytest.mark.parametrize("page", MAIN_PAGES, ids=lambda path: path.name)
