@@ -55,6 +55,7 @@ from textdet.training.checkpoints import read_state, steps_ahead
 from textdet.training.data import TrainingData
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset, collate
 from textdet.training.ema import WeightAverage
+from textdet.training.hub import pushing_less
 from textdet.training.loss import HeatmapLoss, gather_batch
 from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
@@ -285,6 +286,12 @@ class HeatmapTrainer(Trainer):
                 shutil.copymode(folder / CONFIG_FILE, path)
         if self.first_settings and not (folder / SETTINGS_FILE).exists():
             shutil.copyfile(self.first_settings, folder / SETTINGS_FILE)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Upload the run's folder while it is under way, see transformers.Trainer, but for what is
+        of no use elsewhere."""
+        with pushing_less():
+            super()._push_from_checkpoint(checkpoint_folder)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validate the weights' running average where there is one, else the weights.

@@ -38,6 +38,10 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
     address, repositories = hub
     write_images(tmp_path / "data", 16)
     folder = tmp_path / "out"
+    left_out = ("validation/images/0.jpg", "tune/maps-1/000000.npy", ".hidden")
+    for name in left_out:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("large")
     flags = ("--input_dir", tmp_path / "data", "--output_dir", folder, "--image_size", SIDE)
     flags += ("--crop_size", 64, "--use_cpu", "True", "--test_size", 0.25, "--from_scratch", "True")
     flags += ("--max_steps", 2, "--per_device_train_batch_size", 4, "--save_strategy", "steps")
@@ -56,6 +60,7 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
                  "eval_results.json", "training.json", "predictions.png"):  # fmt: skip
         assert files[name] == (folder / name).read_bytes(), name
     assert not [name for name in files if "checkpoint-" in name or "lock" in name]
+    assert not files.keys() & set(left_out)
     everything = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in everything if TOKEN.encode() in path.read_bytes()]
     assert "***" in json.loads(files["training.json"])["command"]
@@ -72,13 +77,11 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
     # Once more, the run is finished: what has come since goes there; a person's card stays.
     (folder / "README.md").write_text("mine")
     (folder / "detection.json").write_text("{}")
-    (folder / "tune/maps-1").mkdir(parents=True)
-    (folder / "tune/maps-1/000000.npy").write_text("large")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     here(monkeypatch, address, *flags)
     assert "trained as far as asked" in capsys.readouterr().out
     assert files["README.md"] == b"mine" and files["detection.json"] == b"{}"
-    assert not [name for name in files if name.startswith("tune/")]
+    assert not files.keys() & set(left_out)
 
 
 @pytest.mark.parametrize(

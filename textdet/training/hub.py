@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 CARD = "README.md"
 OURS = "<!-- train.py writes this page anew; without this line it leaves it as it is -->"
-# Of a run's folder what is of no use elsewhere: checkpoints, maps of the images tuned on, locks.
+# Of a run's folder what is of no use elsewhere: checkpoints, maps of the images tuned on, images
+# drawn to validate with, locks.
 NOT_PUSHED = ["checkpoint-*", "tune/maps-*", "validation/*", "_*", ".*"]
 TAGS = ["text-detection", "ocr", "segformer"]
 SETTINGS = {  # of training.json, shown in the card: section, name, what it is
@@ -83,6 +84,24 @@ def push(args: "TrainingArguments") -> None:
             revision=args.hub_revision,
         )
     print(f"uploaded: {done.commit_url}")
+
+
+@contextmanager
+def pushing_less() -> Iterator[None]:
+    """Within it the Trainer's own uploads, those of a run under way, leave out NOT_PUSHED too."""
+    from transformers.utils.hub import hf_api
+
+    api = hf_api()  # the one that the Trainer uses
+    upload = api.upload_folder
+
+    def upload_less(*, ignore_patterns: Sequence[str] = (), **given: Any) -> Any:
+        return upload(ignore_patterns=[*ignore_patterns, *NOT_PUSHED], **given)
+
+    api.upload_folder = upload_less
+    try:
+        yield
+    finally:
+        del api.upload_folder
 
 
 @contextmanager
