@@ -1,6 +1,7 @@
 """train.py --ema: the running average of the weights."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,6 +113,12 @@ def test_the_best_checkpoints_average_is_loaded(data, tmp_path):
     second.on_train_end(Arguments(), State(), None)
     pairs = zip(*(a.averaged.state_dict().values() for a in (first, second)), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+    (tmp_path / AVERAGE_FILE).unlink()  # of a run that went on with --ema after its best checkpoint
+    best = new_model().state_dict()
+    second.on_train_end(Arguments(), State(), None, model=SimpleNamespace(state_dict=lambda: best))
+    found = second.averaged.module.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in best.items())
 
 
 def test_train_py_saves_what_was_better(data, tmp_path):

@@ -66,11 +66,22 @@ class WeightAverage(TrainerCallback):
         self.averaged.update_parameters(model)
 
     def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **_: Any,
     ) -> None:
-        """Go to the average of the best checkpoint, whose weights the Trainer has just loaded."""
-        if args.load_best_model_at_end and state.best_model_checkpoint:
-            self.load(state.best_model_checkpoint)
+        """Go to the average of the best checkpoint, whose weights the Trainer has just loaded; to
+        these where it has none, being of a run that went on with an average later."""
+        if not (args.load_best_model_at_end and state.best_model_checkpoint):
+            return
+        best = Path(state.best_model_checkpoint)
+        if (best / AVERAGE_FILE).exists():
+            self.load(best)
+        elif best.exists():  # else the Trainer goes on with the last weights
+            self.averaged.module.load_state_dict(model.state_dict())
 
     def save(self, folder: str | Path) -> None:
         """Write the average into a model's folder."""
