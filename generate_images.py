@@ -71,20 +71,26 @@ def parse_arguments() -> argparse.Namespace:
     add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
     add("--seed", type=integer(0), default=0, help="another seed gives other images")
     add("--backgrounds", type=existing_folder, default=C.BACKGROUNDS, help="folder of photographs")
-    text = "name those in which the bundled model finds text: of an own folder as many as "
-    text += f"{CHECKED} by default, with this flag all"
+    text = "name the photographs in which the bundled model finds text: with this flag it looks at "
+    text += f"all of them; default: at up to {CHECKED} of a folder of your own"
     add("--check_backgrounds", action=argparse.BooleanOptionalAction, help=text)
     add(
         "--fonts", type=existing_folder, default=C.FONTS, help="folder of .ttf, .otf and .ttc files"
     )
     add("--words", type=Path, default=C.WORDS, help="your own texts: a file, one a line")
-    text = "draw no text but that of --words: no dates, prices, addresses, no sheets of paper"
+    text = "draw no text but that of --words: no dates, prices, addresses, no pages"
     add("--only_words", action="store_true", help=text)
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")
     text = f"settings for a kind of images, from {C.PRESETS.relative_to(C.STATIC.parent)}"
     add("--preset", choices=PRESETS, help=text)
     add("--settings", type=Path, metavar="FILE.toml", help="settings, named as in constants.py")
-    add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="more, after the file's")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="single settings; they override the file's",
+    )
     add("--show_settings", action="store_true", help="print all settings as TOML, and stop")
     add_cluster_flag(parser, "make the images")
     return parser.parse_args()

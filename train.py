@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from static import constants as C
-from textdet.common.cli import fail, name_left_out, run_main
+from textdet.common.cli import HelpFormatter, fail, name_left_out, run_main
 from textdet.common.errors import DataError
 from textdet.common.files import make_folder, read_json
 from textdet.common.pictures import save_picture
@@ -45,15 +45,14 @@ def parse_arguments() -> tuple[
     from transformers import HfArgumentParser
 
     groups = [ModelArguments, DataArguments, GeneratorArguments]
+    options = {"description": __doc__.split("\n\n")[0], "formatter_class": HelpFormatter}
     if {"-h", "--help"} & set(sys.argv):  # the Trainer's own flags take seconds to load
-        parser = HfArgumentParser(groups, description=__doc__.split("\n\n")[0], prog="train.py")
+        parser = HfArgumentParser(groups, prog="train.py", **options)
         parser.epilog = "All flags of TrainingArguments as well; --help_all shows them."
         parser.parse_args(["--help"])
     from textdet.training.arguments import DetectorTrainingArguments
 
-    parser = HfArgumentParser(
-        [*groups, DetectorTrainingArguments], description=__doc__.split("\n\n")[0]
-    )
+    parser = HfArgumentParser([*groups, DetectorTrainingArguments], **options)
     parser.add_argument("--help_all", action="help", help="show every flag")
     parser.error = fail
     try:

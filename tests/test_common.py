@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from textdet.common.cli import one_line
+from textdet.common.cli import ArgumentParser, one_line
 from textdet.common.errors import DataError
 from textdet.common.fingerprints import file_digest, fingerprint, spread
 from textdet.common.geometry import side_lengths, signed_area, tile_starts
@@ -45,6 +45,15 @@ def test_fingerprints(tmp_path):
     assert file_digest(tmp_path / "file") == hashlib.sha256(whole).digest()
     places = [spread(f"0/{number}") for number in range(1000)]
     assert min(places) >= 0 and max(places) < 1 and abs(np.mean(places) - 0.5) < 0.05
+
+
+def test_help_tells_a_default_once():
+    parser = ArgumentParser(prog="a")
+    for default, text in ((3, "px"), (None, "px"), (False, "px"), ([], "px")):
+        parser.add_argument(f"--with_{default}", default=default, help=text)
+    parser.add_argument("--named", default=7, help="px; Default: seven")
+    found = parser.format_help()
+    assert "px (default: 3)" in found and found.count("default:") == 1 and "Default: seven" in found
 
 
 def test_what_an_encoder_refuses_is_a_data_error():

@@ -20,12 +20,13 @@ if TYPE_CHECKING:  # importing it takes time, which --help does not need
 OUT_OF_MEMORY = ("annot allocate memory", "failed to map segment")
 
 
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows a flag's default where it has one."""
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a flag's default where it has one that its help does not name."""
 
     def _get_help_string(self, action):
-        has_default = action.default is not None and action.default is not False
-        return super()._get_help_string(action) if has_default else action.help
+        has_none = action.default is None or action.default is False or action.default == []
+        is_named = re.search(r"\bdefault( here)?:", action.help or "", re.IGNORECASE)
+        return action.help if has_none or is_named else super()._get_help_string(action)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -36,7 +37,7 @@ class ArgumentParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **options: Any):
-        super().__init__(formatter_class=_HelpFormatter, **options)
+        super().__init__(formatter_class=HelpFormatter, **options)
 
     def parse_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

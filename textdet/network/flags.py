@@ -13,6 +13,8 @@ from textdet.network.detector import NETWORK_SETTINGS, TextDetector
 from textdet.network.model_files import choose_model, find_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
+VARIANTS = "what several values find is drawn side by side"
+
 
 def add_model_flags(parser: argparse.ArgumentParser, models: bool = False) -> None:
     """Add --model_dir, --device and --runtime to a parser: which model runs, and on what.
@@ -48,7 +50,7 @@ def add_detection_flags(
     for name in SETTINGS:
         more = "default: the model's detection.json"
         if several and name not in NETWORK_SETTINGS:
-            add_setting_flag(parser, name, more, action="append")
+            add_setting_flag(parser, name, f"{VARIANTS}; {more}", action="append")
         else:
             add_setting_flag(parser, name, more)
 

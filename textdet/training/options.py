@@ -36,7 +36,8 @@ class ModelArguments:
     """What is trained."""
 
     model_name_or_path: str = option(
-        C.PRETRAINED, "Model folder or hub name to start from. Without a network: static/model."
+        C.PRETRAINED,
+        "Model folder or hub name to start from. Where the default cannot be had: static/model.",
     )
     from_scratch: bool = option(False, "Start from random weights instead.")
     key_pooling: list[int] = option(
@@ -107,10 +108,10 @@ class GeneratorArguments:
         choices=list(PRESETS),
     )
     settings: str | None = option(None, "TOML file with settings, named as in constants.py.")
-    set: list[str] = option([], "NAME=VALUE, more settings, after the file's.")
+    set: list[str] = option([], "NAME=VALUE, single settings; they override the file's.")
     fonts: str | None = option(None, "Folder of .ttf, .otf and .ttc files. Default: static/fonts.")
     words: str | None = option(None, "Your own texts: a file, one a line. Default: static/words.")
-    only_words: bool = option(False, "Draw no text but that of --words, and no sheets of paper.")
+    only_words: bool = option(False, "Draw no text but that of --words, and no pages.")
     backgrounds: str | None = option(
         None, "Folder of photographs without text. Default: static/backgrounds."
     )
