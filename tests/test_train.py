@@ -696,6 +696,9 @@ def test_show_samples_draws_the_mix_and_stops(data, tmp_path, monkeypatch):
     args = ("--input_dir", data, weak, "--mix", 5, 1, *TINY, "--output_dir", tmp_path / "out")
     here(monkeypatch, *args, "--show_samples", 6)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["samples.png"]
+    plain = (tmp_path / "out" / "samples.png").read_bytes()
+    here(monkeypatch, *args, "--show_samples", 6, "--gap_weight", 4)
+    assert (tmp_path / "out" / "samples.png").read_bytes() != plain
 
 
 # --- Bad input -------------------------------------------------------------------------------
@@ -748,6 +751,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
+        (("--gap_weight", 0.5), "--gap_weight must be at least 1, not 0.5"),
         (("--accelerator_config", '{"a": 1}'), "unexpected keyword argument 'a'"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
         (("--report_to", "tensorbord", "--from_scratch", "True"), "tensorbord is not supported"),

@@ -13,8 +13,8 @@ import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 
 # Beyond the image there is no text, and that counts in full: of the masks' channels, which are
-# character map, affinity map and, where not all are 1, weights.
-OUTSIDE = (0, 0, 255)
+# character map, affinity map and, where they are needed, weights and the gaps between words.
+OUTSIDE = (0, 0, 255, 0)
 # Of a motion blur: else it moves text away from its labels.
 UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 LINEAR = {"interpolation": cv2.INTER_LINEAR, "mask_interpolation": cv2.INTER_LINEAR}

@@ -211,10 +211,12 @@ def make_training_set(
     )
     counts = count_images(data_args.input_dir, source)
     if draw is None:
-        return TrainDataset(source, preset), MixSampler(counts, data_args.mix, seed)
+        dataset = TrainDataset(source, preset, data_args.gap_weight)
+        return dataset, MixSampler(counts, data_args.mix, seed)
     crops, each = generator_args.crops_per_epoch, generator_args.crops_per_scene
     sampler = MixSampler(counts, data_args.mix, seed, crops, each)
-    return TrainDataset(SceneSource(source, draw, crops), preset), sampler
+    scenes = SceneSource(source, draw, crops)
+    return TrainDataset(scenes, preset, data_args.gap_weight), sampler
 
 
 def count_images(folders: list[str], source: Source) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 
 from static import constants as C
 from textdet.data.cache import Source, fitted_words
+from textdet.data.word_gaps import draw_gaps
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset
 from textdet.training.scenes import SceneSource
@@ -19,10 +20,11 @@ class TrainDataset(torch.utils.data.Dataset):
     Params:
         source: fitted images with their maps.
         preset: augmentation, which makes the crops.
+        gap_weight: from 1, how many times as much a pixel between two words of a line counts.
     """
 
-    def __init__(self, source: Source | SceneSource, preset: Preset):
-        self.source, self.preset = source, preset
+    def __init__(self, source: Source | SceneSource, preset: Preset, gap_weight: float = 1.0):
+        self.source, self.preset, self.gap_weight = source, preset, gap_weight
 
     def __len__(self) -> int:
         return len(self.source)
@@ -52,9 +54,13 @@ class TrainDataset(torch.utils.data.Dataset):
             DataError: no image of the source can be decoded.
         """
         rng = np.random.default_rng(seed)
-        _, image, maps, weights = self.source.read_sound(index)
-        if weights is not None:
-            maps = np.dstack([maps, weights])
+        index, image, maps, weights = self.source.read_sound(index)
+        gaps = None
+        if self.gap_weight > 1:
+            outlines = [word.polygon for word in self.source.words(index)]
+            gaps = draw_gaps(outlines, self.source.size)
+            weights = np.full_like(gaps, 255) if weights is None else weights
+        maps = np.dstack([maps, *(extra for extra in (weights, gaps) if extra is not None)])
         given = {} if points is None else {"keypoints": points}
         wants_text = rng.random() < C.TEXT_SHARE
         for _ in range(C.TEXT_TRIES):
@@ -65,12 +71,28 @@ class TrainDataset(torch.utils.data.Dataset):
         self.preset.colour.set_random_seed(int(rng.integers(2**31)))
         pixels = self.preset.colour(image=crop["image"])["image"]
         maps = crop["mask"]
-        return (
-            pixels,
-            maps[..., :2],
-            None if weights is None else maps[..., 2],
-            crop.get("keypoints"),
-        )
+        if weights is not None:
+            weights = maps[..., 2]
+        if gaps is not None:
+            weights = weigh_gaps(weights, maps[..., 3], self.gap_weight)
+        return pixels, maps[..., :2], weights, crop.get("keypoints")
+
+
+def weigh_gaps(weights: np.ndarray, gaps: np.ndarray, gap_weight: float) -> np.ndarray:
+    """Let the gaps between words count more than what is around them.
+
+    The loss looks at the weights' proportions alone: the gaps keep theirs, all others are divided.
+
+    Params:
+        weights: (H, W) uint8, 0..255 for 0..1.
+        gaps: (H, W) uint8, 255 in the gaps, 0 elsewhere.
+        gap_weight: how many times as much a gap counts.
+
+    Returns:
+        (H, W) uint8.
+    """
+    others = np.rint(weights / gap_weight).astype(np.uint8)
+    return np.where(gaps > 127, weights, others)
 
 
 class ValidationDataset(torch.utils.data.Dataset):

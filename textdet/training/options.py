@@ -72,6 +72,11 @@ class DataArguments:
     )
     augmentation: str = option("default", f"Preset of augmentation: {', '.join(AUGMENTATIONS)}.")
     mirror: bool = option(False, "Also train on mirrored text.")
+    gap_weight: float = option(
+        1.0,
+        "How many times as much a pixel between two words of a line counts in the loss; more "
+        "parts words that are joined.",
+    )
     test_size: float = option(
         0.1, "Share of the images, 0 to 1, that is held out: not trained on, validated with."
     )
@@ -195,6 +200,7 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         (data_args, "max_eval_samples", 1),
         (data_args, "early_stopping_patience", 1),
         (data_args, "show_samples", 0),
+        (data_args, "gap_weight", 1),
         (args, "seed", 0),
         (args, "learning_rate", 0),
         (args, "weight_decay", 0),

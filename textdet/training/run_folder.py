@@ -19,8 +19,8 @@ OF_A_RUN |= {f"{name}_results.json" for name in ("train", "eval", "all")}
 OF_A_RUN |= {"training_args.bin", "trainer_state.json", "training_curves.png", "predictions.png"}
 # Of the flags in training.json those that change what is learned.
 OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
-OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "test_size", "unseen")
-OF_DATA += ("max_train_samples",)
+OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weight")
+OF_DATA += ("test_size", "unseen", "max_train_samples")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
 
