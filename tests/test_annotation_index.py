@@ -255,11 +255,14 @@ def test_samples_travel_as_their_row(folder, always):
     assert len(pickle.dumps(samples)) < 400 + 60 * len(samples)
     handed_on = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(samples))))
     assert_same((handed_on, []), (expected, []))
-    index_of(folder).unlink()
+    index = index_of(folder)
+    hidden = index.rename(folder / "hidden")
     annotation_index._opened.cache_clear()
     lost = pickle.loads(pickle.dumps(samples[0]))
     with pytest.raises(DataError, match="gone or damaged"):
         _ = lost.words
+    hidden.rename(index)  # a common disk may show it late
+    assert fields(lost) == fields(expected[0])
 
 
 def test_splits_records_and_fingerprints_are_the_same(folder, always):

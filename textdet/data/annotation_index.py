@@ -181,10 +181,7 @@ class _SentPart:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # of pickle
             raise AttributeError(name)
-        found = _opened(self.folder, self.path)
-        if found is None:
-            raise DataError(f"{self.path}: gone or damaged; did the annotations change meanwhile?")
-        return getattr(found[0][self.number], name)
+        return getattr(_opened(self.folder, self.path)[self.number], name)
 
 
 def _open(folder: Path, path: Path) -> tuple[list[_Part], list[str]] | None:
@@ -215,7 +212,14 @@ def _batches(path: Path) -> Iterator[tuple["pa.RecordBatch", dict]]:
         yield batch, json.loads(metadata[NOTE])
 
 
-_opened = functools.lru_cache(maxsize=16)(_open)
+@functools.lru_cache(maxsize=16)
+def _opened(folder: Path, path: Path) -> list[_Part]:
+    """An index's parts, which stay open. Raises DataError where there is none, which is not kept: a
+    common disk may show the file a moment later than the machine that made it."""
+    found = _open(folder, path)
+    if found is None:
+        raise DataError(f"{path}: gone or damaged; did the annotations change meanwhile?")
+    return found[0]
 
 
 def problem_line(path: Path, line: int, text: str) -> str:
