@@ -178,9 +178,7 @@ def name_results(pages: list[Page], output_dir: Path) -> Iterator[tuple[int, Pag
     """
     taken = set()
     for number, page in enumerate(pages):
-        name = free_name(output_dir, page, taken)
-        taken.add(name)
-        yield number, page, output_dir / name
+        yield number, page, output_dir / free_name(output_dir, page, taken)
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -198,7 +196,7 @@ def compare(args: argparse.Namespace) -> None:
     if detector.files.is_craft and "decoder" in args.variants[0]:
         raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
     make_folder(args.output_dir)
-    taken = set()
+    taken, done = set(), 0
     for page in progress_bar(pages, unit="image"):
         image = None
         try:
@@ -208,7 +206,6 @@ def compare(args: argparse.Namespace) -> None:
             skipped.append(str(error) if image is None else f"{page}: {error}")
             continue
         name = free_name(args.output_dir, page, taken)
-        taken.add(name)
         found = [detector.decode(maps, **variant) for variant in args.variants]
         titles = [
             ", ".join(f"{name} {value}" for name, value in variant.items())
@@ -218,8 +215,9 @@ def compare(args: argparse.Namespace) -> None:
         columns = min(len(found), COLUMNS)
         sheet = contact_sheet([result.draw() for result in found], columns, TILE, titles)
         save_picture(args.output_dir / f"{name}_variants.jpg", sheet)
-    name_skipped(skipped, bool(taken))
-    print(f"{args.output_dir}: {len(args.variants)} variants of {len(taken)} images")
+        done += 1
+    name_skipped(skipped, bool(done))
+    print(f"{args.output_dir}: {len(args.variants)} variants of {done} images")
     print("  look at *_variants.jpg there; a value by itself writes the results")
 
 

@@ -27,7 +27,8 @@ def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     Params:
         output_dir: the folder of the results.
         page: the image.
-        taken: names that this run has given.
+        taken: names of files, in small letters, that this run may be about to write; gets those of
+            this image. Not every disk tells capital letters from small ones.
 
     Returns:
         The image's name without its suffix, shortened where it is very long, with _p2 for its
@@ -38,7 +39,9 @@ def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     number = 1
     while True:
         name = stem if number == 1 else f"{stem}_{number}"
-        if name not in taken and _is_free(output_dir / name, page):
+        files = {f"{name}{ending}".lower() for ending in ENDINGS}
+        if taken.isdisjoint(files) and _is_free(output_dir / name, page):
+            taken |= files
             return name
         number += 1
 
