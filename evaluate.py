@@ -105,7 +105,7 @@ def parse_arguments() -> argparse.Namespace:
         "--split",
         choices=("test", "all"),
         default="test",
-        help="of a folder that a model was trained on: the images held back, or all",
+        help="of a folder that a model was trained on: the images held out, or all",
     )
     add("--max_samples", type=integer(1), help="judge only the first so many images")
     add("--worst", type=integer(0), default=0, help="draw so many images with the lowest F1")
