@@ -98,7 +98,7 @@ def main() -> None:
     args = parse_arguments()
     model_dir = choose_model(args.model_dir)
     if args.format == UNANNOTATED:
-        samples, problems = unannotated(args.input_dir)
+        samples, problems = unannotated(args.input_dir, args.save_folder)
     else:
         samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
@@ -145,8 +145,12 @@ def main() -> None:
     report(args, counts)
 
 
-def unannotated(folder: Path) -> tuple[list[Sample], list[str]]:
+def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]]:
     """A sample for each image in a folder and below it, without words.
+
+    Params:
+        folder: to search.
+        apart_from: a folder that is left out, where a run may write its own images.
 
     Returns:
         The samples, and a line for each thing that is left out.
@@ -154,7 +158,10 @@ def unannotated(folder: Path) -> tuple[list[Sample], list[str]]:
     Raises:
         DataError: there is no image.
     """
+    own = Path(os.path.realpath(apart_from))
     files = sorted(filter(Path.is_file, folder.rglob("*")))
+    if own.is_relative_to(os.path.realpath(folder)):
+        files = [path for path in files if not Path(os.path.realpath(path)).is_relative_to(own)]
     samples, problems = [], name_other_pictures(files)
     for path in filter(is_image, files):
         try:

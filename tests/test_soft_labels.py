@@ -7,6 +7,7 @@ import pytest
 from conftest import SIZE, assert_refused, run, run_well
 from test_pseudo_label import cells, word_of
 
+from pseudo_label import unannotated
 from textdet.data.annotation import Word
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import read_samples, read_triplet
@@ -65,13 +66,16 @@ def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
     """Of annotated images, and of images alone."""
     options = ("--model_dir", model_dir, "--piece_size", SIZE // 2, "--max_samples", 3)
     options += ("--device", "cpu", "--labels", "maps")
-    corrected, free = tmp_path / "corrected", tmp_path / "free"
+    corrected, photos = tmp_path / "corrected", tmp_path / "photos"
+    free = photos / "labelled"
     run_well("pseudo_label.py", "--input_dir", triplets, *options, "--save_folder", corrected)
-    photos = tmp_path / "photos"
     shutil.copytree(triplets / "images", photos / "inner")
     (photos / "inner" / "notes.txt").write_text("no image")
     options += ("--format", "images")
     run_well("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
+    (tmp_path / "link").symlink_to(photos)
+    again = unannotated(photos, tmp_path / "link" / "labelled")[0]  # not its own images
+    assert [sample.image_path for sample in again] == sorted((photos / "inner").glob("*.jpg"))
     for folder in (corrected, free):
         samples, problems = read_samples(folder)
         assert len(samples) > 3 and not problems  # shrunk, and cut
