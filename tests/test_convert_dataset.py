@@ -10,6 +10,7 @@ from PIL import Image
 
 import convert_dataset
 from textdet.common.errors import DataError
+from textdet.data import chunked_folder
 from textdet.data.cache import MAKER
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_folder
 from textdet.data.formats.common import Item
@@ -242,6 +243,22 @@ def test_overwriting_deletes_only_what_was_made(tmp_path):
     start_folder(folder, {"chunk_size": 2}, overwrite=True)
     there = {path.as_posix() for path in contents(folder)}
     assert there == {"dataset.json", "notes.txt", "cache/mine/data"}
+
+
+def test_two_processes_may_begin_a_folder_at_a_time(tmp_path, monkeypatch):
+    """The other one is quicker, after this one has seen that there is no folder yet."""
+    folder, settings = tmp_path / "out", {"chunk_size": 1}
+    read = chunked_folder._read_settings
+
+    def let_the_other_begin(record):
+        found = read(record)
+        monkeypatch.setattr(chunked_folder, "_read_settings", read)
+        start_folder(folder, settings, overwrite=False)
+        return found
+
+    monkeypatch.setattr(chunked_folder, "_read_settings", let_the_other_begin)
+    assert start_folder(folder, settings, overwrite=False)["chunk_size"] == 1
+    assert json.loads((folder / "dataset.json").read_text())["chunk_size"] == 1
 
 
 # --- Subfolders ------------------------------------------------------------------------------

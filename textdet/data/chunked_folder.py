@@ -244,9 +244,11 @@ def start_folder(
     record = folder / DATASET_FILE
     parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
     before = _read_settings(record)
-    if before is None:
-        _refuse_stranger(folder)
-    elif not overwrite:
+    if before is None and _is_in_use(folder):
+        before = _read_settings(record)  # another process may just have begun it
+        if before is None:
+            raise DataError(f"{folder} is there already and was not made by this script")
+    if before is not None and not overwrite:
         _refuse_other_settings(folder, before, settings, growing)
     is_shared = _is_claimed(folder)
     if is_shared and overwrite:
@@ -271,12 +273,11 @@ def start_folder(
     return settings
 
 
-def _refuse_stranger(folder: Path) -> None:
-    """Raises DataError when the folder is not one to begin in: neither absent nor empty."""
+def _is_in_use(folder: Path) -> bool:
+    """Whether a folder is neither absent nor empty. Raises DataError when it is none."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
-    if folder.exists() and any(not path.name.endswith(UNFINISHED) for path in folder.iterdir()):
-        raise DataError(f"{folder} is there already and was not made by this script")
+    return folder.exists() and any(not p.name.endswith(UNFINISHED) for p in folder.iterdir())
 
 
 def _read_settings(record: Path) -> dict | None:
