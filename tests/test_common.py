@@ -1,12 +1,14 @@
 """Polygons, tiles, fingerprints: what all parts share, against plain reckoning."""
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
 
 from textdet.common.cli import ArgumentParser, one_line
 from textdet.common.errors import DataError
+from textdet.common.files import write_atomically
 from textdet.common.fingerprints import file_digest, fingerprint, spread
 from textdet.common.geometry import side_lengths, signed_area, tile_starts
 from textdet.common.images import encode_image
@@ -35,6 +37,21 @@ def test_tiles_cover_everything_and_overlap(length, overlap):
     steps = np.diff(starts)
     assert (steps > 0).all() and (steps <= 100 - overlap).all()
     assert not len(steps) or np.ptp(steps) <= 1
+
+
+def test_a_file_that_two_processes_of_one_number_write_at_a_time(tmp_path, monkeypatch):
+    """As in containers that share a folder: the other one writes it between two steps of ours."""
+    path, rename = tmp_path / "a.json", os.replace
+
+    def let_the_other_write(*args):
+        monkeypatch.setattr(os, "replace", rename)
+        write_atomically(path, "theirs")
+        assert path.read_text() == "theirs"
+        rename(*args)
+
+    monkeypatch.setattr(os, "replace", let_the_other_write)
+    write_atomically(path, "ours")
+    assert path.read_text() == "ours" and list(tmp_path.iterdir()) == [path]
 
 
 def test_fingerprints(tmp_path):

@@ -26,13 +26,20 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """
     if isinstance(data, str):
         data = data.encode(errors="backslashreplace")  # names of files that are not UTF-8
-    beside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    beside = unfinished(path)
     try:
         beside.write_bytes(data)
         os.replace(beside, path)
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """Where to write what is to become a file, beside it. Drawn by lot: in containers that share a
+    folder, processes have the same numbers."""
+    number = int.from_bytes(os.urandom(4), "big")
+    return path.with_name(f".{path.name}.{number}{UNFINISHED}")
 
 
 def shortened(name: str) -> str:

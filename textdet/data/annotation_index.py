@@ -20,7 +20,7 @@ import numpy as np
 
 from textdet.common.cli import one_line, progress_bar
 from textdet.common.errors import DataError
-from textdet.common.files import UNFINISHED
+from textdet.common.files import UNFINISHED, unfinished
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import ANNOTATIONS, READING_ERRORS, Sample, Word, read_lines
@@ -346,7 +346,7 @@ def _write(path: Path, files: list[Path], older: list[Path]) -> None:
     made = run_calls(_read_piece, ((number, pieces[number]) for number in missing), workers)
     there = ((n, known[piece.key]) for n, piece in enumerate(pieces) if piece.key in known)
     unit = {"unit": "B", "unit_scale": True, "desc": "indexing annotations"}
-    beside = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    beside = unfinished(path)
     try:
         with (
             pa.OSFile(str(beside), "wb") as sink,
