@@ -385,10 +385,11 @@ def test_inputs_and_names(tmp_path):
     output.mkdir()
     first, second = (Page(tmp_path / name) for name in ("a/photo.jpg", "b/photo.jpg"))
     # Of a run's own files none is there yet when the next image is named.
-    others = (Page(tmp_path / name) for name in ("PHOTO.png", "photo_heatmaps.png"))
-    pages, taken = [first, second, *others], set()
+    others = "PHOTO.png", "photo_heatmaps.png", "x_heatmaps.png", "x.png"
+    pages, taken = [first, second, *(Page(tmp_path / name) for name in others)], set()
     names = [free_name(output, page, taken) for page in pages]
-    assert names == ["photo", "photo_2", "PHOTO_3", "photo_heatmaps_2"]
+    assert names[:4] == ["photo", "photo_2", "PHOTO_3", "photo_heatmaps_2"]
+    assert names[4:] == ["x_heatmaps", "x_2"]
     fields = {"size": [9, 9], "model": "", "settings": {}, "words": [], "lines": []}
     record = json.dumps({"file": str(first.path), **fields})
     (output / "photo.json").write_text(record)

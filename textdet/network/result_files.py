@@ -15,7 +15,8 @@ from textdet.decoding.settings import DetectionSettings
 from textdet.network.detector import TextDetector
 from textdet.network.result import Result
 
-PICTURES = (".jpg", "_heatmaps.jpg")
+HEATMAPS = "_heatmaps"
+PICTURES = (".jpg", f"{HEATMAPS}.jpg")
 ENDINGS = (".json", ".txt", *PICTURES)  # of an image's results
 RECORD = {"file", "size", "model", "settings", "words", "lines"}  # fields of the .json, at least
 HEATMAP_SIDE = 4096  # px, larger pictures of the maps are shrunk to it
@@ -27,8 +28,8 @@ def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     Params:
         output_dir: the folder of the results.
         page: the image.
-        taken: names of files, in small letters, that this run may be about to write; gets those of
-            this image. Not every disk tells capital letters from small ones.
+        taken: names that this run has given and may be about to write to, in small letters, since
+            not every disk tells these from capitals; gets this one.
 
     Returns:
         The image's name without its suffix, shortened where it is very long, with _p2 for its
@@ -39,9 +40,10 @@ def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     number = 1
     while True:
         name = stem if number == 1 else f"{stem}_{number}"
-        files = {f"{name}{ending}".lower() for ending in ENDINGS}
-        if taken.isdisjoint(files) and _is_free(output_dir / name, page):
-            taken |= files
+        low = name.lower()
+        same_files = {low, f"{low}{HEATMAPS}", low.removesuffix(HEATMAPS)}
+        if taken.isdisjoint(same_files) and _is_free(output_dir / name, page):
+            taken.add(low)
             return name
         number += 1
 
@@ -95,7 +97,7 @@ def write_result(
         OSError: no space, no permission.
     """
     if heatmaps:
-        _save(base, "_heatmaps.jpg", _picture_of_maps(image, result.maps))
+        _save(base, f"{HEATMAPS}.jpg", _picture_of_maps(image, result.maps))
     _save(base, ".jpg", draw_found(image, result))
     write_atomically(base.with_name(f"{base.name}.txt"), result.to_icdar())
     model = str(detector.model_dir)
