@@ -294,6 +294,20 @@ def test_equal_names_of_two_parts_are_not_mixed(tmp_path):
     assert "one part at a time" in lines[0]
 
 
+def test_an_image_gets_no_words_of_another_whose_name_begins_alike(tmp_path):
+    for name in ("scan.jpg", "scan.jpg.png"):
+        picture(tmp_path / name)
+    for name in ("scan", "scan.2"):
+        (tmp_path / f"gt_{name}.txt").write_text(f"10,10,40,10,40,20,10,20,{name}")
+    items, lines = read("icdar2015", tmp_path)
+    assert [(item.image_path.name, item.words[0].text) for item in items] == [("scan.jpg", "scan")]
+    assert "there is no image scan.2" in lines[0]
+    words = json.dumps([{"transcription": "on", "points": [[10, 10], [40, 10], [40, 20]]}])
+    (tmp_path / "Label.txt").write_text(f"scan.jpg\t{words}\nscan.HEIC\t{words}\n")
+    items, lines = read("paddleocr", tmp_path)
+    assert [item.image_path.name for item in items] == ["scan.jpg"] * 2 and not lines
+
+
 def test_sroie_lines_become_words(tmp_path):
     picture(tmp_path / "X001.jpg")
     (tmp_path / "X001.txt").write_text("0,10,110,10,110,20,0,20,TOTAL, RM 5\n\nbroken\n")

@@ -13,12 +13,13 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.geometry import signed_area
-from textdet.common.images import is_image
+from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
 NUMBER = r"-?\d+(?:\.\d+)?"
 _ONE_NUMBER, _SEPARATOR = re.compile(rf"\s*{NUMBER}\s*"), re.compile(r"[,;|\s]")
 MIN_AREA = 0.01  # px^2, smaller polygons are points and lines, up to rounding
+PICTURE_SUFFIXES = IMAGE_SUFFIXES | OTHER_SUFFIXES
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 Entry = TypeVar("Entry")
 
@@ -231,8 +232,10 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     """
     if name not in images:
         name = name.replace("\\", "/")  # as Windows tools write paths
-    stem = Path(name).stem
-    found = images.get(name) or images.get(stem) or images.get(unquote(stem), [])  # or a URL's
+    file = Path(name)
+    # Of a name without an ending, as scan.2 from gt_scan.2.txt, nothing may be taken off.
+    stem = file.stem if file.suffix.lower() in PICTURE_SUFFIXES else file.name
+    found = images.get(stem) or images.get(name) or images.get(unquote(stem), [])  # or a URL's
     found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
     if not found:
         raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
