@@ -82,10 +82,10 @@ def _classes(source: Path) -> dict[int, str]:
 
         try:
             names = yaml.safe_load(path.read_text(encoding="utf-8")).get("names")
-        except (OSError, ValueError, AttributeError, yaml.YAMLError):
+            if isinstance(names, list):
+                return dict(enumerate(map(str, names)))
+            if isinstance(names, dict):
+                return {int(number): str(name) for number, name in names.items()}
+        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
             continue
-        if isinstance(names, list):
-            return dict(enumerate(map(str, names)))
-        if isinstance(names, dict):
-            return {int(number): str(name) for number, name in names.items()}
     return {}
