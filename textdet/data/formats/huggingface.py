@@ -47,7 +47,9 @@ def _entry(line: str) -> Entry:
 
 
 def _rows(columns: dict[str, Any]) -> list[dict]:
-    """Columns to rows. Raises DataError when they do not fit together."""
+    """Columns to rows. Raises DataError when there are no outlines or they do not fit together."""
+    if not any(key in columns for key in (*OUTLINES, *BOXES)):
+        raise DataError(f"there is neither {' nor '.join((OUTLINES[0], BOXES[0]))} in it")
     keys = (*OUTLINES, *BOXES, *TEXTS, "ignore")
     known = {key: columns[key] for key in keys if columns.get(key)}
     number = max((len(known[key]) for key in (*OUTLINES, *BOXES) if key in known), default=0)
