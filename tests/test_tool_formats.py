@@ -229,6 +229,21 @@ def test_coco_of_annotation_tools(tmp_path):
     assert not problems
 
 
+def test_coco_with_a_file_of_another_kind_beside_it(tmp_path):
+    picture(tmp_path / "a.jpg")
+    images = [{"id": 1, "file_name": "a.jpg"}]
+    words = [{"image_id": 1, "bbox": [120, 10, 30, 20]}]
+    write(tmp_path / "labels.json", {"images": images, "annotations": words})
+    write(tmp_path / "about.json", {"version": 1})
+    write(tmp_path / "zipped.json", "PK")
+    (sample,), problems = read(tmp_path, "coco")
+    assert len(sample.words) == 1
+    assert "about.json: neither 'imgs'" in problems[0] and "zipped.json: not" in problems[1]
+    (tmp_path / "labels.json").unlink()
+    with pytest.raises(DataError, match=r"about\.json: neither 'imgs'"):
+        read_dataset(tmp_path, "coco")
+
+
 # --- labelme ---------------------------------------------------------------------------------
 
 
@@ -371,6 +386,7 @@ def test_mmocr(tmp_path):
     ],
 )
 def test_yolo(tmp_path, file, names):
+    write(tmp_path / "about.yaml", "names: {author: me}\n")  # of something else
     for name in ("a", "without", "empty"):
         picture(tmp_path / "images" / "train" / f"{name}.jpg")
     quad = " ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in QUAD)
@@ -396,6 +412,8 @@ def test_huggingface(tmp_path):
         {"file_name": "b.jpg", "objects": rows},
         {"file_name": "c.jpg", "objects": {**columns, "text": ["on"]}},
         {"file_name": "gone.jpg", "objects": columns},
+        {"file_name": "a.jpg", "label": 3},  # of a set for classification: nobody knows its words
+        {"file_name": "b.jpg", "objects": {"rectangles": columns["bbox"]}},
     ]
     write(tmp_path / "train" / "metadata.jsonl", "\n".join(map(json.dumps, lines)))
     (first, second), problems = read(tmp_path, "huggingface")
@@ -405,6 +423,8 @@ def test_huggingface(tmp_path):
     assert_outlines(second, ARC, BOX)
     assert "image 3: its lists do not fit together: 2 bbox, 1 text" in problems[0]
     assert "gone.jpg" in problems[1]
+    assert all("neither polygon nor bbox" in problem for problem in problems[2:4])
+    assert len(problems) == 4
 
 
 def test_detections(tmp_path):

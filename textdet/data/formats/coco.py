@@ -103,13 +103,23 @@ def _parse_hiertext(record: dict) -> Word:
 
 
 def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]) -> Items:
-    images = images_by_name(source)
-    for path in find_one(source, *patterns):
-        data = _load(path)
-        pictures = _records(data, path, "imgs", "images")
+    """The items of all files. One of another kind beside them is named; raises DataError where
+    there is no other."""
+    images, paths, refused = images_by_name(source), find_one(source, *patterns), []
+    for path in paths:
+        try:
+            data = _load(path)
+            pictures = _records(data, path, "imgs", "images")
+            words = _records(data, path, "anns", "annotations")
+        except DataError as error:
+            refused.append(error)
+            if len(refused) == len(paths):
+                raise refused[0] from None
+            yield str(error)
+            continue
         names = {_id_of(known, "id"): known.get("name") for known in _categories(data)}
         by_image = defaultdict(list)
-        for record in _records(data, path, "anns", "annotations"):
+        for record in words:
             if isinstance(record, dict):
                 record["category_name"] = names.get(_id_of(record, "category_id"), "")
             by_image[_id_of(record, "image_id")].append(record)
