@@ -54,6 +54,22 @@ def test_a_file_that_two_processes_of_one_number_write_at_a_time(tmp_path, monke
     assert path.read_text() == "ours" and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_whose_unfinished_one_another_process_deletes(tmp_path, monkeypatch):
+    """As start_folder does with what a killed run left."""
+    path, rename = tmp_path / "a.json", os.replace
+
+    def let_the_other_delete(beside, *args):
+        monkeypatch.setattr(os, "replace", rename)
+        beside.unlink()
+        rename(beside, *args)
+
+    monkeypatch.setattr(os, "replace", let_the_other_delete)
+    write_atomically(path, "whole")
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "no folder" / "a.json", "whole")
+
+
 def test_fingerprints(tmp_path):
     parts = ["имя", b"\x00\xff", "\udce4"]  # also of a name that is not UTF-8
     whole = b"".join(p if isinstance(p, bytes) else p.encode(errors="surrogatepass") for p in parts)

@@ -26,6 +26,14 @@ def write_atomically(path: Path, data: bytes | str | np.ndarray) -> None:
     """
     if isinstance(data, str):
         data = data.encode(errors="backslashreplace")  # names of files that are not UTF-8
+    try:
+        _write_and_rename(path, data)
+    except FileNotFoundError:
+        # Another process that began in the folder just then took it for what a killed run left.
+        _write_and_rename(path, data)
+
+
+def _write_and_rename(path: Path, data: bytes | np.ndarray) -> None:
     beside = unfinished(path)
     try:
         beside.write_bytes(data)
