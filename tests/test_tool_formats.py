@@ -292,9 +292,10 @@ def test_labels_of_labelme_are_transcriptions_if_most_differ(tmp_path):
         "of",
         "of",
     ]
-    same = [shape("price", "polygon", QUAD) for _ in range(4)]
-    write(tmp_path / "a.json", labelme("a.jpg", *same))
-    assert {text for text, _ in words_of(read(tmp_path, "labelme")[0][0])} == {""}
+    price, ignored = shape("price", "polygon", QUAD), shape("ignore", "polygon", QUAD)
+    for classes in ([price] * 4, [price], [price, ignored]):
+        write(tmp_path / "a.json", labelme("a.jpg", *classes))
+        assert {text for text, _ in words_of(read(tmp_path, "labelme")[0][0])} == {""}
 
 
 # --- PaddleOCR, docTR, MMOCR -----------------------------------------------------------------

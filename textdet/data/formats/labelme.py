@@ -48,11 +48,13 @@ def _key_of_texts(source: Path) -> str:
         try:
             data = parse_json(path.read_bytes())
             for shape in data["shapes"] if looks_like(data) else ():
-                labels[str(shape.get("label"))] += 1
+                label = str(shape.get("label"))
+                labels[label] += not is_ignored("", [label])
                 described = described or bool(shape.get("description"))
         except (OSError, ValueError, TypeError, AttributeError):
             continue  # a damaged file is named when it is read
-    return "label" if not described and 2 * len(labels) > labels.total() else "description"
+    differ = len(+labels) > 1 and 2 * len(+labels) > labels.total()  # one may be any class
+    return "label" if differ and not described else "description"
 
 
 def _entry(data: dict) -> Entry:
