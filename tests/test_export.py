@@ -155,6 +155,26 @@ def test_images_lie_the_same_way_up_for_every_tool(tmp_path):
             np.testing.assert_allclose(np.asarray(image), expected, atol=40)
 
 
+def test_our_own_annotations_may_lie_on_the_image_as_it_is_stored(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (200, 100), "white").save(tmp_path / "images" / "a.jpg", exif=exif)
+    sample = Sample(tmp_path, "a.jpg", 200, 100, [word("on", BOX)])  # upright is the default
+    _, problems = export_samples([sample], tmp_path / "out", "coco")
+    assert not problems
+    with Image.open(tmp_path / "out" / "images" / "a.jpg") as image:
+        assert image.size == (200, 100) and not image.getexif()
+
+
+def test_folders_with_long_names_make_no_name_that_is_too_long(tmp_path):
+    """File systems take 255 bytes; a Cyrillic letter has two."""
+    folders = "/".join(["с длинным именем " * 4] * 2)
+    samples = [sample_in(tmp_path, f"{folders}/{name}.jpg", []) for name in "ab"]
+    _, problems = export_samples(samples, tmp_path / "out", "icdar2015")
+    assert not problems and len(list((tmp_path / "out" / "gt").iterdir())) == 2
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     good = sample_in(tmp_path, "a.jpg", [word("on", BOX)])
     bad = Sample(tmp_path, "b.jpg", 200, 100, [], elsewhere=tmp_path / "b.jpg")

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from textdet.common.errors import DataError, SizeError
+from textdet.common.errors import DataError
+from textdet.common.files import shortened
 from textdet.common.geometry import signed_area
-from textdet.common.images import image_size, is_turned
+from textdet.common.images import is_turned
 from textdet.data.annotation import IMAGES, Sample, Word
 from textdet.data.formats.common import MIN_AREA
 from textdet.data.formats.registry import EXPORTS, Export, writer_of
 from textdet.data.formats.shapes import as_quad
-from textdet.data.triplets import read_sample_image
+from textdet.data.triplets import read_sample_image, way_up
 
 AS_THEY_ARE = (".jpg", ".jpeg", ".png")  # endings of images that every tool reads
 JPEG_QUALITY = 95  # of images that are written anew
@@ -111,10 +112,7 @@ def _copy_image(sample: Sample, folder: Path, taken: set[str]) -> str:
         DataError: it cannot be read, or is not of the size that the sample says.
     """
     source = sample.image_path
-    width, height = image_size(source, sample.upright)
-    if (width, height) != (sample.width, sample.height):
-        said = f"{sample.width}x{sample.height}"
-        raise SizeError(f"{source}: {width}x{height} px, but its annotation says {said}")
+    way_up(sample)
     suffix = source.suffix.lower()
     as_it_is = suffix in AS_THEY_ARE and not is_turned(source)
     if not as_it_is:
@@ -133,6 +131,7 @@ def _copy_image(sample: Sample, folder: Path, taken: set[str]) -> str:
 def _free_name(path: Path, taken: set[str]) -> str:
     """A name for an image, without ending, of its path below the data set's folder."""
     plain = re.sub(r"[^\w.()+ -]", "_", "_".join(path.with_suffix("").parts)).lstrip(".") or "image"
+    plain = shortened(plain)
     name, number = plain, 1
     while name.lower() in taken:
         number += 1

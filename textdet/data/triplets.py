@@ -109,7 +109,7 @@ def read_sample_image(sample: Sample) -> np.ndarray:
     """
     image = read_image(sample.image_path, sample.upright)
     if image.shape[1::-1] != (sample.width, sample.height):
-        image = read_image(sample.image_path, _way_up(sample))
+        image = read_image(sample.image_path, way_up(sample))
     return image
 
 
@@ -153,7 +153,7 @@ def check_triplet(sample: Sample) -> str | None:
         SizeError: with the file's name, when one has another size than the annotation says.
     """
     try:
-        _way_up(sample)
+        way_up(sample)
         for path in sample.heatmap_paths:
             _check_size(path, *image_size(path), sample)
     except SizeError:
@@ -163,7 +163,7 @@ def check_triplet(sample: Sample) -> str | None:
     return None
 
 
-def _way_up(sample: Sample) -> bool:
+def way_up(sample: Sample) -> bool:
     """Whether a sample's image is to be turned upright. Raises DataError, and SizeError where it
     has another size than the annotation says, either way up."""
     fit = fit_to_image(sample.image_path, (sample.width, sample.height), sample.upright)
