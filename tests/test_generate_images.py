@@ -372,6 +372,20 @@ def test_the_summary_says_what_was_dropped_and_why(tmp_path):
         assert f"{number} {reason}" in result.stdout
 
 
+def with_cmap(path, encoding, mapped):
+    """A font whose letters A to z have the glyphs of other characters.
+
+    mapped: takes a letter's code, gives that in the font and that of the other character.
+    """
+    font = TTFont(next(C.FONTS.rglob("DejaVuSans-Bold.ttf")))
+    glyphs, (table, *_) = font.getBestCmap(), font["cmap"].tables
+    codes = dict(map(mapped, range(ord("A"), ord("z") + 1)))
+    table.platformID, table.platEncID = 3, encoding
+    table.cmap = {code: glyphs[other] for code, other in codes.items() if other in glyphs}
+    font["cmap"].tables = [table]
+    font.save(path)
+
+
 def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
     """A collection's faces are used; other kinds, loops of links and what is never drawn named."""
     fonts, photos, words = tmp_path / "fonts", tmp_path / "photos", tmp_path / "words.txt"
@@ -381,6 +395,8 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
     collection.fonts = [TTFont(path) for name in names for path in C.FONTS.rglob(name)]
     collection.save(fonts / "both.ttc")
     (fonts / "web.woff2").write_bytes(b"wOF2")
+    with_cmap(fonts / "signs.ttf", 0, lambda letter: (0xF000 + letter, 0x2701 + letter % 64))
+    with_cmap(fonts / "last.ttf", 1, lambda letter: (letter, 0x25A1))
     photos.mkdir()
     pages = [Image.new("RGB", (90, 90), colour) for colour in ("red", "blue")]
     pages[0].save(photos / "scan.tif", save_all=True, append_images=pages[1:])
@@ -399,6 +415,8 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
     text = "\n".join(problems)
     for line in (
         "web.woff2: a font of another kind",
+        "signs.ttf: not a usable font (a symbol font",
+        "last.ttf: one sign for many letters",
         "1 words of",
         "no font has all their characters: 漢字",
         "however small: MMM",
@@ -407,7 +425,7 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
         "scan.tif: 1 of its 2 pages",
     ):
         assert line in text
-    assert len(problems) == 6
+    assert len(problems) == 8
     assert [path.name for path in job.backgrounds] == ["old.jfif", "scan.tif"]
     assert [path.name for path in job.fonts] == ["both.ttc"]
     found = open_fonts(job.fonts[0])

@@ -19,6 +19,7 @@ FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 OTHER_FONTS = (".woff", ".woff2", ".eot", ".pfb", ".pfa", ".dfont", ".fon", ".bdf", ".pcf")
 LOAD_FLAGS = freetype.FT_LOAD_NO_HINTING | freetype.FT_LOAD_NO_BITMAP
+SYMBOLS = (3, 0)  # platform and encoding of a table that gives letters' places to other signs
 WORDS_KEPT = 256  # shaped words remembered a font: one is asked for several times in a row
 
 
@@ -84,6 +85,9 @@ class Font:
             face = hb.Face(hb.Blob.from_file_path(str(path)), number)
             if not self._face.is_scalable or not face.glyph_count:
                 raise ValueError("no outlines in it")
+            # HarfBuzz prefers such a table, so that Wingdings would "have" every Latin word.
+            if any((m.platform_id, m.encoding_id) == SYMBOLS for m in self._face.charmaps):
+                raise ValueError("a symbol font, its signs are no letters")
             self._scripts = {hb.ot_tag_to_script(tag) for tag in face.get_table_script_tags("GSUB")}
         except Exception as error:  # both libraries raise kinds of their own
             raise DataError(f"{path}: not a usable font ({error})") from None

@@ -91,9 +91,9 @@ def find_materials(
         letter for vocabulary in vocabularies for word in vocabulary.words for letter in word
     }
     letters |= set(string.digits + string.punctuation)
-    damaged = {font.path for font in opened if not _can_draw(font, letters)}
-    problems += [f"{path}: a damaged font" for path in sorted(damaged)]
-    sound = [font for font in opened if font.path not in damaged]
+    faults = {font.path: fault for font in opened if (fault := _fault_of(font, letters))}
+    problems += [f"{path}: {fault}" for path, fault in sorted(faults.items())]
+    sound = [font for font in opened if font.path not in faults]
     if not sound:
         raise DataError(f"no sound font in {fonts}; {problems[0]}")
     matches = fonts_by_language(vocabularies, sound)
@@ -138,18 +138,23 @@ def _undrawn_lines(
     ]
 
 
-def _can_draw(font: Font, letters: set[str]) -> bool:
-    """Whether a font can draw its glyphs for some letters: a damaged file opens as well.
+def _fault_of(font: Font, letters: set[str]) -> str | None:
+    """Why a font cannot be used although it opens; None where it can: a damaged file, or one that
+    has the same box for all letters of a script, as systems keep for those that no font has.
 
     The font's size is set to 32 px. letters: those to try; ones that it lacks do no harm.
     """
+    text, signs = "".join(sorted(letters)), {}
     try:
         font.set_size(32)
-        for glyph in font.shape("".join(sorted(letters))):
+        for glyph in font.shape(text):
             font.bitmap(glyph.index)
+            letter = text[glyph.cluster].casefold()  # capitals alone may serve for both
+            if glyph.index and letter.isalpha() and font.extent(glyph.index):
+                signs[letter] = glyph.index
     except Exception:  # FreeType raises a kind of its own
-        return False
-    return True
+        return "a damaged font"
+    return "one sign for many letters" if 2 * len(set(signs.values())) < len(signs) else None
 
 
 # --- A record of both ------------------------------------------------------------------------
