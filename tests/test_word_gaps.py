@@ -6,7 +6,8 @@ import torch
 from shapely import Polygon
 
 from textdet.data.annotation import Word
-from textdet.data.word_gaps import INTO_WORD, draw_gaps, find_gaps
+from textdet.data.word_gaps import INTO_WORD, band_of, draw_gaps, find_gaps
+from textdet.synth.typeset import outline_of_cells
 from textdet.training.augmentation import make_preset
 from textdet.training.datasets import TrainDataset, to_tensors, weigh_gaps
 from textdet.training.loss import HeatmapLoss
@@ -69,6 +70,24 @@ def test_a_curved_word_goes_on_in_the_direction_of_its_end():
     room = INTO_WORD * 12
     shape, expected = Polygon(gap), Polygon(word(60 - room, 10, 64 + room, 22))
     # The end of an arc of five points points 11 degrees past its last side.
+    assert shape.intersection(expected).area > 0.9 * expected.area
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_characters_tell_the_sides_of_a_curved_word(backwards):
+    """The generator's polygon around them has more points on the outer side."""
+    angles = np.linspace(np.pi, np.pi / 2, 5)
+    outer, inner = (
+        np.stack([60 + r * np.cos(angles), 60 - r * np.sin(angles)], 1) for r in (50, 38)
+    )
+    quads = np.stack([outer[:-1], outer[1:], inner[1:], inner[:-1]], 1).astype(np.float32)
+    quads = quads[::-1] if backwards else quads
+    curved = Word("word", list("word"), quads, outline_of_cells(quads))
+    assert len(curved.polygon) > 4
+    level = Word("on", [], quads[:0], word(64, 10, 90, 22))
+    (gap,) = find_gaps([band_of(curved), band_of(level)])
+    room = INTO_WORD * 12
+    shape, expected = Polygon(gap), Polygon(word(60 - room, 10, 64 + room, 22))
     assert shape.intersection(expected).area > 0.9 * expected.area
 
 

@@ -6,12 +6,31 @@ They are few pixels among many, so that a network that is wrong there alone is h
 import cv2
 import numpy as np
 
+from textdet.data.annotation import Word
+
 MAX_GAP = 1.2  # times the words' height; words farther apart are not taken for one
 MAX_OVERLAP = 0.5  # of the height; outlines that people draw may overlap in narrow spaces
 MAX_OFFSET = 0.5  # of the height, across the line
 MAX_TURN = np.cos(np.radians(30))  # cosine of the angle between the two words
 MAX_RATIO = 2.0  # of their heights
 INTO_WORD = 0.3  # of the height; an affinity begins in the middle of a character
+
+
+def band_of(word: Word) -> np.ndarray:
+    """A word's outline as find_gaps takes it.
+
+    The polygon of a curved word may have more points on one of its sides than on the other; its
+    characters, where they are known, tell the sides.
+
+    Returns:
+        (k, 2) px.
+    """
+    quads = word.quads
+    if len(word.polygon) == 4 or not len(quads):
+        return word.polygon
+    if np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0:
+        quads = quads[::-1]  # read from right to left
+    return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, 2:].reshape(-1, 2)])
 
 
 def find_gaps(polygons: list[np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 
 from static import constants as C
 from textdet.data.cache import Source, fitted_words
-from textdet.data.word_gaps import draw_gaps
+from textdet.data.word_gaps import band_of, draw_gaps
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset
 from textdet.training.scenes import SceneSource
@@ -57,7 +57,7 @@ class TrainDataset(torch.utils.data.Dataset):
         index, image, maps, weights = self.source.read_sound(index)
         gaps = None
         if self.gap_weight > 1:
-            outlines = [word.polygon for word in self.source.words(index)]
+            outlines = [band_of(word) for word in self.source.words(index)]
             gaps = draw_gaps(outlines, self.source.size)
             weights = np.full_like(gaps, 255) if weights is None else weights
         maps = np.dstack([maps, *(extra for extra in (weights, gaps) if extra is not None)])
