@@ -582,6 +582,17 @@ def test_browse_in_a_browser(page, triplets):
     page.locator("#browsed button").nth(2).click()
     page.locator("#about_browsed").get_by_text(f"{SIZE} x {SIZE} px").wait_for()
     assert page.locator("#large .picture").is_visible()
+    about = page.inner_text("#about_browsed")
+    page.get_by_text("Filters").click()
+    page.get_by_label("words, at least").fill("999")
+    page.locator("#where").get_by_text("Images none").wait_for()
+    page.locator("#look input").check()  # what the filters leave out is looked at all the same
+    page.locator("#about_browsed").get_by_text("/model:").wait_for()
+    assert page.inner_text("#about_browsed").startswith(about)
+    page.get_by_label("data").click()
+    page.get_by_role("option", name="results.csv").click()
+    page.locator("#about_browsed").get_by_text("Choose an image").wait_for()
+    assert not page.locator("#large .picture").is_visible()
 
 
 @marked

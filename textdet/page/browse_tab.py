@@ -22,6 +22,7 @@ from textdet.page.viewer import (
 )
 
 PAGE = 24  # thumbnails
+START = "Choose an image."
 MANY = 10_000  # words or px, no limit
 RED, GREY = (255, 40, 40), (150, 150, 150)  # RGB
 FATE_LAYERS = (
@@ -78,7 +79,8 @@ def browse_tab(
         )
         return
     shelf = Shelf(paths)
-    positions, page, shown = gr.State([]), gr.State(0), gr.State(None)
+    positions, page = gr.State([]), gr.State(0)
+    shown = gr.State(None)  # position of the large image in its collection, whatever the filters
     with gr.Row():
         source = gr.Dropdown(list(shelf.named), value=next(iter(shelf.named)), label="data")
         order = gr.Dropdown(list(browsing.ORDERS), label="order of results", visible=False)
@@ -102,7 +104,7 @@ def browse_tab(
                 on = gr.Button("Next page", size="sm", min_width=100)
             grid = thumbnails("browsed", 100)
         with gr.Column(scale=3, min_width=320):
-            about = gr.Markdown("Choose an image.", elem_id="about_browsed")
+            about = gr.Markdown(START, elem_id="about_browsed")
             with gr.Row():
                 previous = gr.Button("Previous image", size="sm", min_width=100)
                 following = gr.Button("Next image", size="sm", min_width=100)
@@ -144,18 +146,11 @@ def browse_tab(
         return at, *turn(name, found, at)
 
     @sentences()
-    def show(
-        name: str,
-        found: list[int],
-        position: int | None,
-        with_words: bool,
-        chosen: str,
-        *values: Any,
-    ) -> tuple:
-        if position is None or not found:
-            return None, gr.HTML(value={"outlines": [], "columns": []}, picture=None), ""
+    def show(name: str, position: int | None, with_words: bool, chosen: str, *values: Any) -> tuple:
+        if position is None:
+            return None, gr.HTML(value={"outlines": [], "columns": []}, picture=None), START
         collection = shelf.take(name)
-        sample = collection.samples[found[position]]
+        sample = collection.samples[position]
         image = read_sample_image(sample)
         outlines, maps = show_labels(sample.words), browsing.read_maps(sample)
         text = f"**{sample.file}**: {browsing.describe(sample, collection.rows.get(sample.file))}"
@@ -172,14 +167,16 @@ def browse_tab(
         return position, gr.HTML(value=value, picture=show_picture(image, maps)), text
 
     def show_chosen(event: gr.EventData, name: str, found: list[int], at: int, *rest: Any) -> tuple:
-        return show(name, found, at * PAGE + event.index, *rest)
+        return show(name, found[at * PAGE + event.index], *rest)
 
     def show_next(by: int, name: str, found: list[int], position: int | None, *rest: Any) -> tuple:
-        start = -1 if position is None and by > 0 else position or 0
-        return show(name, found, min(max(start + by, 0), len(found) - 1), *rest)
+        if found:
+            at = found.index(position) + by if position in found else 0
+            position = found[min(max(at, 0), len(found) - 1)]
+        return show(name, position, *rest)
 
     detect = [look, model, *controls.values()]
-    large, chosen = [shown, view, about], [source, positions, shown, *detect]
+    large = [shown, view, about]
     pages = [positions, page, where, grid]
     heavy = {"concurrency_limit": 1, "concurrency_id": "network", "show_progress_on": view}
     gr.on(
@@ -196,9 +193,11 @@ def browse_tab(
     for button, by in ((back, -1), (on, 1)):
         button.click(functools.partial(step, by), [source, positions, page], pages[1:])
     for button, by in ((previous, -1), (following, 1)):
-        button.click(functools.partial(show_next, by), chosen, large, **heavy)
+        step_from = [source, positions, shown, *detect]
+        button.click(functools.partial(show_next, by), step_from, large, **heavy)
     grid.select(show_chosen, [source, positions, page, *detect], large, **heavy)
-    look.input(show, chosen, large, **heavy)
+    look.input(show, [source, shown, *detect], large, **heavy)
+    source.input(lambda name: show(name, None, False, ""), source, large, **heavy)
 
 
 def _filter(
