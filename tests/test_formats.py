@@ -308,6 +308,15 @@ def test_an_image_gets_no_words_of_another_whose_name_begins_alike(tmp_path):
     assert [item.image_path.name for item in items] == ["scan.jpg"] * 2 and not lines
 
 
+@pytest.mark.parametrize(("name", "ignored"), [("icdar2015", False), ("sroie", True)])
+def test_texts_of_another_encoding_are_unknown(tmp_path, name, ignored):
+    picture(tmp_path / "img_1.jpg")
+    text = "0,10,90,10,90,20,0,20,слово\n".encode("cp1251")
+    (tmp_path / "img_1.txt").write_bytes(text)
+    (item,), _ = read(name, tmp_path)
+    assert [(word.text, word.ignore) for word in item.words] == [("", ignored)]
+
+
 def test_sroie_lines_become_words(tmp_path):
     picture(tmp_path / "X001.jpg")
     (tmp_path / "X001.txt").write_text("0,10,110,10,110,20,0,20,TOTAL, RM 5\n\nbroken\n")

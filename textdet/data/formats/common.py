@@ -20,6 +20,7 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 _ONE_NUMBER, _SEPARATOR = re.compile(rf"\s*{NUMBER}\s*"), re.compile(r"[,;|\s]")
 MIN_AREA = 0.01  # px^2, smaller polygons are points and lines, up to rounding
 PICTURE_SUFFIXES = IMAGE_SUFFIXES | OTHER_SUFFIXES
+UNDECODED = "\ufffd"  # what reading puts in place of bytes that are not UTF-8
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 Entry = TypeVar("Entry")
 
@@ -105,7 +106,7 @@ def make_word(
     """A checked word, clockwise whichever way it was annotated.
 
     Params:
-        text: the transcription; blanks around it go.
+        text: the transcription; blanks around it go. One that was not UTF-8 counts as unknown.
         polygon: k points, as (k, 2) or one number after the other, px.
         ignore: whether it is don't-care.
         characters: a string a character's cell.
@@ -115,7 +116,7 @@ def make_word(
         ValueError: for a polygon without area or with odd numbers; NoWordError where there is no
             text either.
     """
-    text, polygon = text.strip(), points_of(polygon)
+    text, polygon = "" if UNDECODED in text else text.strip(), points_of(polygon)
     quads = points_of(quads).astype(np.float32).reshape(-1, 4, 2)
     if len(polygon) < 3:
         raise ValueError(f"the outline of {text[:60]!r} is not one")

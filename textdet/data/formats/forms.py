@@ -12,6 +12,7 @@ import numpy as np
 from textdet.common.files import parse_json
 from textdet.data.annotation import Word
 from textdet.data.formats.common import (
+    UNDECODED,
     Items,
     ReadWords,
     find_one,
@@ -70,7 +71,8 @@ def _read_receipt(path: Path) -> ReadWords:
         if match is None:
             raise ValueError(f"not a line of this format: {line[:60]!r}")
         *numbers, text = match.groups()
-        return make_word(text, [float(n) for n in numbers], not text.strip())
+        is_unknown = not text.strip() or UNDECODED in text  # nobody knows where to cut it
+        return make_word(text, [float(n) for n in numbers], is_unknown)
 
     def outline_of(line: str) -> list[float]:
         return leading_numbers(line, 8)
