@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from static import constants as C
 from textdet.common.cli import (
@@ -27,7 +28,7 @@ from textdet.common.cli import (
 )
 from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
-from textdet.common.images import name_further_frames
+from textdet.common.images import encode_image, name_further_frames
 from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
     DATASET_FILE,
@@ -102,7 +103,7 @@ def main() -> None:
             cluster=cluster,
         ),
         summarise,
-        is_done=is_done,
+        is_done=lambda chunk: is_done(chunk, characters),
     )
     report(args, counts)
 
@@ -141,24 +142,41 @@ def find_chunks(args: argparse.Namespace) -> Iterator[Chunk]:
     yield cut(start, entries)
 
 
-def is_done(chunk: Chunk) -> bool:
+def is_done(chunk: Chunk, characters: bool) -> bool:
     """Whether a chunk is there; one that was made of other images, as the source had them then, is
     deleted. Raises DataError when its annotations are damaged."""
     if not chunk.path.exists():
         return False
-    if not holds_its_images(chunk):
+    if not holds_its_images(chunk, characters):
         discard(chunk)
     return chunk.path.exists()
 
 
-def holds_its_images(chunk: Chunk) -> bool:
-    """Whether a finished chunk was made of the images that it is to be made of now."""
-    there = [Path(str(sample.extra.get("source"))).name for sample in read_chunk(chunk.path)]
-    names = [entry.image_path.name for entry in chunk.sources if isinstance(entry, Item)]
-    missing = Counter(names) - Counter(there)
-    left_out = "\n".join(read_left_out(chunk.folder, chunk.path.stem)) if missing else ""
+def holds_its_images(chunk: Chunk, characters: bool) -> bool:
+    """Whether a finished chunk was made of the images that it is to be made of now; those that it
+    lacks, because they were damaged or not annotated then, are tried again."""
+    sources = [Path(str(sample.extra.get("source"))) for sample in read_chunk(chunk.path)]
+    items = [entry for entry in chunk.sources if isinstance(entry, Item)]
+    there, names = [path.name for path in sources], [item.image_path.name for item in items]
     order = iter(names)
-    return all(name in left_out for name in missing) and all(name in order for name in there)
+    if not all(name in order for name in there):
+        return False
+    missing, known = Counter(names) - Counter(there), set(sources)
+    return not any(
+        item.image_path.name in missing
+        and item.image_path not in known
+        and can_be_written(item, characters)
+        for item in items
+    )
+
+
+def can_be_written(item: Item, characters: bool) -> bool:
+    """Whether convert_chunk would not leave an image out."""
+    try:
+        encode_image(read_item(item, characters)[1], ".jpg")
+    except DataError:
+        return False
+    return True
 
 
 def discard(chunk: Chunk) -> None:
@@ -167,6 +185,21 @@ def discard(chunk: Chunk) -> None:
     chunk.path.unlink()
     for file in (f for s in samples for f in (s.image_path, *s.heatmap_paths)):
         file.unlink(missing_ok=True)
+
+
+def read_item(item: Item, characters: bool) -> tuple[Sample, np.ndarray]:
+    """A sample whose image stays where it is, and the image (H, W, 3) uint8 RGB.
+
+    Params:
+        characters: see convert_chunk.
+
+    Raises:
+        DataError: the image is to be left out.
+    """
+    sample = sample_of(item, item.image_path.parent)
+    if characters and (unread := unread_words(sample)):
+        raise DataError(unread)
+    return sample, read_sample_image(sample)
 
 
 def convert_chunk(chunk: Chunk, characters: bool, subfolders: bool = False) -> int:
@@ -190,10 +223,7 @@ def convert_chunk(chunk: Chunk, characters: bool, subfolders: bool = False) -> i
         file = numbered_file(next(numbers), subfolders)
         problems += entry.problems
         try:
-            found = sample_of(entry, entry.image_path.parent)
-            if characters and (unread := unread_words(found)):
-                raise DataError(unread)
-            image = read_sample_image(found)
+            found, image = read_item(entry, characters)
             problems += name_further_frames(entry.image_path)
         except DataError as error:
             problems.append(str(error))

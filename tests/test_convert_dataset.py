@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +93,32 @@ def test_a_set_that_was_unpacked_further_is_converted_to_its_end(coco, tmp_path)
         run_well(*command, tmp_path / "grown")
     run_well(*command, tmp_path / "once")
     assert contents(tmp_path / "grown") == contents(tmp_path / "once")
+
+
+def test_what_was_left_out_is_tried_again(tmp_path):
+    """Images that are annotated or mended later, in a chunk that is there."""
+    source, folder = tmp_path / "source", tmp_path / "folder"
+    source.mkdir()
+    for name in ("1", "11", "2"):
+        Image.new("RGB", (60, 40), "white").save(source / f"{name}.jpg")
+    (source / "11.jpg").write_bytes(b"no image")
+    line = "1,1,30,1,30,20,1,20,on\n"
+    (source / "gt_2.txt").write_text(line)
+
+    def convert():
+        more = ("--num_workers", 1, "--save_folder", folder)
+        run_well("convert_dataset.py", "--source", source, *more)
+        names = [Path(sample.extra["source"]).name for sample in read_samples(folder)[0]]
+        return names, (folder / "annotations" / "00000.jsonl").stat().st_mtime_ns
+
+    assert convert()[0] == ["2.jpg"]
+    (source / "gt_11.txt").write_text(line)  # damaged: there is nothing more
+    (names, made), again = convert(), convert()
+    assert names == ["2.jpg"] and again == (names, made)
+    (source / "gt_1.txt").write_text(line)
+    assert convert()[0] == ["1.jpg", "2.jpg"]
+    shutil.copy(source / "1.jpg", source / "11.jpg")
+    assert convert()[0] == ["1.jpg", "11.jpg", "2.jpg"]
 
 
 def test_words_without_characters(coco, random_model, tmp_path):
