@@ -114,6 +114,18 @@ def test_labelstudio_names_of_images(tmp_path, url):
     assert sample.file == "a.jpg" and not problems
 
 
+def test_labelstudio_uploads_under_the_names_that_they_got(tmp_path):
+    """As its own folder of uploads has them; people upload two images of one name."""
+    names = ("0a1b2c3d-a.jpg", "e0a1b2c3-a.jpg")
+    for name in ("a.jpg", *names):
+        picture(tmp_path / name)
+    tasks = [task(f"/data/upload/1/{name}", *region(1, BOX_PERCENT, name)) for name in names]
+    write(tmp_path / "tasks.json", tasks)
+    samples, problems = read(tmp_path, "labelstudio")
+    assert not problems
+    assert [(sample.file, sample.words[0].text) for sample in samples] == [(n, n) for n in names]
+
+
 def test_labelstudio_takes_what_people_settled_on(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         picture(tmp_path / name)

@@ -16,6 +16,7 @@ corrected are no labels.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -26,13 +27,13 @@ from textdet.common.errors import DataError
 from textdet.common.files import write_atomically, write_json
 from textdet.common.images import is_image
 from textdet.data.annotation import Sample, Word, points_of
-from textdet.data.formats.common import Items
-from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of
+from textdet.data.formats.common import Items, images_by_name
+from textdet.data.formats.listed import Entry, Images, Layout, read_json_files, size_of
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, turned_box
 
 TASKS, CONFIG = "tasks.json", "labeling_config.xml"
 LOCAL_FILES = "/data/local-files/?d="  # before a path below LOCAL_FILES_DOCUMENT_ROOT
-UPLOADED = re.compile(r"[0-9a-f]{8}-")  # before the names of files that were uploaded
+UPLOADED = re.compile(r"\A[0-9a-f]{8}-")  # before the names of files that were uploaded
 TEXT_TAGS = re.compile("text|transcri", re.IGNORECASE)  # names of tags with transcriptions
 # As in Label Studio's own template for OCR.
 LABELING_CONFIG = """<View>
@@ -76,7 +77,7 @@ class Region:
 
 def read_labelstudio(source: Path) -> Items:
     """Tasks that people have annotated."""
-    layout = Layout(_entry, _outline, _text)
+    layout = Layout(partial(_entry, images_by_name(source)), _outline, _text)
     return read_json_files(source, "*.json", looks_like, _newest, layout)
 
 
@@ -99,16 +100,19 @@ def _newest(tasks: list) -> list:
     return list(kept.values())
 
 
-def _entry(task: dict) -> Entry:
+def _entry(images: Images, task: dict) -> Entry:
     if isinstance(task.get("data"), dict):
-        name, regions = _image_name(task["data"]), _regions(_chosen(task))
+        name, regions = _image_name(task["data"], images), _regions(_chosen(task))
     else:
-        name, regions = _image_name(task), _regions_of_min(task)
+        name, regions = _image_name(task, images), _regions_of_min(task)
     return Entry(name, regions, regions[0].size if regions else None)
 
 
-def _image_name(data: dict) -> str:
-    """The name of the file that was uploaded, or that lies in a storage, of the task's data."""
+def _image_name(data: dict, images: Images | None = None) -> str:
+    """The name of the file that was uploaded, or that lies in a storage, of the task's data.
+
+    images: those that are there; one that was uploaded may have kept the name that it got.
+    """
     for value in data.values():
         if not isinstance(value, str):
             continue
@@ -116,7 +120,7 @@ def _image_name(data: dict) -> str:
         path = parse_qs(url.query).get("d", [unquote(url.path)])[0].lstrip("/")
         if is_image(Path(path)):
             folder, _, name = path.rpartition("/")
-            uploaded = "upload" in folder.split("/")
+            uploaded = "upload" in folder.split("/") and Path(name).stem not in (images or ())
             return UPLOADED.sub("", name, count=1) if uploaded else path
     raise DataError("its data name no image file")
 
