@@ -752,6 +752,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
         (("--gap_weight", 0.5), "--gap_weight must be at least 1, not 0.5"),
+        (("--gap_weight", 511), "--gap_weight must be at most 100, not 511"),
         (("--accelerator_config", '{"a": 1}'), "unexpected keyword argument 'a'"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
         (("--report_to", "tensorbord", "--from_scratch", "True"), "tensorbord is not supported"),

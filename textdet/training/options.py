@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
 MOST = 2**32  # more than any flag can mean; seeds end there
+MOST_GAP_WEIGHT = 100  # weights are bytes: from 511, those of all other pixels round to 0
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
@@ -215,6 +216,10 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
             raise DataError(f"--{name} must be at least {least}, not {value}")
     if not 0 <= data_args.max_damaged <= 1:
         raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
+    if data_args.gap_weight > MOST_GAP_WEIGHT:
+        raise DataError(
+            f"--gap_weight must be at most {MOST_GAP_WEIGHT}, not {data_args.gap_weight:g}"
+        )
 
 
 def _check_data(data_args: DataArguments, generates: bool) -> None:
