@@ -288,6 +288,12 @@ def test_settings_beyond_what_is_searched_are_where_it_begins(scorer, tmp_path):
     assert all((tmp_path / f"{name}.png").exists() for name in tune_plots.PLOTS)
 
 
+def test_a_search_that_ran_out_of_time_before_its_first_trial_is_drawn(study, tmp_path):
+    before = Point(HERE, dict.fromkeys(scoring.SCORES, 0.5))
+    tune_plots.plot_study(tune_plots.Result(study, [before], before, "both"), tmp_path)
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"history", "pareto_front"}
+
+
 def test_the_margin_of_the_boxes_is_chosen_from_those_named(scorer, study, triplets):
     """The truth is drawn looser than the maps: the search must find by how much."""
     truth, samples = scorer.truth[SIZE], read_samples(triplets)[0]

@@ -104,7 +104,7 @@ def _plot_history(result: Result, folder: Path) -> None:
     axes.axhline(before, color="black", linestyle=":", label="before tuning")
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{result.name}, searched images")
-    axes.set_ylim(max(0, before - LOWEST), max(before, *scores) + 0.03)
+    axes.set_ylim(max(0, before - LOWEST), max([before, *scores]) + 0.03)
     axes.set_title("History: each trial with its best text_threshold (the worst lie below)")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
@@ -156,8 +156,7 @@ def _plot_importance(result: Result, folder: Path) -> None:
 
 def importances(result: Result) -> dict[str, float]:
     """How much each searched setting decides, by PED-ANOVA (Watanabe et al., "PED-ANOVA:
-    Efficiently
-    Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023).
+    Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023).
 
     Returns:
         By the setting's name a share, 0..1; together 1.
