@@ -130,8 +130,9 @@ def _match_sweep(
 ) -> np.ndarray:
     """ImageMatch's fields for each text_threshold, (T, 4).
 
-    The labels do not depend on text_threshold, and a word's score is its highest
-    character value: a higher text_threshold leaves out the words below it and changes no other.
+    A word's score is its highest character value: a higher text_threshold leaves out the words
+    below it. It changes no other, but where words touch: decoded with it, a part that does not
+    reach it stays with its neighbour. tune.py judges its choice decoded anew.
     """
     found = decode_maps(maps, replace(settings, text_threshold=settings.low_text))
     counted, ious = overlap_table(found.boxes, truth)
