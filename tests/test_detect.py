@@ -258,6 +258,8 @@ def inputs_of_one_picture(tmp_path):
         "Pillow, grey": grey,
         "Pillow, palette": grey.convert("P"),
         "Pillow, alpha": Image.fromarray(rgb).convert("RGBA"),
+        "Pillow, alpha multiplied in": Image.fromarray(rgb).convert("RGBA").convert("RGBa"),
+        "Pillow, grey likewise": grey.convert("LA").convert("La"),
     }
 
 
@@ -301,6 +303,7 @@ def test_channel_order_is_that_of_arrays_alone(tmp_path):
         (np.zeros((8, 8, 3), np.uint16), ValueError, "uint8, or float within 0..1, not .*uint16"),
         (np.full((8, 8, 3), 255.0), ValueError, r"within 0..1, not 255..255"),
         (np.full((8, 8), np.nan), ValueError, "within 0..1, not nan"),
+        (Image.new("RGB", (0, 8)), ValueError, r"must have pixels, not size \(0, 8\)"),
         (None, TypeError, "a path, an array or a Pillow image, not .*None"),
         (b"photo.jpg", TypeError, "not .*bytes"),
     ],

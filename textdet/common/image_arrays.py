@@ -30,7 +30,7 @@ def as_rgb(image: ImageInput, channel_order: str = "rgb") -> np.ndarray:
 
     Raises:
         DataError: a file that is not a sound image.
-        ValueError: an array of another kind.
+        ValueError: an array of another kind, or a Pillow image without pixels.
         TypeError: something else.
     """
     from PIL import Image
@@ -38,6 +38,8 @@ def as_rgb(image: ImageInput, channel_order: str = "rgb") -> np.ndarray:
     if isinstance(image, str | Path):
         return read_image(Path(image))
     if isinstance(image, Image.Image):
+        if not all(image.size):
+            raise ValueError(f"an image must have pixels, not size {image.size}")
         return np.array(to_rgb(image))
     if not isinstance(image, np.ndarray):
         raise TypeError(f"an image is a path, an array or a Pillow image, not {type(image)}")

@@ -300,7 +300,9 @@ def to_rgb(image: "Image.Image") -> "Image.Image":
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         top = _white_of(float(values.max()), image.mode == "F")
         image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":  # which Pillow makes nothing else of
+        image = image.convert("LA")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, _ground_of(image))
         image = Image.alpha_composite(ground, image)
