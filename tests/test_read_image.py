@@ -133,6 +133,15 @@ def test_16_bits_and_floating_point():
     assert (decoded(encoded(Image.fromarray(bad), "TIFF")) == 0).all()
 
 
+@pytest.mark.parametrize("values", [RAMP, RAMP.astype(np.uint16) * 257, RAMP / np.float32(255)])
+def test_a_tiff_in_which_0_is_white(values):
+    tag = struct.pack("<HHIHH", 262, 3, 1, 1, 0)
+    data = encoded(Image.fromarray(values), "TIFF")
+    assert data.count(tag) == 1
+    found = decoded(data.replace(tag, struct.pack("<HHIHH", 262, 3, 1, 0, 0)))
+    np.testing.assert_array_equal(found, 255 - decoded(data))
+
+
 def test_cmyk():
     found = decoded(encoded(Image.fromarray(COLOURS).convert("CMYK"), "JPEG", quality=95))
     assert np.abs(found.astype(int) - COLOURS).mean() < 12

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height change places
+PHOTOMETRIC, WHITE_IS_ZERO = 0x0106, 0  # TIFF tag; its value where the largest value is black
 SUBFILE_TYPE, NO_PAGE = 0x00FE, 0b101  # TIFF tag; its bits for a smaller copy and for a mask
 # What read_image takes. Pillow knows more; some of them start other programs.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
@@ -95,7 +96,7 @@ def read_image(
     from PIL import ImageOps
 
     with _opened(source, frame) as image:
-        held = _orientation(image)
+        held, is_negative = _orientation(image), _is_negative(image)
         if least is not None:
             factor = least / max(image.size)
             image.draft(None, tuple(math.ceil(side * factor) for side in image.size))
@@ -105,7 +106,8 @@ def read_image(
             ImageOps.exif_transpose(image, in_place=True)
         elif not upright and left != held:
             image = _turned_back(image, held)
-        return np.array(to_rgb(image))
+        pixels = np.array(to_rgb(image))
+        return 255 - pixels if is_negative else pixels
 
 
 def image_size(source: Path | BinaryIO, upright: bool = True) -> tuple[int, int]:
@@ -274,6 +276,13 @@ def _orientation(image: "Image.Image") -> int:
     except Exception:  # Pillow raises many kinds on damaged data
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _is_negative(image: "Image.Image") -> bool:
+    """Whether a Pillow image is a TIFF of more than 8 bits in which 0 is white: Pillow turns those
+    of fewer bits alone."""
+    is_deep = image.format == "TIFF" and image.mode.startswith(("I", "F"))
+    return is_deep and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def _turned_back(image: "Image.Image", orientation: int) -> "Image.Image":
