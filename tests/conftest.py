@@ -1,6 +1,7 @@
 """What several test files share: scripts as subprocesses, a model, a small data set."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 128  # px, side of the generated images
+
+
+# A shell's background jobs ignore SIGINT, and so would the scripts that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def start(script, *args):
