@@ -77,6 +77,24 @@ def side_lengths(quads: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.roll(quads, -1, axis=-2) - quads, axis=-1)
 
 
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Bring vectors (..., 2) to length 1; those of no length stay so."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def fill_polygon(mask: np.ndarray, polygon: np.ndarray, value: int) -> None:
+    """Fill a polygon in a mask, in place.
+
+    Params:
+        mask: (H, W) uint8.
+        polygon: (K, 2), px; taken to 1/16 px.
+        value: 0..255.
+    """
+    corners = np.round((polygon - 0.5) * 16).astype(np.int32)  # from the pixels' centres
+    cv2.fillPoly(mask, [corners], value, shift=4)
+
+
 def quad_size(quad: np.ndarray) -> tuple[float, float]:
     """Measure a quad.
 

@@ -18,6 +18,7 @@ from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError, SizeError
 from textdet.common.files import read_json, write_json
 from textdet.common.fingerprints import fingerprint
+from textdet.common.geometry import fill_polygon
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample, Word
 from textdet.data.triplets import check_triplet, read_triplet
@@ -98,9 +99,7 @@ def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
         return None
     weights = np.full((size, size), 255, np.uint8)
     for word in sorted(words, key=lambda word: -word.training_weight):
-        # From continuous coordinates to those of the pixels' centres, in 1/16 px.
-        corners = np.round((word.polygon - 0.5) * 16).astype(np.int32)
-        cv2.fillPoly(weights, [corners], round(word.training_weight * 255), shift=4)
+        fill_polygon(weights, word.polygon, round(word.training_weight * 255))
     return weights
 
 

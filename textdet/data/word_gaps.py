@@ -3,9 +3,9 @@
 They are few pixels among many, so that a network that is wrong there alone is hardly ever told.
 """
 
-import cv2
 import numpy as np
 
+from textdet.common.geometry import directions, fill_polygon
 from textdet.data.annotation import Word
 
 MAX_GAP = 1.2  # times the words' height; words farther apart are not taken for one
@@ -56,8 +56,8 @@ def find_gaps(polygons: list[np.ndarray]) -> np.ndarray:
     halves = [len(p) // 2 for p in polygons]
     corners = [(p[k - 1], p[k], p[k - 2], p[k + 1]) for p, k in zip(polygons, halves, strict=True)]
     last, inner_last = _pairs(corners)
-    ahead = _directions(last.mean(1) - inner_last.mean(1))  # of each word at its end
-    onwards = _directions(inner_first.mean(1) - first.mean(1))  # and at its beginning
+    ahead = directions(last.mean(1) - inner_last.mean(1))  # of each word at its end
+    onwards = directions(inner_first.mean(1) - first.mean(1))  # and at its beginning
     ends, begins = (np.linalg.norm(side[:, 1] - side[:, 0], axis=1) for side in (last, first))
     height = np.minimum(ends[:, None], begins)
 
@@ -89,8 +89,7 @@ def draw_gaps(polygons: list[np.ndarray], size: int) -> np.ndarray:
     """
     mask = np.zeros((size, size), np.uint8)
     for gap in find_gaps(polygons):
-        # From continuous coordinates to those of the pixels' centres, in 1/16 px.
-        cv2.fillPoly(mask, [np.round((gap - 0.5) * 16).astype(np.int32)], 255, shift=4)
+        fill_polygon(mask, gap, 255)
     return mask
 
 
@@ -98,9 +97,3 @@ def _pairs(corners: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
     """float64 (n, 2, 2) each: the first two of each word's four corners, and the others."""
     sides = np.array(corners, np.float64)
     return sides[:, :2], sides[:, 2:]
-
-
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    """The vectors (n, 2) at length 1; those of no length stay so."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.geometry import side_lengths
+from textdet.common.geometry import directions, side_lengths
 from textdet.decoding.components import Detections, score_maps
 from textdet.decoding.craft import decode_craft
 from textdet.decoding.proportional import decode_proportional
@@ -80,13 +80,7 @@ def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
     upper, lower = outlines[:, :half], outlines[:, : half - 1 : -1]
     across, steps = upper - lower, np.diff((upper + lower) / 2, axis=1)
     outwards = np.zeros_like(upper)  # of the ends
-    outwards[:, 0], outwards[:, -1] = -_directions(steps[:, 0]), _directions(steps[:, -1])
-    upper = upper + margin * (outwards + _directions(across))
-    lower = lower + margin * (outwards - _directions(across))
+    outwards[:, 0], outwards[:, -1] = -directions(steps[:, 0]), directions(steps[:, -1])
+    upper = upper + margin * (outwards + directions(across))
+    lower = lower + margin * (outwards - directions(across))
     return np.concatenate([upper, lower[:, ::-1]], axis=1).astype(np.float32)
-
-
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    """The vectors (..., 2) at length 1; those of no length stay so."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)

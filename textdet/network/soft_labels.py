@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from textdet.common.geometry import fill_polygon
 from textdet.data.annotation import Word
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.network.detector import TextDetector
@@ -132,6 +133,6 @@ def label_in_map(textmap: np.ndarray, word: Word, ignored_weight: float = 0.0) -
 
 
 def _fill(mask: np.ndarray, words: list[Word], value: int) -> None:
-    """Fill the polygons of words, given in continuous coordinates, in a (H, W) uint8 mask."""
+    """Fill the polygons of words in a (H, W) uint8 mask."""
     for word in words:
-        cv2.fillPoly(mask, [np.round((word.polygon - 0.5) * 16).astype(np.int32)], value, shift=4)
+        fill_polygon(mask, word.polygon, value)

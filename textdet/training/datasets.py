@@ -60,7 +60,9 @@ class TrainDataset(torch.utils.data.Dataset):
             outlines = [band_of(word) for word in self.source.words(index)]
             gaps = draw_gaps(outlines, self.source.size)
             weights = np.full_like(gaps, 255) if weights is None else weights
-        maps = np.dstack([maps, *(extra for extra in (weights, gaps) if extra is not None)])
+        extras = [extra for extra in (weights, gaps) if extra is not None]
+        if extras:  # else a cached image would be read as a whole
+            maps = np.dstack([maps, *extras])
         given = {} if points is None else {"keypoints": points}
         wants_text = rng.random() < C.TEXT_SHARE
         for _ in range(C.TEXT_TRIES):

@@ -27,9 +27,8 @@ class SceneSource:
     def __init__(self, folders: Source, draw: Draw, scenes: int):
         self.folders, self.draw, self.scenes = folders, draw, scenes
         self.size = folders.size
-        self._last: tuple[int, tuple, list[Word]] | None = (
-            None  # of which several crops may be asked for
-        )
+        # The last scene, of which several crops may be asked for: number, sample, arrays.
+        self._last: tuple[int, Sample, tuple] | None = None
 
     def __len__(self) -> int:
         """Images of an epoch in which each image of the folders comes once."""
@@ -42,13 +41,15 @@ class SceneSource:
         if self._last is None or self._last[0] != index:
             sample, image, maps = self.draw(index - len(self.folders))
             scene = image, np.dstack(list(maps)), draw_weights(sample, self.size)
-            self._last = index, scene, fitted_words(sample, self.size)
-        return index, *self._last[1]
+            self._last = index, sample, scene
+        return index, *self._last[2]
 
     def words(self, index: int) -> list[Word]:
         """See Source.words."""
         if index < len(self.folders):
             return self.folders.words(index)
         if self._last is not None and self._last[0] == index:
-            return self._last[2]
-        return fitted_words(self.draw(index - len(self.folders))[0], self.size)
+            sample = self._last[1]
+        else:
+            sample = self.draw(index - len(self.folders))[0]
+        return fitted_words(sample, self.size)
