@@ -6,7 +6,12 @@ from scipy.signal import find_peaks
 from shapes import column_quads, curved_quads, outline, word_quads
 
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.decoding.characters import _local_maxima, character_bounds, split_characters
+from textdet.decoding.characters import (
+    FOREGROUND,
+    _local_maxima,
+    character_bounds,
+    split_characters,
+)
 from textdet.decoding.metrics import polygon_ious
 
 SIZE = 400
@@ -133,7 +138,7 @@ def test_peaks_are_scipys():
     number = 0
     for _ in range(2000):
         profile = rng.integers(0, rng.integers(2, 12), rng.integers(1, 60)) / 10
-        expected = find_peaks(np.pad(profile, 1, constant_values=-1), height=0.3)[0] - 1
-        np.testing.assert_array_equal(_local_maxima(profile, 0.3), expected)
+        expected = find_peaks(np.pad(profile, 1, constant_values=-1), height=FOREGROUND)[0] - 1
+        np.testing.assert_array_equal(_local_maxima(profile), expected)
         number += len(expected)
     assert number > 10_000

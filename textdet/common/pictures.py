@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINE_WIDTH = 500  # px of the image's shorter side for each px of an outline's width
+FILE_QUALITY = 92  # 1..100, of a .jpg that people look at
 LONGEST_SIDE = 65_500  # px, the most that a JPEG holds
 TITLE_HEIGHT = 26  # px, of the strip above a titled picture
 GREEN, RED, BLUE, GREY = (0, 220, 0), (255, 40, 40), (60, 110, 255), (150, 150, 150)  # RGB
@@ -136,18 +137,17 @@ def draw_title(text: str, width: int) -> np.ndarray:
     return np.array(strip)
 
 
-def save_picture(path: Path, image: np.ndarray, quality: int = 92) -> None:
+def save_picture(path: Path, image: np.ndarray) -> None:
     """Write a picture, whole or not at all.
 
     Params:
         path: its suffix chooses the format.
         image: (H, W, 3) uint8 RGB.
-        quality: 1..100, of .jpg.
 
     Raises:
         OSError: when the disk refuses.
     """
-    write_atomically(path, encode_picture(image, path.suffix, quality))
+    write_atomically(path, encode_picture(image, path.suffix, FILE_QUALITY))
 
 
 def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -> bytes:

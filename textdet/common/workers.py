@@ -29,7 +29,7 @@ def run_calls(
     workers: int,
     cluster: Cluster | None = None,
     shared: tuple | Callable[[], tuple] = (),
-    ahead: int | None = None,
+    ahead: int = AHEAD,
 ) -> Iterator:
     """Call function(*shared, *call) for every call, in this process or in others.
 
@@ -40,8 +40,8 @@ def run_calls(
         cluster: the Dask cluster to use instead.
         shared: large values, or a call that makes them (opens a model): each process has them from
             its first call on.
-        ahead: calls a process that are handed out early, by default AHEAD; with 1 the next call is
-            asked for when a process is free and its result has been taken.
+        ahead: calls a process that are handed out early; with 1 the next call is asked for when a
+            process is free and its result has been taken.
 
     Returns:
         yields the results, in the order in which they are done.
@@ -56,9 +56,9 @@ def run_calls(
             yield function(*made, *call)
         return
     if cluster:
-        yield from _gather(ClusterPool(cluster, function, shared, ahead or AHEAD), calls)
+        yield from _gather(ClusterPool(cluster, function, shared, ahead), calls)
     else:
-        yield from _gather(_LocalPool(workers, function, shared, ahead or AHEAD), calls)
+        yield from _gather(_LocalPool(workers, function, shared, ahead), calls)
 
 
 class _LocalPool:

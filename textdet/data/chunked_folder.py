@@ -402,13 +402,9 @@ def iterate_samples(folder: Path) -> Iterator[Sample]:
         yield from read_chunk(path)
 
 
-def read_left_out(folder: Path, chunk: str = "*") -> list[str]:
-    """The lines about everything that a folder lacks, or one of its chunks, in order.
-
-    Params:
-        chunk: the stem of its annotation file's name; "*" for all.
-    """
-    files = sorted((folder / LEFT_OUT).glob(f"{chunk}.txt"))
+def read_left_out(folder: Path) -> list[str]:
+    """The lines about everything that a folder lacks, in order."""
+    files = sorted((folder / LEFT_OUT).glob("*.txt"))
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
     return [line for text in texts for line in text.splitlines()]
 

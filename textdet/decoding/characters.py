@@ -162,7 +162,7 @@ def find_peaks_and_valleys(
         peaks: ascending, at least one; of a plateau its middle.
         valleys: one less.
     """
-    peaks = _local_maxima(profile, FOREGROUND).tolist() or [int(profile.argmax())]
+    peaks = _local_maxima(profile).tolist() or [int(profile.argmax())]
     valleys = [a + int(profile[a : b + 1].argmin()) for a, b in pairwise(peaks)]
     while valleys:
         depths = [
@@ -177,14 +177,14 @@ def find_peaks_and_valleys(
     return peaks, valleys
 
 
-def _local_maxima(profile: np.ndarray, least: float) -> np.ndarray:
-    """Places, ascending, where a profile (W,) is higher than beside it and reaches `least`; of a
+def _local_maxima(profile: np.ndarray) -> np.ndarray:
+    """Places, ascending, where a profile (W,) is higher than beside it and reaches FOREGROUND; of a
     plateau its middle. scipy.signal.find_peaks gives the same, and takes a second to import."""
     ends = np.append(np.flatnonzero(np.diff(profile)), len(profile) - 1)  # of its plateaus
     starts = np.append(0, ends[:-1] + 1)
     heights = np.concatenate([[-np.inf], profile[ends], [-np.inf]])  # a peak may lie at the border
     is_peak = (heights[1:-1] > heights[:-2]) & (heights[1:-1] > heights[2:])
-    return ((starts + ends) // 2)[is_peak & (heights[1:-1] >= least)]
+    return ((starts + ends) // 2)[is_peak & (heights[1:-1] >= FOREGROUND)]
 
 
 def character_bounds(straight: np.ndarray, count: int | None = None) -> np.ndarray:

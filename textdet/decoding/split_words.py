@@ -41,7 +41,7 @@ def cut_weak_links(segmentation: Segmentation, share: float) -> Segmentation:
     if levels.dtype != np.uint8:
         levels = (levels.clip(0, 1) * 255).astype(np.uint8)
     owners = wholes.ravel()[places]
-    strong = _byte_quantiles(levels, owners, STRONG_LINK, segmentation.count)[owners]
+    strong = _strong_levels(levels, owners, segmentation.count)[owners]
     is_strong = levels > share * strong
     is_link = is_link.copy()
     is_link.ravel()[places] = is_strong
@@ -58,14 +58,15 @@ def cut_weak_links(segmentation: Segmentation, share: float) -> Segmentation:
     return replace(segmentation, is_link=is_link, count=count, labels=labels)
 
 
-def _byte_quantiles(levels: np.ndarray, owners: np.ndarray, share: float, count: int) -> np.ndarray:
-    """A quantile of the levels (n,) uint8 of each owner, (count,); 0 for those without any."""
+def _strong_levels(levels: np.ndarray, owners: np.ndarray, count: int) -> np.ndarray:
+    """The quantile STRONG_LINK of the levels (n,) uint8 of each owner, (count,); 0 where there are
+    none."""
     # Owner and level in one number: sorted, each owner's levels stand together, in their order.
     ranked = np.sort(owners.astype(np.int64) * 256 + levels)
     starts = np.flatnonzero(np.diff(ranked >> 8, prepend=-1))
     last = np.diff(starts, append=len(ranked)) - 1
     quantiles = np.zeros(count)
-    quantiles[ranked[starts] >> 8] = ranked[starts + (share * last).astype(int)] & 255
+    quantiles[ranked[starts] >> 8] = ranked[starts + (STRONG_LINK * last).astype(int)] & 255
     return quantiles
 
 

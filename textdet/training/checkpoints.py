@@ -154,14 +154,13 @@ def is_finished(
     return state["epoch"] >= args.num_train_epochs
 
 
-def validations_since_best(log_history: list[dict], metric: str = "eval_f1") -> int:
-    """How many validations there were after the first one with the highest value.
+def validations_since_best(log_history: list[dict]) -> int:
+    """How many validations there were after the first one with the highest F1.
 
     Params:
-        log_history: the Trainer's, of which the entries with the metric are validations.
-        metric: its name there, the higher the better.
+        log_history: the Trainer's, of which the entries with an F1 are validations.
     """
-    scores = [entry[metric] for entry in log_history if metric in entry]
+    scores = [entry["eval_f1"] for entry in log_history if "eval_f1" in entry]
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
 

@@ -16,23 +16,18 @@ class HeatmapLoss(torch.nn.Module):
 
     With weights w, the Dice of sqrt(w) p and sqrt(w) t is the weighted Dice: its sums are w p t,
     w p^2 and w t^2. The focal part is the weighted mean.
-
-    Params:
-        gamma: exponent of the focal part, from 0; the higher, the less easy pixels count.
-        focal_weight: factor of the focal part; that of the Dice is 1.
     """
 
-    def __init__(self, gamma: float = C.FOCAL_GAMMA, focal_weight: float = C.FOCAL_WEIGHT):
+    def __init__(self):
         super().__init__()
         from monai.losses import DiceFocalLoss, DiceLoss, FocalLoss
 
         dice = {"squared_pred": True, "include_background": True, "batch": True}
         self.unweighted = DiceFocalLoss(
-            sigmoid=True, gamma=gamma, lambda_focal=focal_weight, **dice
+            sigmoid=True, gamma=C.FOCAL_GAMMA, lambda_focal=C.FOCAL_WEIGHT, **dice
         )
         self.dice = DiceLoss(**dice)
-        self.focal = FocalLoss(gamma=gamma, reduction="none")
-        self.focal_weight = focal_weight
+        self.focal = FocalLoss(gamma=C.FOCAL_GAMMA, reduction="none")
 
     def forward(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
@@ -56,7 +51,7 @@ class HeatmapLoss(torch.nn.Module):
         dice = self.dice(root * torch.sigmoid(logits), root * target)
         total = (weights.sum() * logits.shape[1]).clamp(min=1e-6)
         focal = (weights * self.focal(logits, target)).sum() / total
-        return dice + self.focal_weight * focal
+        return dice + C.FOCAL_WEIGHT * focal
 
 
 def gather_batch(

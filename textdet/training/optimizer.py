@@ -11,6 +11,7 @@ from textdet.network.runtimes import has_fast_bf16
 
 # Keller Jordan's coefficients: each step takes x to a x + b x^3 + c x^5, 1 is not far from fixed.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
 FLAGS = ("lr", "weight_decay", "betas", "eps")  # of a group of parameters, that a user can change
 
 
@@ -83,14 +84,13 @@ def is_mixing(parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and min(parameter.shape[:2]) >= C.MUON_CHANNELS
 
 
-def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
     """Make the singular values of a matrix about equal, by Newton-Schulz iterations.
 
     The iterations run in bfloat16, which is exact enough, where that is fast.
 
     Params:
         matrix: (m, n) float.
-        steps: iterations.
 
     Returns:
         (m, n) of the same type, with the same singular vectors and singular values of 0.7 to 1.2;
@@ -102,7 +102,7 @@ def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     x = x / x.norm().clamp(min=1e-7)  # no singular value above 1
     if has_fast_bf16(x.device):
         x = x.bfloat16()
-    for _ in range(steps):
+    for _ in range(ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     return (x.T if is_tall else x).to(matrix.dtype)

@@ -181,7 +181,7 @@ def _plot_contours(result: Result, folder: Path) -> None:
     levels = result.scores().max() - np.array(BANDS)
     bands = matplotlib.colors.BoundaryNorm(levels, 256, extend="min")
     for axes, other in zip(row, ("link_threshold", "text_threshold"), strict=True):
-        x, y, scores = _best_in_cells(result, "low_text", other)
+        x, y, scores = _best_in_cells(result, other)
         if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
             continue
         filled = axes.tricontourf(x, y, scores, levels=levels, extend="min", norm=bands)
@@ -205,11 +205,12 @@ def _plot_contours(result: Result, folder: Path) -> None:
     save_figure(figure, folder / "contour.png")
 
 
-def _best_in_cells(result: Result, x: str, y: str) -> tuple[np.ndarray, ...]:
-    """x, y and score of the best point in each cell of a grid that holds any."""
+def _best_in_cells(result: Result, other: str) -> tuple[np.ndarray, ...]:
+    """low_text, the other threshold and the score of the best point in each cell of a grid that
+    holds any."""
     best: dict[tuple[int, int], tuple[float, float, float]] = {}
     for point, score in zip(result.points, result.scores(), strict=True):
-        at = getattr(point.settings, x), getattr(point.settings, y)
+        at = point.settings.low_text, getattr(point.settings, other)
         cell = int(at[0] / CELL), int(at[1] / CELL)
         if cell not in best or score > best[cell][2]:
             best[cell] = *at, score

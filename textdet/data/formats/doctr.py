@@ -26,7 +26,7 @@ KEYS = ("polygons", "typed_words")
 def read_doctr(source: Path) -> Items:
     """Labels for docTR's text detection and its OCR data sets."""
     layout = Layout(_entry, _outline, _text, upright=False)
-    return read_json_files(source, "*.json", looks_like, dict.items, layout)
+    return read_json_files(source, looks_like, dict.items, layout)
 
 
 def looks_like(data: Any) -> bool:

@@ -34,7 +34,7 @@ def read_labelme(source: Path) -> Items:
         return text, is_ignored(text, [shape.get("label"), *marks])
 
     layout = Layout(_entry, _outline, text_of)
-    return read_json_files(source, "*.json", looks_like, lambda data: [data], layout)
+    return read_json_files(source, looks_like, lambda data: [data], layout)
 
 
 def looks_like(data: Any) -> bool:

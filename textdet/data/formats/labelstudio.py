@@ -78,7 +78,7 @@ class Region:
 def read_labelstudio(source: Path) -> Items:
     """Tasks that people have annotated."""
     layout = Layout(partial(_entry, images_by_name(source)), _outline, _text)
-    return read_json_files(source, "*.json", looks_like, _newest, layout)
+    return read_json_files(source, looks_like, _newest, layout)
 
 
 def looks_like(data: Any) -> bool:

@@ -93,16 +93,14 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
 
 def read_json_files(
     source: Path,
-    pattern: str,
     looks_like: Callable[[Any], bool],
     listed_in: Callable[[Any], Iterable],
     layout: Layout,
 ) -> Items:
-    """Items of all files of a kind.
+    """Items of all .json files of a kind.
 
     Params:
         source: the folder with images and files in it and below.
-        pattern: of the files' names.
         looks_like: whether a decoded file is one of them.
         listed_in: takes it, gives what stands for each image.
         layout: how that is read.
@@ -111,7 +109,7 @@ def read_json_files(
         DataError: when there is none.
     """
     images, found = images_by_name(source), 0
-    for path in find_one(source, pattern):
+    for path in find_one(source, "*.json"):
         try:
             data = parse_json(path.read_bytes())
         except (OSError, ValueError) as error:
@@ -121,7 +119,7 @@ def read_json_files(
             found += 1
             yield from read_listed(images, path, listed_in(data), layout)
     if not found:
-        raise DataError(f"{source}: no {pattern} in it and below is laid out as this format")
+        raise DataError(f"{source}: no *.json in it and below is laid out as this format")
 
 
 def describe(error: Exception) -> str:
