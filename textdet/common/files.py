@@ -44,8 +44,8 @@ def _write_and_rename(path: Path, data: bytes | np.ndarray) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where to write what is to become a file, beside it. Drawn by lot: in containers that share a
-    folder, processes have the same numbers."""
+    """Where to write what is to become a file or a folder, beside it. Drawn by lot: in containers
+    that share a disk, processes have the same numbers."""
     number = int.from_bytes(os.urandom(4), "big")
     return path.with_name(f".{path.name}.{number}{UNFINISHED}")
 

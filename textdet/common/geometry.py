@@ -95,6 +95,18 @@ def fill_polygon(mask: np.ndarray, polygon: np.ndarray, value: int) -> None:
     cv2.fillPoly(mask, [corners], value, shift=4)
 
 
+def outline_of_cells(quads: np.ndarray) -> np.ndarray:
+    """Outline of a word from its characters: their tops, then their bottoms back.
+
+    Params:
+        quads: (n, 4, 2) px, in reading order.
+
+    Returns:
+        (4n, 2) px.
+    """
+    return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, 2:].reshape(-1, 2)])
+
+
 def quad_size(quad: np.ndarray) -> tuple[float, float]:
     """Measure a quad.
 

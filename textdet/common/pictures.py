@@ -107,9 +107,7 @@ def contact_sheet(
     """
     fitted = []
     for tile, title in itertools.zip_longest(tiles, titles):
-        factor = side / max(tile.shape[:2])
-        size = [max(1, round(s * factor)) for s in tile.shape[1::-1]]
-        small = cv2.resize(tile, size, interpolation=cv2.INTER_AREA if factor < 1 else None)
+        small = resize(tile, side / max(tile.shape[:2]))
         canvas = np.full((side, side, 3), 255, np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
         fitted.append(canvas if title is None else np.vstack([draw_title(title, side), canvas]))

@@ -19,6 +19,7 @@ from textdet.common.errors import DataError, SizeError
 from textdet.common.files import read_json, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.common.geometry import fill_polygon
+from textdet.common.images import resize
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample, Word
 from textdet.data.triplets import check_triplet, read_triplet
@@ -46,11 +47,9 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
-    scale = fit_scale(width, height, size)
-    shape = max(1, round(width * scale)), max(1, round(height * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    fitted = resize(image, fit_scale(width, height, size))
     square = np.zeros((size, size, *image.shape[2:]), np.uint8)
-    square[: shape[1], : shape[0]] = cv2.resize(image, shape, interpolation=method)
+    square[: fitted.shape[0], : fitted.shape[1]] = fitted
     return square
 
 
@@ -343,7 +342,7 @@ def delete_caches(root: Path, spared: Sequence[str] = ()) -> None:
     for folder in sorted(root.glob("*")):
         if folder.name.partition("-")[0] in spared or not _is_cache(folder):
             continue
-        if any(map(_is_held, folder.glob(f"*{LOCK}"))):
+        if any(map(is_held, folder.glob(f"*{LOCK}"))):
             print(f"{folder}: not deleted, another run uses it")
             continue
         for path in folder.iterdir():  # nothing that somebody may have put there
@@ -369,8 +368,8 @@ def _lock_in(folder: Path, name: str) -> AbstractContextManager:
     return FileLock(folder / name) if os.access(folder, os.W_OK) else nullcontext()
 
 
-def _is_held(path: Path) -> bool:
-    """Whether a run holds this lock."""
+def is_held(path: Path) -> bool:
+    """Whether a process holds a lock, by its file."""
     try:
         with FileLock(path, timeout=0):
             return False

@@ -31,7 +31,7 @@ from textdet.data.annotation import (
     READING_ERRORS,
     Sample,
 )
-from textdet.data.cache import CACHE, delete_caches
+from textdet.data.cache import CACHE, delete_caches, is_held
 from textdet.data.triplets import FORMAT_VERSION, make_folders
 
 DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
@@ -178,13 +178,7 @@ class _Claims:
 
 def _is_claimed(folder: Path) -> bool:
     """Whether a process makes chunks of the folder at this moment."""
-    for path in (folder / CLAIMS).glob("*.lock"):
-        try:
-            with FileLock(path, timeout=0):
-                pass
-        except Timeout:
-            return True
-    return False
+    return any(map(is_held, (folder / CLAIMS).glob("*.lock")))
 
 
 def in_workers(

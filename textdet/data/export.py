@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.files import shortened
+from textdet.common.files import shortened, unfinished
 from textdet.common.geometry import signed_area
 from textdet.common.images import is_turned
 from textdet.data.annotation import IMAGES, Sample, Word
@@ -46,7 +46,7 @@ def export_samples(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: there is something already; name a new --save_folder")
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    beside = unfinished(folder)
     try:
         (beside / IMAGES).mkdir(parents=True)
         written, counts, problems = [], Counter(), []

@@ -5,7 +5,6 @@ folder's and its own name do: pieces of an image are known as that image, and ol
 names alone.
 """
 
-import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
+from textdet.common.fingerprints import file_digest
 from textdet.data.annotation import PIECE_OF, Sample
 
 TRAINING_FILE = "training.json"  # in a model's folder
@@ -105,8 +105,7 @@ def _hash_block(samples: list[Sample]) -> list[str | None]:
 
 def _hash(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[: 2 * DIGEST]
+        return file_digest(path)[:DIGEST].hex()
     except OSError:  # named as damaged where it is to be decoded
         return None
 

@@ -5,7 +5,7 @@ They are few pixels among many, so that a network that is wrong there alone is h
 
 import numpy as np
 
-from textdet.common.geometry import directions, fill_polygon
+from textdet.common.geometry import directions, fill_polygon, outline_of_cells
 from textdet.data.annotation import Word
 
 MAX_GAP = 1.2  # times the words' height; words farther apart are not taken for one
@@ -30,7 +30,7 @@ def band_of(word: Word) -> np.ndarray:
         return word.polygon
     if np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0:
         quads = quads[::-1]  # read from right to left
-    return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, 2:].reshape(-1, 2)])
+    return outline_of_cells(quads)
 
 
 def find_gaps(polygons: list[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from textdet.common.geometry import CENTRE, FROM_CENTRE, map_points, quad_size, signed_area
+from textdet.common.geometry import (
+    CENTRE,
+    FROM_CENTRE,
+    directions,
+    map_points,
+    quad_size,
+    signed_area,
+)
 from textdet.common.letters import leaves_ink
 from textdet.data.annotation import Word
 from textdet.decoding.characters import FOREGROUND, ink_outline, peak_clarity, split_characters
@@ -121,7 +128,7 @@ def frame_of(polygon: np.ndarray) -> Frame | None:
     width, height = quad_size(quad)
     if min(width, height) < 1:
         return None
-    lateral = min(width, height) if height > TALL_ASPECT * width else height
+    lateral = width if _is_tall(quad) else height
     scale = min(WORD_HEIGHT / lateral, MAX_WIDTH / max(width, height))
     width, height, margin = width * scale, height * scale, MARGIN * lateral * scale
     left, top, right, bottom = margin, margin, margin + width, margin + height
@@ -191,8 +198,7 @@ def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
         corners = corners[::-1]
     half = len(polygon) // 2
     reading = polygon[half - 1] - polygon[0] + polygon[half] - polygon[-1]
-    along = np.roll(corners, -1, 0) - corners
-    along = along / np.linalg.norm(along, axis=1, keepdims=True).clip(1e-6)
+    along = directions(np.roll(corners, -1, 0) - corners)
     return np.roll(corners, -int((along @ reading).argmax()), axis=0)
 
 

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -91,10 +92,7 @@ def _read_model(
     Raises:
         DataError: the file is missing or damaged, or its weights are not those of such a model.
     """
-    labels = dict(enumerate(LABELS))
-    config = SegformerConfig(
-        **fields, id2label=labels, label2id={label: i for i, label in labels.items()}
-    )
+    config = _config(**fields)
     with torch.device("meta"):  # takes no memory, whatever the sizes
         model = SegformerForSemanticSegmentation(config)
     path = folder / WEIGHTS_FILE
@@ -158,14 +156,8 @@ def _find(name: str) -> Path | None:
 
 def new_model() -> SegformerForSemanticSegmentation:
     """SegFormer-b0 with random weights."""
-    labels = dict(enumerate(LABELS))
-    config = SegformerConfig(
-        id2label=labels,
-        label2id={v: k for k, v in labels.items()},
-        # Generated images never repeat: there is nothing to regularise, and dropout costs 8 %.
-        classifier_dropout_prob=0.0,
-        drop_path_rate=0.0,
-    )
+    # Generated images never repeat: there is nothing to regularise, and dropout costs 8 %.
+    config = _config(classifier_dropout_prob=0.0, drop_path_rate=0.0)
     model = SegformerForSemanticSegmentation(config)
     for module in model.modules():
         # The library's std of 0.02 leaves a depthwise 3x3 convolution's output near zero.
@@ -173,6 +165,13 @@ def new_model() -> SegformerForSemanticSegmentation:
             nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[0].numel()))
     nn.init.constant_(model.decode_head.classifier.bias, -2.0)  # most pixels are background
     return _adapt(model)
+
+
+def _config(**fields: Any) -> SegformerConfig:
+    """The library's config with the channels of LABELS; b0's where no field says otherwise."""
+    labels = dict(enumerate(LABELS))
+    label2id = {label: i for i, label in labels.items()}
+    return SegformerConfig(**fields, id2label=labels, label2id=label2id)
 
 
 def load_trained(folder: str | Path) -> SegformerForSemanticSegmentation:

@@ -9,7 +9,7 @@ import numpy as np
 
 from textdet.common.geometry import quad_size
 from textdet.common.images import resize
-from textdet.common.pictures import encode_picture
+from textdet.common.pictures import draw_polygons, encode_picture
 from textdet.data.annotation import Word
 from textdet.network.result import FoundWord
 
@@ -117,8 +117,7 @@ def thumbnail(image: np.ndarray, outlines: Iterable[tuple[np.ndarray, Any]] = ()
         outlines: polygons (k, 2), px of the image, each with its RGB colour.
     """
     scale = min(1.0, THUMBNAIL_SIDE / max(image.shape))
-    small = resize(image, scale).copy()
+    small = resize(image, scale)
     for points, colour in outlines:
-        corners = np.round((points * scale - 0.5) * 16).astype(np.int32)  # 1/16 px
-        cv2.polylines(small, [corners], True, colour, 1, cv2.LINE_AA, 4)
+        small = draw_polygons(small, [points * scale], colour)
     return data_url(encode_picture(small, ".jpg", 85), "image/jpeg")

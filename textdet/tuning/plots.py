@@ -15,7 +15,7 @@ from textdet.data.triplets import read_sample_image
 from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_maps, overlap_table, summarise
 from textdet.decoding.settings import SETTINGS, DetectionSettings
-from textdet.tuning.scoring import OBJECTIVES, SCORES, Point, Scorer, pareto_front, score_of
+from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, best_score, pareto_front, score_of
 from textdet.tuning.study import finished_trials, params_of
 
 matplotlib.use("Agg")
@@ -90,9 +90,7 @@ def _plot_history(result: Result, folder: Path) -> None:
     trials, before = finished_trials(result.study), result.scores()[0]
     numbers = np.arange(1, len(trials) + 1)
     stopped = np.array([trial.state == TrialState.PRUNED for trial in trials], bool)
-    scores = np.array(
-        [_best_score(trial.user_attrs["sweep"], result.objective) for trial in trials]
-    )
+    scores = np.array([best_score(t.user_attrs["sweep"], result.objective) for t in trials])
     figure, axes = plt.subplots(figsize=(8, 5))
     axes.plot(numbers[~stopped], scores[~stopped], "o", color="C0", markersize=4, label="trial")
     axes.plot(
@@ -109,11 +107,6 @@ def _plot_history(result: Result, folder: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
     save_figure(figure, folder / "history.png")
-
-
-def _best_score(sweep: list[list[float]], objective: str) -> float:
-    scores = dict(zip(SCORES, np.transpose(sweep)[1:], strict=True))
-    return float(np.mean([scores[name] for name in OBJECTIVES[objective]], 0).max())
 
 
 def _plot_pareto_front(result: Result, folder: Path) -> None:

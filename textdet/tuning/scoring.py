@@ -104,7 +104,7 @@ class Scorer:
             words = totals[0, 2]
             if done in ends and words >= CHECKED_WORDS:
                 points = _points(thresholds, totals)
-                checks.append(max(score_of(scores_in(point), objective) for point in points))
+                checks.append(best_score(points, objective))
                 best = leader[len(checks) - 1] if leader else 0.0
                 if checks[-1] < best - MARGIN / words**0.5:
                     return {"points": points, "checks": checks, "stopped": True}
@@ -159,6 +159,16 @@ def scores_in(point: list[float]) -> dict[str, float]:
         point: [text_threshold, *SCORES].
     """
     return dict(zip(SCORES, point[1:], strict=True))
+
+
+def best_score(points: list[list[float]], objective: str) -> float:
+    """The highest score of a sweep.
+
+    Params:
+        points: see Scorer.sweep.
+        objective: one of OBJECTIVES.
+    """
+    return max(score_of(scores_in(point), objective) for point in points)
 
 
 def score_trial(

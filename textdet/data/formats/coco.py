@@ -32,7 +32,7 @@ from textdet.data.formats.common import (
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
-from textdet.data.formats.shapes import coco_shape, rounded, turned_box
+from textdet.data.formats.shapes import as_quad, coco_shape, rounded, turned_box
 
 
 def read_coco(source: Path) -> Items:
@@ -44,9 +44,9 @@ def read_coco(source: Path) -> Items:
         text = _text(record) or text.strip()
         ignore = marked or flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
         letters = record.get("characters") or []
-        quads = [_quad(_outline(letter)) for letter in letters]
+        quads = [as_quad(_outline(letter)) for letter in letters]
         return make_word(
-            text, _outline(record), ignore, [_text(letter) for letter in letters], quads or []
+            text, _outline(record), ignore, [_text(letter) for letter in letters], quads
         )
 
     return _read(source, ("*.json",), parse)
@@ -217,17 +217,6 @@ def _polygon(points: list) -> np.ndarray:
     if len(points) < 3:
         raise ValueError("its outline is none")
     return points
-
-
-def _quad(outline: np.ndarray) -> np.ndarray:
-    """Four corners of a character: its own, or those of its smallest turned rectangle."""
-    if len(outline) == 4:
-        return outline
-    import cv2
-
-    corners = cv2.boxPoints(cv2.minAreaRect(outline.astype(np.float32)))
-    first = corners.sum(1).argmin()
-    return np.roll(corners, -first, axis=0)
 
 
 def write_coco(folder: Path, samples: list[Sample]) -> None:

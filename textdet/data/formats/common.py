@@ -166,18 +166,6 @@ def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
     )
 
 
-def hull(quads: np.ndarray) -> np.ndarray:
-    """Outline of a word from its characters: their tops, then their bottoms back.
-
-    Params:
-        quads: (n, 4, 2) px, in reading order.
-
-    Returns:
-        (4n, 2) px.
-    """
-    return np.concatenate([quads[:, :2].reshape(-1, 2), quads[::-1, [2, 3]].reshape(-1, 2)])
-
-
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """A text file's lines with their numbers, without a byte order mark and blank lines."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")

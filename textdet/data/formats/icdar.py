@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.files import write_atomically
+from textdet.common.geometry import outline_of_cells
 from textdet.data.annotation import Sample, Word
 from textdet.data.formats.common import (
     NUMBER,
@@ -23,7 +24,6 @@ from textdet.data.formats.common import (
     ReadWords,
     cells_of_boxes,
     find_one,
-    hull,
     leading_numbers,
     make_word,
     numbered,
@@ -147,7 +147,7 @@ def _word_of(group: list[tuple[str, np.ndarray, bool]], ignore: bool) -> Word:
     quads = cells_of_boxes(np.array([box for _, box, _ in group]))
     texts = [text for text, _, _ in group]
     ignore = ignore or any(ignored for _, _, ignored in group)
-    return make_word("".join(texts), hull(quads), ignore, texts, quads)
+    return make_word("".join(texts), outline_of_cells(quads), ignore, texts, quads)
 
 
 def write_icdar2015(folder: Path, samples: list[Sample]) -> None:

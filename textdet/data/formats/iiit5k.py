@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.geometry import outline_of_cells
 from textdet.data.annotation import READING_ERRORS, name_within
 from textdet.data.formats.common import (
     Item,
     Items,
     cells_of_boxes,
     find_one,
-    hull,
     make_word,
     rectangle,
 )
@@ -38,7 +38,7 @@ def read_iiit5k(source: Path) -> Items:
                 text, quads = _text(record["chars"]), cells_of_boxes(_boxes(record["charBB"]))
                 if len(text) != len(quads):
                     raise ValueError(f"{image.name}: {len(text)} letters, {len(quads)} boxes")
-                word = make_word(text, hull(quads), False, list(text), quads)
+                word = make_word(text, outline_of_cells(quads), False, list(text), quads)
             except READING_ERRORS as error:
                 yield f"{path}: image {number} left out ({error})"
                 continue
