@@ -47,19 +47,19 @@ def corners(quads):
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_synthtext(tmp_path, compressed):
-    for name in ("8/a.jpg", "8/b.jpg"):
+    for name in ("8/a.jpg", "8/b.jpg", "8/c.jpg"):
         picture(tmp_path / name)
     letters = [square(10 * i, 5) for i in range(5)]
     words = [letters[0], np.array([[10, 5], [50, 5], [50, 15], [10, 15]], float)]
     data = {
-        "imnames": cells("8/a.jpg", "8/none.jpg", "8/b.jpg", "8/b.jpg"),
+        "imnames": cells("8/a.jpg", "8/none.jpg", "8/b.jpg", "8/c.jpg"),
         "wordBB": cells(*[corners(words)] * 2, corners(words[:1]), corners(words)),
         "charBB": cells(*[corners(letters)] * 2, corners(letters[:1]), corners(letters[:2])),
         "txt": cells(np.array(["я\nfoo!  "]), np.array(["a"]), np.array(["b"]), np.array(["a b"])),
     }
     scipy.io.savemat(tmp_path / "gt.mat", data, do_compression=compressed)
     items, lines = read("synthtext", tmp_path)
-    assert [item.image_path.name for item in items] == ["a.jpg", "b.jpg", "b.jpg"]
+    assert [item.image_path.name for item in items] == ["a.jpg", "b.jpg", "c.jpg"]
     assert [word.text for word in items[0].words] == ["я", "foo!"]
     assert items[0].words[1].characters == list("foo!")
     np.testing.assert_array_equal(items[0].words[1].quads, letters[1:])
@@ -294,6 +294,38 @@ def test_equal_names_of_two_parts_are_not_mixed(tmp_path):
     assert "one part at a time" in lines[0]
 
 
+@pytest.mark.parametrize("name", ["icdar2015", "yolo"])
+def test_a_part_without_its_images_gives_no_words_to_those_of_another(tmp_path, name):
+    """The test half's words are there, its images are not; then the other way round."""
+    form = {"icdar2015": "gt_img_1.txt", "yolo": "labels/img_1.txt"}[name]
+    for part, left in (("training", 0), ("a_test", 1)):
+        path = tmp_path / f"{part}_gt" / form
+        path.parent.mkdir(parents=True)
+        quad = {
+            "icdar2015": f"{left},0,9,0,9,9,0,9,on",
+            "yolo": f"0 {left / 200} 0 .1 0 .1 .1 0 .1",
+        }
+        path.write_text(quad[name])
+    picture(tmp_path / "training_images" / "img_1.jpg")
+    (item,), (line,) = read(name, tmp_path)
+    assert item.words[0].polygon[0, 0] == 0
+    assert "a_test_gt" in line and "no image for it" in line
+    (tmp_path / "a_test_gt" / form).unlink()
+    picture(tmp_path / "a_test_images" / "img_1.jpg")
+    (item,), (line,) = read(name, tmp_path)
+    assert item.image_path.parent.name == "training_images"
+    assert "a_test_images" in line and "no annotation" in line
+
+
+def test_two_files_of_one_image_are_not_told_apart(tmp_path):
+    picture(tmp_path / "img_1.jpg")
+    for folder, text in (("a", "old"), ("b", "new")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "gt_img_1.txt").write_text(f"10,10,40,10,40,20,10,20,{text}")
+    items, lines = read("icdar2015", tmp_path)
+    assert not items and len(lines) == 1 and "one part at a time" in lines[0]
+
+
 def test_an_image_gets_no_words_of_another_whose_name_begins_alike(tmp_path):
     for name in ("scan.jpg", "scan.jpg.png"):
         picture(tmp_path / name)
@@ -303,9 +335,9 @@ def test_an_image_gets_no_words_of_another_whose_name_begins_alike(tmp_path):
     assert [(item.image_path.name, item.words[0].text) for item in items] == [("scan.jpg", "scan")]
     assert "there is no image scan.2" in lines[0]
     words = json.dumps([{"transcription": "on", "points": [[10, 10], [40, 10], [40, 20]]}])
-    (tmp_path / "Label.txt").write_text(f"scan.jpg\t{words}\nscan.HEIC\t{words}\n")
+    (tmp_path / "Label.txt").write_text(f"scan.HEIC\t{words}\n")
     items, lines = read("paddleocr", tmp_path)
-    assert [item.image_path.name for item in items] == ["scan.jpg"] * 2 and not lines
+    assert [item.image_path.name for item in items] == ["scan.jpg"] and not lines
 
 
 @pytest.mark.parametrize(("name", "ignored"), [("icdar2015", False), ("sroie", True)])

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 _ONE_NUMBER, _SEPARATOR = re.compile(rf"\s*{NUMBER}\s*"), re.compile(r"[,;|\s]")
 MIN_AREA = 0.01  # px^2, smaller polygons are points and lines, up to rounding
 PICTURE_SUFFIXES = IMAGE_SUFFIXES | OTHER_SUFFIXES
+ONE_PART = "convert the folders of one part at a time"
 UNDECODED = "\ufffd"  # what reading puts in place of bytes that are not UTF-8
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
 Entry = TypeVar("Entry")
@@ -228,11 +230,16 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
     if not found:
         raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
-    alike = [len(os.path.commonprefix([str(path), str(truth)])) for path in found]
-    best = [path for path, like in zip(found, alike, strict=True) if like == max(alike)]
+    best = _most_alike(found, truth)
     if len({path.parent for path in best}) > 1:
-        raise ValueError(f"{best[0]} or {best[1]}? convert the folders of one part at a time")
+        raise ValueError(f"{best[0]} or {best[1]}? {ONE_PART}")
     return best[0]
+
+
+def _most_alike(paths: list[Path], other: Path) -> list[Path]:
+    """Those of some paths that begin most like another one."""
+    alike = [len(os.path.commonprefix([str(path), str(other)])) for path in paths]
+    return [path for path, like in zip(paths, alike, strict=True) if like == max(alike)]
 
 
 def find_one(source: Path, *patterns: str) -> list[Path]:
@@ -280,18 +287,51 @@ def pair_files(
     images = images_by_name(source)
     if not images:
         raise DataError(f"{source}: there are annotations in it, but no images")
-    for path in truth:
-        try:
-            image = choose_image(images, name_of(path), path)
-        except ValueError as error:
-            yield f"{path}: {error}"
+    for pair in pair_with_images(images, truth, name_of):
+        if isinstance(pair, str):
+            yield pair
             continue
+        path, image = pair
         try:
             found = read_words(path)
         except (OSError, *READING_ERRORS) as error:
             yield f"{path}: damaged ({error}); {image} is left out"
             continue
         yield Item(image, found.words, split_of(path), found.problems, found.unread)
-    known = {name_of(path) for path in truth}
-    for name in sorted(images.keys() - known):
-        yield f"{images[name][0]}: there is no annotation for it"
+
+
+def pair_with_images(
+    images: dict[str, list[Path]], truth: list[Path], name_of: Callable[[Path], str]
+) -> Iterator[tuple[Path, Path] | str]:
+    """Annotation files of one image each with these images.
+
+    Params:
+        images: as images_by_name gives them.
+        truth, name_of: as for pair_files.
+
+    Returns:
+        yields an annotation file and its image, or a line about a file without an image, and at the
+        end one about each image without a file.
+    """
+    truth_of, unpaired = defaultdict(list), set()
+    for path in truth:
+        name = name_of(path)
+        try:
+            truth_of[choose_image(images, name, path)].append(path)
+        except ValueError as error:
+            unpaired.add(name)
+            yield f"{path}: {error}"
+    for image, paths in truth_of.items():
+        # An image of the same name in another part of the set may be missing.
+        path, *others = _most_alike(paths, image)
+        if others:
+            yield f"{image}: are its words in {path} or in {others[0]}? {ONE_PART}"
+            continue
+        yield path, image
+        for other in paths:
+            if other != path:
+                yield f"{other}: there is no image for it; {image} belongs to {path}"
+    for name in sorted(images.keys() - unpaired):
+        for image in images[name]:
+            if image not in truth_of:
+                yield f"{image}: there is no annotation for it"

@@ -20,6 +20,7 @@ from textdet.data.formats.common import (
     choose_image,
     find_one,
     images_by_name,
+    pair_with_images,
     read_lines,
     rectangle,
 )
@@ -45,16 +46,18 @@ def read_yolo(source: Path) -> Items:
         number = int(record[0].split()[0])
         return "", is_ignored("", [classes.get(number, "")])
 
-    layout, labelled = Layout(entry, _outline, text), set()
+    layout, labels = Layout(entry, _outline, text), []
     for path in find_one(source, "labels/**/*.txt", "*.txt"):
         lines = [line for _, line in read_lines(path)]
         if any(map(looks_like, lines)) or (not lines and "labels" in path.parts):
-            labelled.add(path.stem)
-            yield from read_listed(images, path, [path], layout)
-    if not labelled:
+            labels.append(path)
+    if not labels:
         raise DataError(f"{source}: no .txt in it has lines of YOLO, CLASS and numbers 0..1")
-    for name in sorted(images.keys() - labelled):
-        yield f"{images[name][0]}: there is no annotation for it"
+    for pair in pair_with_images(images, labels, lambda path: path.stem):
+        if isinstance(pair, str):
+            yield pair
+        else:
+            yield from read_listed(images, pair[0], pair[:1], layout)
 
 
 def looks_like(line: str) -> bool:
