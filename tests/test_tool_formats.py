@@ -415,6 +415,18 @@ def test_yolo(tmp_path, file, names):
     assert "word 4" in problems[0] and "without.jpg" in problems[1]
 
 
+def test_an_image_that_two_files_label_is_read_once_and_named(tmp_path):
+    """As after a second export into the same folder."""
+    picture(tmp_path / "a.jpg")
+    for file, outline in (("1.json", QUAD), ("2.json", ARC)):
+        words = [{"polygon": np.ravel(outline).tolist(), "ignore": False}]
+        entry = {"img_path": "a.jpg", "height": 100, "width": 200, "instances": words}
+        write(tmp_path / file, {"metainfo": {}, "data_list": [entry]})
+    (sample,), (problem,) = read(tmp_path, "mmocr")
+    assert_outlines(sample, QUAD)
+    assert "a.jpg" in problem and "more than once" in problem
+
+
 def test_huggingface(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         picture(tmp_path / "train" / name)

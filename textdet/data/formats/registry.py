@@ -126,7 +126,8 @@ def read_items(name: str, source: Path) -> Items:
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
     others = name_other_pictures(source.rglob("*"))
-    return itertools.chain(_without_unread_images(_function(chosen)(source)), others)
+    items = _each_image_once(_without_unread_images(_function(chosen)(source)))
+    return itertools.chain(items, others)
 
 
 def _without_unread_images(items: Items) -> Items:
@@ -138,6 +139,19 @@ def _without_unread_images(items: Items) -> Items:
             yield f"{item.image_path}: none of its words can be read"
         else:
             yield item
+
+
+def _each_image_once(items: Items) -> Items:
+    """Items, but lines in place of further ones of an image, as of an export that was repeated."""
+    seen = set()  # hashes, since there may be millions
+    for item in items:
+        if isinstance(item, Item):
+            key = hash(item.image_path)
+            if key in seen:
+                yield f"{item.image_path}: it is labelled more than once, the first labels count"
+                continue
+            seen.add(key)
+        yield item
 
 
 def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], list[str]]:
