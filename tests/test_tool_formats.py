@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from textdet.common.errors import DataError
-from textdet.data.formats.recognise import find_format
+from textdet.data.formats.recognise import LOOKED_AT, find_format
 from textdet.data.formats.registry import read_dataset
 
 QUAD = [[10, 20], [40, 22], [39, 44], [9, 40]]
@@ -292,6 +292,18 @@ def test_labelme(tmp_path):
     assert [ignore for _, ignore in words_of(sample)[3:5]] == [True, True]
     assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, QUAD, QUAD)
     assert any("circle" in line for line in problems) and any("b.json" in line for line in problems)
+
+
+def test_companions_of_files_in_macos_archives_are_no_files(tmp_path):
+    for number in range(LOOKED_AT + 1):
+        picture(tmp_path / "set" / f"{number}.jpg")
+        shape = {"label": "text", "points": BOX, "shape_type": "polygon", "flags": {}}
+        labels = {"imagePath": f"{number}.jpg", "shapes": [shape], "imageData": None}
+        write(tmp_path / "set" / f"{number}.json", labels)
+        for ending in ("jpg", "json"):
+            write(tmp_path / "__MACOSX" / "set" / f"._{number}.{ending}", "\0\5\x16\7")
+    samples, problems = read(tmp_path, "labelme")
+    assert len(samples) == LOOKED_AT + 1 and not problems
 
 
 def test_labels_of_labelme_are_transcriptions_if_most_differ(tmp_path):

@@ -199,10 +199,16 @@ def numbered(path: Path, rows: Iterable[tuple[int, Entry]]) -> Iterator[tuple[st
     return ((f"{path}:{number}", row) for number, row in rows)
 
 
+def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
+    """What lies in a folder and below, sorted, without the files ._NAME that macOS puts beside each
+    file in archives and on foreign disks."""
+    return sorted(path for path in folder.rglob(pattern) if not path.name.startswith("._"))
+
+
 def images_by_name(source: Path) -> dict[str, list[Path]]:
     """Every image below a folder by its name without the suffix."""
     found = {}
-    for path in sorted(source.rglob("*")):
+    for path in paths_below(source):
         if is_image(path):
             found.setdefault(path.stem, []).append(path)
     return found
@@ -255,7 +261,7 @@ def find_one(source: Path, *patterns: str) -> list[Path]:
         DataError: that says what was looked for and what is there.
     """
     for pattern in patterns:
-        found = sorted(source.rglob(pattern))
+        found = paths_below(source, pattern)
         if found:
             return found
     there = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())

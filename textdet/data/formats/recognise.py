@@ -19,6 +19,7 @@ from textdet.data.formats import (
     paddleocr,
     yolo,
 )
+from textdet.data.formats.common import paths_below
 
 LOOKED_AT = 20  # files of a kind
 HEAD = 1 << 16  # characters of a text file that show its format
@@ -46,7 +47,7 @@ def find_format(folder: Path) -> str:
     """
     if any((folder / ANNOTATIONS).glob("*.jsonl")):
         return "triplets"
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in paths_below(folder) if path.is_file()]
     if any(path.name == huggingface.METADATA for path in files):
         return "huggingface"
     if any(cvat.looks_like(path) for path in _of_kind(files, ".xml")):
