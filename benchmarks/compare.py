@@ -29,7 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
-FIGURE = re.compile(rf"\s*([^:]*[^:\s]):\s+({NUMBER})(?:\s.*)?")
+FIGURE = re.compile(rf"\s*([^:]*[^:\s])\s*:\s+({NUMBER})(?:\s.*)?")
 
 
 def main() -> None:

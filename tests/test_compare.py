@@ -15,6 +15,7 @@ out = pathlib.Path(sys.argv[1])
 assert out.is_dir() and not any(out.iterdir())
 (out / "made").touch()
 print("steps of it: {steps} in all")
+print("  in a table      : {steps}.5 s")
 print(json.dumps(dict(found={found}, name="words")))
 """
 
@@ -50,6 +51,7 @@ def test_both_trees_run_and_their_figures_stand_side_by_side(repository):
     assert done.returncode == 0, done.stderr
     lines = {line[:26].strip(): line[26:].split() for line in done.stdout.splitlines()}
     assert lines["steps of it"] == ["4", "2", "0.500"]
+    assert lines["in a table"] == ["4.5", "2.5", "0.556"]
     assert lines["found"] == ["1", "3", "3.000"]
     assert "name" not in lines
     before, now, ratio = map(float, lines["CPU seconds of the process"])
