@@ -6,7 +6,6 @@ CPU times, because these do not depend on what else the machine does; seconds on
 An existing cache of that folder is replaced.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -15,15 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.data.cache import CACHE, Source, open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--input_dir", type=Path, default=Path("syntdata"), help="triplet folder")
-    parser.add_argument("--image_size", type=integer(1), default=512, help="px")
+    parser.add_argument("--image_size", type=integer(64, 4096), default=512, help="px")
     args = parser.parse_args()
     # Not at the top: the processes that cache import this file, and these take seconds.
     from textdet.training.augmentation import make_preset
@@ -40,7 +39,9 @@ def main() -> None:
         )
     cached, _ = open_source(samples, args.image_size, True, 1)
     files, _ = open_source(samples, args.image_size, False, 1)
-    measure("opening it again", lambda: open_source(samples, args.image_size, True, 1), 1)
+    measure(
+        "opening it again", lambda: open_source(samples, args.image_size, True, 1), len(samples)
+    )
     for name, source in (("the cache", cached), ("the files", files)):
         measure(f"an epoch of whole images from {name}", lambda s=source: read_all(s), len(source))
         dataset = TrainDataset(
@@ -75,4 +76,4 @@ def cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

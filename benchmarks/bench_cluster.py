@@ -8,7 +8,6 @@ a Dask scheduler and of the script itself a call, with two workers that do nothi
 that a generated image takes on disk.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -24,8 +23,9 @@ sys.path.insert(0, str(ROOT))
 import psutil  # noqa: E402
 
 from detect import name_results  # noqa: E402
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.common.cluster import IMAGES_A_CALL, choose_cluster  # noqa: E402
+from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.image_inputs import find_pages  # noqa: E402
 from textdet.common.workers import run_calls  # noqa: E402
 from textdet.data.annotation import AFFINITIES, ANNOTATIONS, CHARACTERS, IMAGES  # noqa: E402
@@ -38,8 +38,8 @@ FEW = 10  # images of the run that is subtracted
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=integer(1), default=60, help="of the longer run")
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--images", type=integer(FEW + 1), default=60, help="of the longer run")
     images = parser.parse_args().images
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
@@ -136,6 +136,8 @@ def share_out(scratch: Path, samples: list) -> None:
     processes = [subprocess.Popen([*part, *options], **quiet)]
     try:
         while not record.exists():
+            if processes[0].poll() is not None:
+                raise DataError("Dask's scheduler has ended at once")
             time.sleep(0.1)
         address = json.loads(record.read_text(encoding="utf-8"))["address"]
         part = [*dask, "distributed.cli.dask_worker", address, "--nthreads", "1", *options]
@@ -164,4 +166,4 @@ def processor_seconds(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

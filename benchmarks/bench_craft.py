@@ -18,6 +18,7 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from benchmarks.bench_detection import SIZES  # noqa: E402
+from textdet.common.cli import ArgumentParser, run_main  # noqa: E402
 from textdet.network.craft import Craft  # noqa: E402
 from textdet.network.runtimes import has_fast_bf16  # noqa: E402
 
@@ -25,6 +26,7 @@ ROUNDS = 3
 
 
 def main() -> None:
+    ArgumentParser(description=__doc__.split("\n\n")[0]).parse_args()
     network = Craft().eval()
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     print(
@@ -53,4 +55,4 @@ def timed(network: nn.Module, image: torch.Tensor, bf16: bool) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

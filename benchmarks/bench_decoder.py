@@ -24,6 +24,7 @@ from shapes import curved_quads, quartered  # noqa: E402
 
 import generate_utils  # noqa: E402
 from craft_utils import getDetBoxes  # noqa: E402
+from textdet.common.cli import ArgumentParser, run_main  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
 from textdet.data.heatmaps import draw_heatmaps  # noqa: E402
 from textdet.decoding.characters import split_characters  # noqa: E402
@@ -40,6 +41,7 @@ CURVED_WORDS = ((10, 14, 24), (14, 9, 16), (8, 24, 40))  # characters, width, he
 
 
 def main() -> None:
+    ArgumentParser(description=__doc__.split("\n\n")[0]).parse_args()
     cv2.setNumThreads(1)
     print(f"{platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}")
     samples = perfect_maps()
@@ -179,4 +181,4 @@ def median_ms(function, rounds: int = ROUNDS) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

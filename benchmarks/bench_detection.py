@@ -12,7 +12,6 @@ of eight. Medians of wall-clock time, and in brackets the least CPU time, which 
 disturb less.
 """
 
-import argparse
 import os
 import platform
 import shutil
@@ -30,6 +29,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from static import constants as C  # noqa: E402
+from textdet.common.cli import ArgumentParser, run_main  # noqa: E402
+from textdet.common.errors import DataError  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.decoding.decode import decode_maps  # noqa: E402
 from textdet.decoding.settings import load_settings  # noqa: E402
@@ -44,7 +45,7 @@ INT8 = "ONNX Runtime on cpu, int8"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model_dir", type=Path, default=bundled_model())
     parser.add_argument("--int8", action="store_true", help="also with 8-bit numbers")
     parser.add_argument("--peer", type=Path, help="another detector's network, to compare with")
@@ -140,7 +141,10 @@ def open_peer(path: Path):
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     threads = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # kinds of the library's own
+        raise DataError(f"{path}: cannot be loaded ({error})") from None
     name = session.get_inputs()[0].name
 
     def run(image: np.ndarray) -> np.ndarray:
@@ -175,4 +179,4 @@ def show(size: tuple[int, int], name: str, times: list[tuple[float, float]]) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -11,7 +11,6 @@ does nothing but reckon is run by the same workers: what it gains is the most th
 at that moment. CPU time an image says whether the workers stand in each other's way.
 """
 
-import argparse
 import os
 import platform
 import statistics
@@ -31,6 +30,7 @@ import numpy as np  # noqa: E402
 
 from generate_utils import Job, run_chunk  # noqa: E402
 from static import constants as C  # noqa: E402
+from textdet.common.cli import ArgumentParser, run_main  # noqa: E402
 from textdet.common.workers import local_executor  # noqa: E402
 from textdet.data.chunked_folder import Chunk, cut_chunks  # noqa: E402
 from textdet.data.triplets import make_folders  # noqa: E402
@@ -50,7 +50,7 @@ STAGES = {  # the stages' names by what they are for; the others count as drawin
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round of scenes and pages")
     quick = parser.parse_args().quick
     print(f"{processor()}, {os.cpu_count()} cores, {platform.system()}")
@@ -164,4 +164,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -8,7 +8,6 @@ and the result compared with what was there. IoU is that of each character's cel
 paired in reading order. The picture (--picture) shows true cells green, pseudo-characters red.
 """
 
-import argparse
 import sys
 import time
 from collections import defaultdict
@@ -20,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.common.images import read_image  # noqa: E402
 from textdet.common.pictures import save_picture  # noqa: E402
 from textdet.data.annotation import Word  # noqa: E402
@@ -60,7 +59,7 @@ class Judged:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--input_dir", type=Path, required=True, help="triplet folder")
     parser.add_argument("--model_dir", type=Path, default=bundled_model())
     parser.add_argument("--max_samples", type=integer(1), help="only the first so many images")
@@ -196,4 +195,4 @@ def draw(path: Path, samples: list, judged: list[Judged]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

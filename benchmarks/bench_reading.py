@@ -7,7 +7,6 @@ not needed), then opens them in a process of its own each time. Memory is the mo
 held, and the most that one of its workers did. --plain reads them without the index, too.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -25,7 +24,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
+from textdet.common.errors import DataError  # noqa: E402
 from textdet.data.annotation import ANNOTATIONS, IMAGES, Sample, Word  # noqa: E402
 from textdet.data.annotation_index import INDEXED_FROM  # noqa: E402
 from textdet.data.splits import split_samples  # noqa: E402
@@ -37,7 +37,7 @@ KINDS = 500  # different images; the others repeat their words
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--images", type=integer(1), default=100_000, help="in the folder")
     parser.add_argument("--plain", action="store_true", help="also without the index, at the end")
     parser.add_argument("--folder", type=Path, help="to keep for another time; by default deleted")
@@ -47,6 +47,8 @@ def main() -> None:
         if not (folder / ANNOTATIONS).exists():
             make_annotations(folder, args.images)
         files = sorted((folder / ANNOTATIONS).glob("*.jsonl"))
+        if len(files) != -(-args.images // CHUNK):
+            raise DataError(f"{folder}: does not hold --images {args.images}; name a new --folder")
         size = sum(path.stat().st_size for path in files)
         print(f"{folder}: {size / 1e9:.2f} GB of annotations in {len(files)} files", flush=True)
         if size < INDEXED_FROM:
@@ -145,4 +147,4 @@ def watch_memory(most: list[int], done: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -22,15 +22,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core each for the loader and the network
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 
 ROUNDS = 3
 CROPS = 4  # of a scene, where there are several
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--crop", type=integer(1), default=256, help="side of the crops, px")
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--crop", type=integer(64, 2048), default=256, help="side of the crops, px")
     parser.add_argument("--batch", type=integer(1), default=16)
     parser.add_argument(
         "--images", type=integer(1), default=64, help="in the folder; a round's crops"
@@ -177,4 +177,4 @@ def compare(args: argparse.Namespace, sets: dict, device) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -22,7 +22,7 @@ import torch  # noqa: E402
 from transformers.models.segformer.modeling_segformer import SegformerDecodeHead  # noqa: E402
 
 from static import constants as C  # noqa: E402
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.common.memory import keep_memory  # noqa: E402
 from textdet.data.cache import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
@@ -35,8 +35,8 @@ from textdet.training.optimizer import MuonAdamW  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--size", type=integer(1), default=256, help="side of the crops, px")
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--size", type=integer(64, 2048), default=256, help="side of the crops, px")
     parser.add_argument("--batch", type=integer(1), default=16)
     parser.add_argument("--steps", type=integer(1), default=5)
     parser.add_argument("--input_dir", type=Path, help="triplet folder; it is cached")
@@ -138,4 +138,4 @@ def train(model, batches, bf16: bool, muon: bool = False) -> Iterator[tuple[floa
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

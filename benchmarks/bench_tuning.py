@@ -24,7 +24,7 @@ import optuna  # noqa: E402
 import torch  # noqa: E402
 
 from static import constants as C  # noqa: E402
-from textdet.common.cli import integer  # noqa: E402
+from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
@@ -35,7 +35,7 @@ from train_utils import compute_metrics  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model_dir", type=Path, help="default: the bundled model")
     parser.add_argument("--images", type=integer(1), default=100)
     parser.add_argument(
@@ -97,4 +97,4 @@ def processor_seconds() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)
