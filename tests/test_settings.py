@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, run, run_well
 
@@ -35,6 +36,20 @@ def test_a_value_out_of_range_is_refused(name):
     for value in outside(name):
         with pytest.raises(ValueError, match=f"{name} must lie in"):
             replace(DEFAULTS, **{name: value})
+
+
+def test_numbers_of_any_kind_become_pythons(tmp_path):
+    """As from NumPy, or from a division, and go through detection.json; others are refused."""
+    settings = DetectionSettings(text_threshold=np.float32(0.5), long_side=np.float64(640))
+    assert (settings.text_threshold, settings.long_side) == (0.5, 640)
+    assert (type(settings.text_threshold), type(settings.long_side)) == (float, int)
+    save_settings(tmp_path, settings)
+    assert load_settings(tmp_path) == settings
+    with pytest.raises(ValueError, match="long_side must be a whole number, not 640.5"):
+        DetectionSettings(long_side=640.5)
+    for value in ("0.5", None, [0.5], 1j):
+        with pytest.raises(ValueError, match="low_text must be a number"):
+            DetectionSettings(low_text=value)
 
 
 def test_an_unknown_choice_is_refused():

@@ -5,6 +5,7 @@ The flags of the scripts (network/flags.py), what tune.py searches and the table
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,11 @@ def setting(default: Any, help: str, advice: str, **more: Any) -> Any:
 class DetectionSettings:
     """What turns a network's maps into words; the thresholds' defaults are CRAFT's own.
 
+    Numbers may be of any kind, such as NumPy's: they are kept as Python's, as detection.json needs
+    them.
+
     Raises:
-        ValueError: a value out of its range.
+        ValueError: a value out of its range, or of another kind.
     """
 
     text_threshold: float = setting(
@@ -148,14 +152,21 @@ class DetectionSettings:
     )
 
     def __post_init__(self):
-        for name, declared in SETTINGS.items():
-            value = getattr(self, name)
+        for each in fields(self):
+            name, declared, value = each.name, each.metadata["setting"], getattr(self, each.name)
             if declared.choices:
                 if value not in declared.choices:
                     known = " and ".join(declared.choices)
                     raise ValueError(f"no {name} {value!r}, only {known}")
-            elif not declared.low <= value <= declared.high:
+                continue
+            if not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number, not {value!r}")
+            if not declared.low <= value <= declared.high:
                 raise ValueError(f"{name} must lie in {declared.range}, not {value}")
+            number = type(each.default)(value)
+            if isinstance(number, int) and number != value:
+                raise ValueError(f"{name} must be a whole number, not {value}")
+            object.__setattr__(self, name, number)  # the class is frozen
 
 
 SETTINGS: dict[str, Setting] = {

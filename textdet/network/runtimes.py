@@ -239,7 +239,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 def _too_large(batch: np.ndarray) -> DataError:
     number, height, width, _ = batch.shape
+    less = "--long_side or --batch_size" if number > 1 else "--long_side"
     return DataError(
-        f"the memory is too small for {number} x {width}x{height} px; "
-        "use a smaller --long_side or --batch_size"
+        f"the memory is too small for {number} x {width}x{height} px; use a smaller {less}"
     )
