@@ -53,7 +53,7 @@ from textdet.data.annotation import Sample
 from textdet.data.formats.registry import FORMATS, read_dataset
 from textdet.data.held_out import read_record, record_file, tell_unseen
 from textdet.data.triplets import read_sample_image
-from textdet.decoding.metrics import ImageMatch, summarise, sweep
+from textdet.decoding.metrics import SCORES, ImageMatch, summarise, sweep
 from textdet.decoding.settings import SETTINGS
 from textdet.decoding.word_fates import FALSE_BOXES, FATES
 from textdet.network.detector import TextDetector
@@ -61,7 +61,6 @@ from textdet.network.flags import add_detection_flags, detector_opener
 from textdet.network.judging import Judged, judge_images, open_detectors
 from textdet.network.model_files import choose_model, find_model
 
-SCORES = ("precision", "recall", "f1", "iou")
 OTHER_FATES = (*FATES[1:], *FALSE_BOXES)  # "found", the first, is "matched"
 COLUMNS = ("file", "words", "found", "matched", *SCORES, "seconds", *OTHER_FATES)  # of the table
 RECORD = {"data", "split"}  # fields of the .json, at least, and one of these two

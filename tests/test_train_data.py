@@ -15,8 +15,9 @@ from textdet.data.annotation import Sample, Word
 from textdet.data.cache import Cache, draw_weights, fit, fitted_words, open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
-from textdet.training.augmentation import PRESETS, make_preset
+from textdet.training.augmentation import STRENGTHS, make_preset
 from textdet.training.datasets import MixSampler, TrainDataset, collate, split_count, to_tensors
+from textdet.training.options import AUGMENTATIONS
 from textdet.training.report import draw_samples
 
 
@@ -111,7 +112,12 @@ def test_fitting_keeps_points_on_their_pixels(data):
         assert after.quads == pytest.approx(before.quads * 2)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+def test_the_flag_names_every_preset_of_augmentation():
+    """The flag has them by hand: --help must not import what makes them."""
+    assert ("none", *STRENGTHS) == AUGMENTATIONS
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_crops_move_image_maps_and_points_alike(data, name):
     """A mark in the image, the same mark in the maps and its centre end at the same place."""
     source, _ = open_source(read_samples(data)[0][:1], SIDE, caching=False, workers=1)
@@ -219,9 +225,7 @@ def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
         assert len(train) > len(test) > 5
         assert len(train) + len(test) < len(samples) or unseen == ["background"]
     with pytest.raises(DataError, match="--unseen fonts: the annotations name 0"):
-        split_samples(
-            [Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(4)], 0.2, 0, ["fonts"]
-        )
+        split_samples([Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(4)], 0.2, ["fonts"])
 
 
 def test_a_motion_blur_leaves_a_dot_where_it_is():

@@ -191,9 +191,7 @@ def run_main(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
         main()
-    except DataError as error:
-        fail(str(error))
-    except OSError as error:  # no space, no permission: the folder can be continued
+    except (DataError, OSError) as error:  # the latter: no space, no permission
         fail(str(error))
     except MemoryError:
         fail("the memory is too small, or ulimit -v is")

@@ -21,7 +21,9 @@ from textdet.decoding.settings import DetectionSettings
 
 Polygons = Sequence[np.ndarray] | np.ndarray
 
-SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9)  # IoU from which a detection counts as right
+SCORES = ("precision", "recall", "f1", "iou")  # of summarise
+FOUND_IOU = 0.5  # from which a detection has found a word, as in the protocol
+SWEEP = (0.5, 0.6, 0.7, 0.8, 0.9)  # such IoUs, of sweep
 
 
 class AnnotatedWord(Protocol):
@@ -113,7 +115,7 @@ def match_image(
     predicted: Polygons,
     true: Polygons | Truth,
     ignore: Polygons | None = None,
-    iou_threshold: float = 0.5,
+    iou_threshold: float = FOUND_IOU,
 ) -> ImageMatch:
     """Match the detections of one image with its words.
 
@@ -163,7 +165,9 @@ def overlap_table(predicted: Polygons, truth: Truth) -> tuple[np.ndarray, np.nda
     return counted, np.where(counted[:, None], _ious(predicted, truth.cared), 0)
 
 
-def match_table(counted: np.ndarray, ious: np.ndarray, iou_threshold: float = 0.5) -> ImageMatch:
+def match_table(
+    counted: np.ndarray, ious: np.ndarray, iou_threshold: float = FOUND_IOU
+) -> ImageMatch:
     """Count the matches of an overlap_table, or of some of its rows; see match_image.
 
     Params:
@@ -188,7 +192,7 @@ def summarise(matches: Iterable[ImageMatch]) -> dict[str, float]:
         matches: ImageMatch of each image.
 
     Returns:
-        Dict of floats, 0..1:
+        Dict of floats, 0..1, by SCORES:
             precision: matched / predicted.
             recall: matched / true.
             f1: harmonic mean of the two, ICDAR's hmean.
@@ -200,7 +204,7 @@ def summarise(matches: Iterable[ImageMatch]) -> dict[str, float]:
     predicted = sum(m.predicted for m in matches)
     true = sum(m.true for m in matches)
     if predicted == 0 and true == 0:
-        return {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
+        return dict.fromkeys(SCORES, 1.0)
     return {
         "precision": matched / max(predicted, 1),
         "recall": matched / max(true, 1),

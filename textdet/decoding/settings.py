@@ -173,6 +173,7 @@ SETTINGS: dict[str, Setting] = {
     each.name: each.metadata["setting"] for each in fields(DetectionSettings)
 }
 DEFAULTS = DetectionSettings()
+TYPES: dict[str, type] = {name: type(value) for name, value in asdict(DEFAULTS).items()}
 # Those of which tune.py takes several values.
 LISTED = tuple(name for name, declared in SETTINGS.items() if declared.listed)
 
@@ -197,8 +198,7 @@ def load_settings(
         return default
     try:
         record = read_json(path)["settings"]
-        types = {name: type(value) for name, value in asdict(DEFAULTS).items()}
-        return replace(default, **{k: types[k](v) for k, v in record.items() if k in types})
+        return replace(default, **{k: TYPES[k](v) for k, v in record.items() if k in TYPES})
     except DataError as error:
         raise DataError(f"{error}; tune.py writes it anew") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 
 from textdet.decoding.metrics import (
+    FOUND_IOU,
     Polygons,
     Truth,
     greedy_pairs,
@@ -18,7 +19,6 @@ from textdet.decoding.metrics import (
 
 FATES = ("found", "missed", "merged", "split", "off")
 FALSE_BOXES = ("boxes on no text", "boxes on text")
-FOUND_IOU = 0.5  # from which a box has found a word, as in the protocol of ICDAR 2015
 HELD = 0.5  # share of a word's area from which a box holds it, or of a box's from which a word does
 TOUCHED = 0.1  # share of an area below which an overlap does not count
 TOO_LARGE = 2.0  # box / word in area, from which a box around one word is not its own

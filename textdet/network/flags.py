@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textdet.common.cli import integer, number
-from textdet.decoding.settings import DECODERS, DEFAULTS, SETTINGS
+from textdet.decoding.settings import DECODERS, SETTINGS, TYPES
 from textdet.network.detector import NETWORK_SETTINGS, TextDetector
 from textdet.network.model_files import choose_model, find_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
@@ -121,7 +121,7 @@ def add_setting_flag(parser: argparse.ArgumentParser, name: str, more: str, **op
     declared = SETTINGS[name]
     if declared.choices:
         kind = {"choices": declared.choices}
-    elif isinstance(asdict(DEFAULTS)[name], int):
+    elif TYPES[name] is int:
         kind = {"type": integer(declared.low, declared.high)}
     else:
         kind = {"type": number(declared.low, declared.high)}

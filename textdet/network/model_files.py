@@ -86,7 +86,7 @@ def choose_model(path: Path | None) -> Path:
     if path is None:
         candidates = TRAINED, bundled_model()
         path = next((each for each in candidates if (each / CONFIG_FILE).is_file()), TRAINED)
-    if not (path / CONFIG_FILE).is_file() and (last := last_checkpoint(path)):
+    if not (path / CONFIG_FILE).is_file() and (last := _last_written(path)):
         print(f"{path}: its training is not finished, taking {last}", file=sys.stderr)
         return last
     find_model(path)
@@ -100,12 +100,16 @@ def hint_at_last(path: Path) -> str:
     return f"; its training keeps a few of them (--save_total_limit), {path.parent} has the last"
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Find the newest checkpoint-N in a run's folder that is written to its end; None: there is
-    none."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
-    found = [path for path in found if CHECKPOINT.fullmatch(path.name)]
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The folders checkpoint-N in a run's folder, the newest first."""
+    found = [path for path in folder.glob("checkpoint-*") if CHECKPOINT.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name.split("-")[1]), reverse=True)
+
+
+def _last_written(folder: Path) -> Path | None:
+    """The newest checkpoint in a run's folder that is written to its end; None: there is none."""
+    found = (path for path in checkpoints_in(folder) if (path / STATE_FILE).exists())
+    return next(found, None)
 
 
 def find_model(path: str | Path) -> ModelFiles:
@@ -134,7 +138,7 @@ def find_model(path: str | Path) -> ModelFiles:
             raise DataError(f"{path}: several files of weights in it ({names}); name one of them")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder{hint_at_last(path)}")
-    if last := last_checkpoint(path):
+    if last := _last_written(path):
         raise DataError(f"{path}: no model yet, its training is not finished; name {last} instead")
     raise DataError(
         f"{path}: no model, neither a folder that train.py left ({CONFIG_FILE}) nor CRAFT's "

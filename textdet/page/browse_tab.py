@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from textdet.common.errors import DataError
+from textdet.common.pictures import GREY, RED
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.page import browsing, detection
@@ -24,7 +25,6 @@ from textdet.page.viewer import (
 PAGE = 24  # thumbnails
 START = "Choose an image."
 MANY = 10_000  # words or px, no limit
-RED, GREY = (255, 40, 40), (150, 150, 150)  # RGB
 FATE_LAYERS = (
     Layer("found", "words found", "#00c800"),
     Layer("missed", "missed", "#ff2828"),

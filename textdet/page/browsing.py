@@ -12,18 +12,17 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
-from textdet.data.annotation import Sample, Word
+from textdet.data.annotation import UNREAD, Sample, Word
 from textdet.data.chunked_folder import iterate_samples
 from textdet.data.formats.recognise import find_format
-from textdet.data.formats.registry import UNREAD, read_dataset
+from textdet.data.formats.registry import read_dataset
 from textdet.data.triplets import has_heatmaps, read_heatmap
-from textdet.decoding.metrics import truth_of
+from textdet.decoding.metrics import SCORES, truth_of
 from textdet.decoding.settings import DetectionSettings
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, name_fates
 from textdet.page.drawing import outline, word_height
 
 MAX_IMAGES = 10_000  # of a data set; reading more takes minutes and gigabytes
-SCORES = ("precision", "recall", "f1", "iou")
 # How images can be sorted, by columns of evaluate.py's table; the largest number first.
 ORDERS = {
     "lowest F1": None,
@@ -255,7 +254,7 @@ def describe(sample: Sample, row: dict[str, str] | None) -> str:
     parts += [f"{ignored} don't-care"] * bool(ignored)
     parts += [f"{sample.extra[UNREAD]} words left out"] if sample.extra.get(UNREAD) else []
     for name, value in sample.extra.items():
-        if name in (UNREAD,) or not value:
+        if name == UNREAD or not value:
             continue
         if isinstance(value, dict):
             value = [f"{number} {reason}" for reason, number in value.items()]

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import gradio as gr
 
-from textdet.decoding.settings import DEFAULTS, SETTINGS, DetectionSettings
+from textdet.decoding.settings import SETTINGS, TYPES, DetectionSettings
 
 STEPS = {"long_side": 32, "max_enlargement": 0.1, "box_margin": 0.1}  # of sliders; else 0.01
 
@@ -29,8 +29,5 @@ def _control(name: str, value: float | str) -> gr.Slider | gr.Radio:
     if declared.choices:
         return gr.Radio(list(declared.choices), value=value, **about)
     about["info"] = f"{declared.unit}, {declared.help}" if declared.unit else declared.help
-    step = STEPS.get(name, 0.01)
-    is_whole = isinstance(asdict(DEFAULTS)[name], int)
-    return gr.Slider(
-        declared.low, declared.high, value, step=step, precision=0 if is_whole else None, **about
-    )
+    step, digits = STEPS.get(name, 0.01), 0 if TYPES[name] is int else None
+    return gr.Slider(declared.low, declared.high, value, step=step, precision=digits, **about)

@@ -15,9 +15,9 @@ from textdet.common.files import keep_copy
 from textdet.common.images import read_image
 from textdet.common.pictures import draw_found, encode_picture
 from textdet.decoding.settings import (
-    DEFAULTS,
     SETTINGS,
     SETTINGS_FILE,
+    TYPES,
     DetectionSettings,
     save_settings,
 )
@@ -184,9 +184,8 @@ def make_settings(values: Iterable[float | str]) -> DetectionSettings:
     missing = [name for name, value in given.items() if value is None]
     if missing:
         raise DataError(f"{missing[0]} needs a value")
-    types = {name: type(value) for name, value in asdict(DEFAULTS).items()}
     try:
-        return DetectionSettings(**{name: types[name](value) for name, value in given.items()})
+        return DetectionSettings(**{name: TYPES[name](value) for name, value in given.items()})
     except ValueError as error:
         raise DataError(str(error)) from None
 

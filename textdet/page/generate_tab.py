@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from static import constants as C
+from textdet.common.pictures import RED
 from textdet.data.annotation import Sample
 from textdet.page import generating
 from textdet.page.drawing import LABEL_COLUMNS, data_url, show_labels, show_picture, thumbnail
@@ -21,7 +22,6 @@ from textdet.synth.shares import Shares
 
 SIZES = (256, 512, 768, 1024)  # px
 GRID = 12
-RED = (255, 40, 40)
 
 
 def generate_tab(tab: gr.Tab) -> None:

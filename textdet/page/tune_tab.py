@@ -16,7 +16,6 @@ from textdet.page.drawing import show_picture, thumbnail
 from textdet.page.hand_tuning import LAYER, LEAST, MOST, Handful, Progress, add_images, search
 from textdet.page.viewer import MAP_LAYERS, Layer, given_file, sentences, thumbnails, viewer
 
-GREEN = (0, 200, 0)
 START = f"""Add {LEAST} to {MOST} images. The model and the settings of the tab Detect find their
 words; put right what is wrong, image by image: choose a box and delete it, draw one where a word
 was missed. The search then looks for the thresholds that find these boxes best, and moves the

@@ -43,7 +43,6 @@ STRENGTHS = {
     "photographs": Strength(1.8, 2.0, 0.3, 18, 0.08, 0.4, 0.25, 0.08, 0.25),
     "strong": Strength(4.0, 3.0, 0.5, 30, 0.1, 0.5, 0.4, 0.15, 0.4),
 }
-PRESETS = ("none", *STRENGTHS)
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Preset:
     """The two pipelines of a preset.
 
     Params:
-            geometry: takes `image`, `mask` and, where points are to be followed, `keypoints`,
+        geometry: takes `image`, `mask` and, where points are to be followed, `keypoints`,
             (n, 2) px.
         colour: takes `image` alone.
     """
@@ -64,7 +63,7 @@ def make_preset(name: str, crop: int, image_size: int, mirror: bool = False) -> 
     """Make the pipelines of a preset.
 
     Params:
-        name: one of PRESETS.
+        name: one of options.AUGMENTATIONS.
         crop: px, side of the training crop.
         image_size: px, side of the square images that are cropped.
         mirror: flip one half of the crops, for scripts and symbols that allow it.

@@ -12,8 +12,7 @@ from safetensors import SafetensorError, safe_open
 from textdet.common.cli import name_left_out
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
-from textdet.data.held_out import CHECKPOINT
-from textdet.network.model_files import STATE_FILE
+from textdet.network.model_files import STATE_FILE, checkpoints_in
 
 if TYPE_CHECKING:  # importing it takes seconds
     from transformers import TrainingArguments
@@ -46,8 +45,7 @@ def last_checkpoint(folder: str | Path) -> str | None:
     Returns:
         Its path; None when there is none.
     """
-    found = [path for path in Path(folder).glob("checkpoint-*") if CHECKPOINT.fullmatch(path.name)]
-    for path in sorted(found, key=lambda path: int(path.name.split("-")[1]), reverse=True):
+    for path in checkpoints_in(Path(folder)):
         try:
             check_checkpoint(path)
         except DataError as error:

@@ -13,7 +13,7 @@ from textdet.common.pictures import draw_polygons, outline_width, save_figure
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.decode import decode_maps
-from textdet.decoding.metrics import match_maps, overlap_table, summarise
+from textdet.decoding.metrics import FOUND_IOU, match_maps, overlap_table, summarise
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, best_score, pareto_front, score_of
 from textdet.tuning.study import finished_trials, params_of
@@ -257,7 +257,7 @@ def draw_before_after(
                 f"low_text {settings.low_text:.2f}"
             )
         figure.supxlabel(
-            "green: word found (IoU at least 0.5)   red: false box   orange: word missed\n"
+            f"green: word found (IoU at least {FOUND_IOU})   red: false box   orange: word missed\n"
             f"{sample.file}, {rank + 1} of {len(order)} in the order of gain"
         )
         figure.tight_layout()  # and again in save_figure: pictures move the first time
@@ -270,7 +270,7 @@ def _draw(scorer: Scorer, place: int, sample: Sample, settings: DetectionSetting
     truth = scorer.truth[settings.long_side][place]
     boxes = decode_maps(maps, settings).boxes
     counted, ious = overlap_table(boxes, truth)
-    matched = ious >= 0.5
+    matched = ious >= FOUND_IOU
     words = [word.polygon for word in sample.words if not word.ignore]
     image = read_sample_image(sample)
     height, width = image.shape[:2]

@@ -9,12 +9,18 @@ import numpy as np
 
 from textdet.data.annotation import Sample
 from textdet.decoding.decode import decode_maps
-from textdet.decoding.metrics import ImageMatch, Truth, match_table, overlap_table, summarise
+from textdet.decoding.metrics import (
+    SCORES,
+    ImageMatch,
+    Truth,
+    match_table,
+    overlap_table,
+    summarise,
+)
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.maps import MapFolder
 
 OBJECTIVES = {"both": ("f1", "iou"), "f1": ("f1",), "iou": ("iou",)}
-SCORES = ("precision", "recall", "f1", "iou")  # in a sweep, after the text_threshold
 STEP = 0.02  # between the text_thresholds of a sweep
 DIGITS = 3  # of a threshold; the maps have 256 levels
 CHECKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # a trial is judged after these shares of the images,

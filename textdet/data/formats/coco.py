@@ -29,6 +29,7 @@ from textdet.data.formats.common import (
     find_one,
     images_by_name,
     make_word,
+    numbered_words,
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
@@ -181,8 +182,7 @@ def _size(width: object, height: object) -> tuple[int, int] | None:
 
 
 def _words(records: list[dict], where: str, parse: Callable[[dict], Word]) -> ReadWords:
-    entries = ((f"{where}: word {number}", record) for number, record in enumerate(records, 1))
-    return read_words(entries, parse, _outline)
+    return read_words(numbered_words(where, records), parse, _outline)
 
 
 def _text(record: dict) -> str:

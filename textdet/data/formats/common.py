@@ -24,7 +24,7 @@ PICTURE_SUFFIXES = IMAGE_SUFFIXES | OTHER_SUFFIXES
 ONE_PART = "convert the folders of one part at a time"
 UNDECODED = "\ufffd"  # what reading puts in place of bytes that are not UTF-8
 NO_CHARACTERS = np.zeros((0, 4, 2), np.float32)
-Entry = TypeVar("Entry")
+Raw = TypeVar("Raw")  # what a word is read from
 
 
 @dataclass
@@ -64,9 +64,9 @@ class ReadWords(NamedTuple):
 
 
 def read_words(
-    entries: Iterable[tuple[str, Entry]],
-    parse: Callable[[Entry], Word],
-    outline_of: Callable[[Entry], Sequence | np.ndarray],
+    entries: Iterable[tuple[str, Raw]],
+    parse: Callable[[Raw], Word],
+    outline_of: Callable[[Raw], Sequence | np.ndarray],
 ) -> ReadWords:
     """Read the words of one image.
 
@@ -189,8 +189,17 @@ def leading_numbers(line: str, count: int) -> list[float]:
     return [float(number) for number in numbers]
 
 
-def numbered(path: Path, rows: Iterable[tuple[int, Entry]]) -> Iterator[tuple[str, Entry]]:
-    """Entries for read_words.
+def numbered_words(where: str, records: Iterable[Raw]) -> Iterator[tuple[str, Raw]]:
+    """Entries for read_words, of a list of an image's words.
+
+    Params:
+        where: the file, and in a file of several images which one.
+    """
+    return ((f"{where}: word {number}", record) for number, record in enumerate(records, 1))
+
+
+def numbered(path: Path, rows: Iterable[tuple[int, Raw]]) -> Iterator[tuple[str, Raw]]:
+    """Entries for read_words, of a text file's lines.
 
     Params:
         path: the file that they are from.

@@ -8,7 +8,14 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
 from textdet.data.annotation import READING_ERRORS, Word, points_of
-from textdet.data.formats.common import Item, Items, find_one, make_word, read_words
+from textdet.data.formats.common import (
+    Item,
+    Items,
+    find_one,
+    make_word,
+    numbered_words,
+    read_words,
+)
 from textdet.data.formats.listed import size_of
 
 
@@ -32,8 +39,7 @@ def read_detections(source: Path) -> Items:
             if data.get("page", 1) != 1:
                 yield f"{path}: of page {data['page']} of {image}; only first pages are read"
                 continue
-            records = ((f"{path}: word {n}", word) for n, word in enumerate(data["words"], 1))
-            words = read_words(records, _word, _outline)
+            words = read_words(numbered_words(str(path), data["words"]), _word, _outline)
             size = size_of(*data["size"])
         except (OSError, *READING_ERRORS) as error:
             yield f"{path}: damaged ({error})"

@@ -19,6 +19,7 @@ from textdet.data.formats.common import (
     leading_numbers,
     make_word,
     numbered,
+    numbered_words,
     pair_files,
     read_lines,
     read_words,
@@ -61,8 +62,7 @@ def _read_form(path: Path) -> ReadWords:
             records += entry["words"]
         else:  # where its words are is not known, only where it is
             records.append({"text": "", "box": entry["box"]})
-    entries = ((f"{path}: word {number}", record) for number, record in enumerate(records, 1))
-    return read_words(entries, parse, outline_of)
+    return read_words(numbered_words(str(path), records), parse, outline_of)
 
 
 def _read_receipt(path: Path) -> ReadWords:

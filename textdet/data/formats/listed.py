@@ -17,6 +17,7 @@ from textdet.data.formats.common import (
     find_one,
     images_by_name,
     make_word,
+    numbered_words,
     read_words,
 )
 
@@ -84,8 +85,7 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
         except READING_ERRORS as error:
             yield f"{path}: {error}"
             continue
-        where = f"{path}: {entry.name}: word"
-        records = ((f"{where} {n}", record) for n, record in enumerate(entry.records, 1))
+        records = numbered_words(f"{path}: {entry.name}", entry.records)
         found = read_words(records, parse, layout.outline_of)
         how = {"upright": layout.upright, "size": entry.size}
         yield Item(image, found.words, entry.split, found.problems, found.unread, **how)
