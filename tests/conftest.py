@@ -1,5 +1,6 @@
 """What several test files share: scripts as subprocesses, a model, a small data set."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,12 @@ SIZE = 128  # px, side of the generated images
 
 # A shell's background jobs ignore SIGINT, and so would the scripts that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nor do the tests obey what their user has set: a git hook's GIT_DIR would have them commit to the
+# repository that it is of; HF_HUB_OFFLINE and proxies would keep them from servers of their own.
+for name in list(os.environ):
+    if name.startswith(("GIT_", "HF_", "TRANSFORMERS_")) or name.lower().endswith("_proxy"):
+        del os.environ[name]
 
 
 def start(script, *args):

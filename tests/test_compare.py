@@ -21,12 +21,17 @@ print(json.dumps(dict(found={found}, name="words")))
 
 
 @pytest.fixture
-def repository(tmp_path):
+def repository(tmp_path, monkeypatch):
     """At the tag "before" 4 are counted and 1 found; in the tree, uncommitted, 2 and 3."""
 
     def git(*words):
-        name = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    # Not the user's settings: they may have commits signed, or checked by hooks.
+    settings = "[user]\n\tname = a\n\temail = a@b.c\n"
+    (tmp_path / "gitconfig").write_text(settings, encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
     (tmp_path / "benchmarks").mkdir()
     shutil.copy(ROOT / "benchmarks" / "compare.py", tmp_path / "benchmarks")
