@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,15 +40,40 @@ def test_tiles_cover_everything_and_overlap(length, overlap):
     assert not len(steps) or np.ptp(steps) <= 1
 
 
+def test_a_file_appears_whole_or_stays_what_it_was(tmp_path, monkeypatch):
+    """However little of it the disk takes, and until the last moment."""
+    path, rename, renamed = tmp_path / "a.json", os.replace, []
+
+    def look_first(beside, *args):
+        renamed.append((beside.read_text(), path.read_text() if path.exists() else None))
+        rename(beside, *args)
+
+    monkeypatch.setattr(os, "replace", look_first)
+    write_atomically(path, "first")
+    write_atomically(path, "second")
+    assert renamed == [("first", None), ("second", "first")]
+
+    def write_half(file, data):
+        with file.open("wb") as stream:
+            stream.write(data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "third")
+    assert path.read_text() == "second" and list(tmp_path.iterdir()) == [path]
+
+
 def test_a_file_that_two_processes_of_one_number_write_at_a_time(tmp_path, monkeypatch):
     """As in containers that share a folder: the other one writes it between two steps of ours."""
     path, rename = tmp_path / "a.json", os.replace
 
-    def let_the_other_write(*args):
+    def let_the_other_write(beside, *args):
         monkeypatch.setattr(os, "replace", rename)
         write_atomically(path, "theirs")
         assert path.read_text() == "theirs"
-        rename(*args)
+        assert beside.exists() and beside.read_text() == "ours"
+        rename(beside, *args)
 
     monkeypatch.setattr(os, "replace", let_the_other_write)
     write_atomically(path, "ours")
