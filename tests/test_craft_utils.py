@@ -246,14 +246,6 @@ def test_bad_input(arguments, message):
     assert "\n" not in str(raised.value)
 
 
-def test_a_hundred_thousand_specks():
-    textmap = np.zeros((1000, 1000), np.float32)
-    textmap[::3, ::3] = 1
-    textmap[500:520, 500:560] = 1
-    boxes, polys = getDetBoxes(textmap, np.zeros_like(textmap), *DEFAULTS, poly=True)
-    assert len(boxes) == len(polys) == 1
-
-
 def curved_word(characters, width, height, bend, rotation, size=240):
     """Maps of a word on an arc, and the band that its characters cover.
 

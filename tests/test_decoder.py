@@ -16,7 +16,7 @@ from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_image, polygon_ious, summarise
 from textdet.decoding.settings import DECODERS, DetectionSettings
 from textdet.decoding.split_lines import part_lines
-from textdet.decoding.split_words import cut_weak_links, part_touching
+from textdet.decoding.split_words import cut_weak_links, even_gaps, part_touching
 
 SIZE = 320
 
@@ -101,10 +101,11 @@ def test_a_page(convert, iou):
 def test_lines_that_touch_come_apart():
     """Cells that overlap by a fifth make one component, which no affinity holds together."""
     words = [word_quads(40, 40 + 19 * row, 6, 13, 24) for row in range(4)]
+    words.append(word_quads(40, 150, 6, 13, 24))  # apart from them
     truth = [outline(quads) for quads in words]
-    assert len(decode(words, 0.4, "craft")) == 1
+    assert len(decode(words, 0.4, "craft")) == 2
     boxes = decode(words, 0.4)
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert summarise([match_image(boxes, truth, iou_threshold=0.75)])["f1"] == 1
     # In the order of their first pixel, however they came apart.
     assert (np.diff(boxes.mean(1)[:, 1]) > 0).all()
@@ -187,9 +188,14 @@ def test_links_weak_for_their_words_are_cut_and_faint_words_stay_whole(kind):
     assert len(found.boxes) == 2  # CRAFT knows no such thing
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.float32])
-@pytest.mark.parametrize("degrees", [0, 30, 90])
-def test_a_weak_link_holds_letters_that_stand_evenly(degrees, kind):
+@pytest.mark.parametrize(
+    ("degrees", "kind", "share"),
+    [
+        *((degrees, kind, 0.45) for degrees in (0, 30, 90) for kind in (np.uint8, np.float32)),
+        (0, np.uint8, 0.2),  # so little is no link at all
+    ],
+)
+def test_a_weak_link_holds_letters_that_stand_evenly(degrees, kind, share):
     """Typed words: one affinity of a word may be weak, but there is no room for a space."""
     angle = np.deg2rad(degrees)
     along = np.array([np.cos(angle), np.sin(angle)])
@@ -201,11 +207,49 @@ def test_a_weak_link_holds_letters_that_stand_evenly(degrees, kind):
     middle = even[3:5].mean((0, 1))  # of the link between the fourth letter and the fifth
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
     near = np.abs((np.stack([x, y], axis=-1) - middle) @ along) < 7
-    maps[1][near] = (maps[1][near] * 0.45).astype(np.uint8)
+    maps[1][near] = (maps[1][near] * share).astype(np.uint8)
     maps = maps if kind is np.uint8 else maps.astype(kind) / 255
-    truth = [outline(quads) for quads in words]
+    parts = [even] if share > 0.2 else [even[:4], even[4:]]
+    truth = [outline(quads) for quads in (*parts, words[1])]
     found = find(maps, 0.6, 0.1, 0.4, relative_link=0.6)
     assert summarise([match_image(found.boxes, truth, iou_threshold=0.75)])["f1"] == 1
+
+
+@pytest.mark.parametrize(
+    ("distance", "valley", "gaps"), [(15, 0.6, 1), (22, 0.6, 0), (15, 0.45, 0), (19, 0.55, 1)]
+)
+def test_a_space_is_wider_or_deeper_than_between_letters(distance, valley, gaps):
+    """Letters 15 px apart with 0.6 between them, but for the third and the fourth."""
+    peaks = np.cumsum([8, 15, 15, distance, 15, 15])
+    middles = (peaks[1:] + peaks[:-1]) / 2
+    depths = [0.6, 0.6, valley, 0.6, 0.6]
+    order = np.argsort([*peaks, *middles])
+    places, heights = np.array([*peaks, *middles])[order], np.array([*[1] * 6, *depths])[order]
+    columns = np.arange(peaks[-1] + 8)
+    profile = np.interp(columns, [0, *places, len(columns)], [0.4, *heights, 0.4])
+    y, x = (part.ravel() for part in np.mgrid[:24, : len(columns)])
+    pieces = np.where(x < middles[2], 1, 2)
+    along, found = even_gaps(np.stack([x, y], 1), profile[x], pieces)
+    assert np.abs(along) == pytest.approx((1, 0), abs=1e-6) and len(found) == gaps
+    if gaps:
+        assert np.sort(np.abs(found[0])) == pytest.approx(peaks[2:4], abs=1.5)
+
+
+def test_what_is_too_faint_for_a_word_stays_with_its_neighbour():
+    """It would be lost, parted: a smear beside a word, or a line below one."""
+    text = np.zeros((40, 120), np.float32)
+    text[10:30, 10:60], text[14:26, 60:66], text[10:30, 66:100] = 1, 0.45, 0.65
+    for text_threshold, ends in ((0.6, [63, 100]), (0.7, [100])):
+        boxes = find([text, 0 * text], text_threshold, 0.4, 0.4).boxes
+        assert boxes[:, :, 0].max(1) == pytest.approx(np.array(ends), abs=8)
+    words = [word_quads(40, 40 + 27 * row, 6, 16, 24) for row in (0, 1)]
+    maps = draw(words).astype(np.float32) / 255
+    maps[:, 66:] *= 0.65
+    column = np.roll(np.stack([words[0][0], words[1][0]]), 1, axis=1)
+    maps[1] = np.maximum(maps[1], draw([column])[1].astype(np.float32) / 255)
+    for text_threshold, ends in ((0.6, [64, 91]), (0.7, [91])):
+        boxes = find(maps, text_threshold, 0.4, 0.4).boxes
+        assert boxes[:, :, 1].max(1) == pytest.approx(np.array(ends), abs=5)
 
 
 def test_words_at_the_border_end_there():
@@ -214,6 +258,14 @@ def test_words_at_the_border_end_there():
     truth = shapely.box(0, 0, 64, 18)
     assert shapely.Polygon(box.clip(0, SIZE)).intersection(truth).area > 0.85 * truth.area
     assert box.min() > -4
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_word_need_not_exceed_the_threshold(decoder):
+    maps = np.zeros((2, 40, 60), np.uint8)
+    maps[0, 10:20, 10:40] = 153  # 0.6
+    for text_threshold, number in ((0.6, 1), (0.602, 0)):
+        assert len(find(maps, text_threshold, 0.4, 0.4, decoder=decoder).boxes) == number
 
 
 def test_thin_and_tiny_components():
@@ -239,6 +291,23 @@ def test_polygons_follow_curved_words(degrees, turn, wave):
     assert ring.exterior.is_ccw
     assert polygon_ious([polygon], [band])[0, 0] > 0.88
     assert polygon_ious([box], [band])[0, 0] < 0.8
+    # Along its upper side to the right, or down where its box is higher than wide.
+    side = max(box[1] - box[0], box[3] - box[0], key=np.linalg.norm)
+    assert (polygon[9] - polygon[0]) @ side * side[np.abs(side).argmax()] > 0
+
+
+def test_a_curved_words_polygon_is_not_led_astray_by_its_neighbour():
+    """A bold word within the arc, of which its window shows much."""
+    arc, band = curved_quads(10, 14, 24, 2.2)
+    maps = draw([arc], 400)
+    alone = find(maps, 0.7, 0.4, 0.4, poly=True).polys[0]
+    x, y = band.mean(0)
+    inner = draw([word_quads(x - 40, y + 2, 4, 20, 40)], 400)
+    maps = np.maximum(maps, inner)
+    found = find(maps, 0.7, 0.4, 0.4, poly=True)
+    assert len(found.polys) == 2
+    np.testing.assert_allclose(found.polys[0], alone, atol=1)
+    assert polygon_ious([found.polys[0]], [band])[0, 0] > 0.88
 
 
 def test_straight_words_have_no_polygon():
@@ -357,8 +426,9 @@ def test_maps_of_one_value(decoder, shape, value, link):
 def test_a_hundred_thousand_specks(decoder):
     maps = np.zeros((2, 1000, 1000), np.uint8)
     maps[0, ::3, ::3] = 255
-    maps[0, 500:520, 500:560] = 255
-    assert len(decode_maps(maps, DetectionSettings(decoder=decoder), poly=True).boxes) == 1
+    maps[0, 800:820, 500:560] = 255
+    (box,) = decode_maps(maps, DetectionSettings(decoder=decoder), poly=True).boxes
+    assert box.mean(0) == pytest.approx((530, 810), abs=3) and np.ptp(box[:, 0]) < 90
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
