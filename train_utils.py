@@ -27,8 +27,8 @@ from static import constants as C
 from textdet.common.cli import name_left_out
 from textdet.common.errors import DataError
 from textdet.common.memory import keep_memory
-from textdet.data.cache import Source
 from textdet.data.held_out import TRAINING_FILE, Record, still_held_out
+from textdet.data.source import Source
 from textdet.decoding.metrics import ImageMatch, Truth, match_maps, summarise
 from textdet.decoding.settings import SETTINGS_FILE, DetectionSettings, load_settings
 from textdet.network.model_files import CONFIG_FILE, bundled_model

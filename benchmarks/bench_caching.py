@@ -15,7 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
-from textdet.data.cache import CACHE, Source, open_source  # noqa: E402
+from textdet.data.cache import CACHE  # noqa: E402
+from textdet.data.source import Source, open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 
 

@@ -60,8 +60,8 @@ def make_sets(args: argparse.Namespace, folder: Path) -> dict:
     crops of a scene."""
     from generate_utils import Job, draw_triplet, fill_job
     from static import constants as C
-    from textdet.data.cache import Source, open_source
     from textdet.data.chunked_folder import start_folder
+    from textdet.data.source import Source, open_source
     from textdet.data.triplets import read_samples
     from textdet.synth.preparation import choose_settings, find_materials
     from textdet.training.augmentation import make_preset

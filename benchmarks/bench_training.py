@@ -24,7 +24,7 @@ from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 from static import constants as C  # noqa: E402
 from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
 from textdet.common.memory import keep_memory  # noqa: E402
-from textdet.data.cache import open_source  # noqa: E402
+from textdet.data.source import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.network.runtimes import has_fast_bf16  # noqa: E402
 from textdet.network.segformer import Normalise, new_model  # noqa: E402

@@ -14,11 +14,12 @@ from conftest import run_well
 from easy_images import write_images
 
 from textdet.common.errors import DataError
-from textdet.data import annotation_index, cache, triplets
+from textdet.data import annotation_index, cache, fitted, triplets
 from textdet.data.annotation import Sample
 from textdet.data.annotation_index import INDEXED_FROM, IndexedSample
 from textdet.data.chunked_folder import words_fingerprint
 from textdet.data.held_out import Record, list_held_out
+from textdet.data.source import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples, read_whole
 from textdet.training.data import find_samples
@@ -276,7 +277,7 @@ def test_splits_records_and_fingerprints_are_the_same(folder, always):
     assert data_fingerprint(found) == data_fingerprint(plain)
     assert cache._fingerprint(found, 64) == cache._fingerprint(plain, 64)
     for one, other in zip(found, plain, strict=True):
-        weights, expected = (cache.draw_weights(sample, 64) for sample in (one, other))
+        weights, expected = (fitted.draw_weights(sample, 64) for sample in (one, other))
         assert (weights is None) == (expected is None)
         assert weights is None or (weights == expected).all()
 
@@ -292,7 +293,7 @@ def test_training_sees_the_same(tmp_path, always, monkeypatch):
         monkeypatch.setattr(triplets, "INDEXED_FROM", least)
         split = find_samples(arguments, Record())
         sides = zip((split.train, split.validation), cache.SIDES, strict=True)
-        sources = [cache.open_source(side, 64, True, 1, name)[0] for side, name in sides]
+        sources = [open_source(side, 64, True, 1, name)[0] for side, name in sides]
         rows = [[source.read(i) for i in range(len(source))] for source in sources]
         results.append((split, [source.rows[0][0].folder for source in sources], rows))
     (split, folders, rows), (plain, plain_folders, plain_rows) = results

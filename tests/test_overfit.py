@@ -3,7 +3,7 @@
 import torch
 from easy_images import SIDE, write_images
 
-from textdet.data.cache import open_source
+from textdet.data.source import open_source
 from textdet.network.segformer import new_model
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset

@@ -14,8 +14,8 @@ from conftest import ROOT, SIZE, assert_refused, run, run_well
 from filelock import FileLock
 
 from textdet.data.annotation import Sample, Word
-from textdet.data.cache import draw_weights
 from textdet.data.chunked_folder import CLAIMS, Chunk, chunk_path
+from textdet.data.fitted import draw_weights
 from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import make_folders, read_samples, read_triplet

@@ -26,8 +26,8 @@ import train
 import tune
 from textdet.common.cli import run_main
 from textdet.common.errors import DataError
-from textdet.data.cache import open_source
 from textdet.data.held_out import Record, find_held_out
+from textdet.data.source import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.network.detector import TextDetector

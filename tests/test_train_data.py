@@ -12,7 +12,9 @@ from easy_images import SIDE, write_images
 
 from textdet.common.errors import DataError, SizeError
 from textdet.data.annotation import Sample, Word
-from textdet.data.cache import Cache, draw_weights, fit, fitted_words, open_source
+from textdet.data.cache import Cache
+from textdet.data.fitted import draw_weights, fit, fitted_words
+from textdet.data.source import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.training.augmentation import STRENGTHS, make_preset

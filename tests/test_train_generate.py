@@ -18,7 +18,7 @@ from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.data.annotation import ANNOTATIONS
-from textdet.data.cache import Source, open_source
+from textdet.data.source import Source, open_source
 from textdet.data.triplets import make_folders, read_samples, write_triplet
 from textdet.synth.settings import GeneratorSettings
 from textdet.training.arguments import DetectorTrainingArguments

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 
 import train  # noqa: E402
-from textdet.data.cache import open_source  # noqa: E402
+from textdet.data.source import open_source  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.network.segformer import fix_statistics, new_model  # noqa: E402
 from textdet.training.arguments import DetectorTrainingArguments  # noqa: E402

@@ -1,7 +1,4 @@
-"""Decoded data sets: triplets decoded once, in parallel, into memory-mapped arrays on disk.
-
-Images, maps and weights have their channels last throughout, as they lie in the files' pixels.
-"""
+"""Decoded data sets: triplets decoded once, in parallel, into memory-mapped arrays on disk."""
 
 import os
 import shutil
@@ -14,15 +11,13 @@ import cv2
 import numpy as np
 from filelock import FileLock, Timeout
 
-from textdet.common.cli import name_left_out, progress_bar
+from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError, SizeError
 from textdet.common.files import read_json, write_json
 from textdet.common.fingerprints import fingerprint
-from textdet.common.geometry import fill_polygon
-from textdet.common.images import resize
 from textdet.common.workers import run_calls
-from textdet.data.annotation import Sample, Word
-from textdet.data.triplets import check_triplet, read_triplet
+from textdet.data.annotation import Sample
+from textdet.data.fitted import read_fitted
 
 CACHE = "cache"  # folder within a triplet folder
 SIDES = ("train", "validation")  # of a split; each has a cache of its own
@@ -32,127 +27,6 @@ LOCK = ".lock"  # ending of the file that a run holds locked in a cache that it 
 FILES = ("images", "maps", "weights", RECORD)
 BLOCK = 64  # samples a worker decodes in one go
 SPARE = 200 * 2**20  # bytes of the disk that a cache leaves free
-
-
-def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Fit an image into a square, at its top left, without distortion; the rest is black.
-
-    Params:
-        image: (H, W) or (H, W, C) uint8.
-        size: px, side of the square.
-
-    Returns:
-        (size, size) or (size, size, C) uint8. Points are to be multiplied by fit_scale.
-    """
-    height, width = image.shape[:2]
-    if (height, width) == (size, size):
-        return image
-    fitted = resize(image, fit_scale(width, height, size))
-    square = np.zeros((size, size, *image.shape[2:]), np.uint8)
-    square[: fitted.shape[0], : fitted.shape[1]] = fitted
-    return square
-
-
-def fit_scale(width: int, height: int, size: int) -> float:
-    """How many times larger an image is in its fitted square.
-
-    Params:
-        width, height: px, of the image.
-        size: px, side of the square.
-    """
-    return size / max(width, height)
-
-
-def read_fitted(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read a triplet, fitted into a square.
-
-    Params:
-        sample: which one.
-        size: px, side of the square.
-
-    Returns:
-        All uint8: the image (size, size, 3), RGB; the maps (size, size, 2), character then
-        affinity; the weights (size, size) or None, see draw_weights.
-
-    Raises:
-        DataError: a file is missing or damaged; it is named.
-    """
-    image, maps = read_triplet(sample)
-    return fit(image, size), fit(np.dstack(list(maps)), size), draw_weights(sample, size)
-
-
-def draw_weights(sample: Sample, size: int) -> np.ndarray | None:
-    """How much each pixel of the fitted square counts in training.
-
-    Params:
-        sample: whose words say it.
-        size: px, side of the square.
-
-    Returns:
-        (size, size) uint8, 0..255 for 0..1: each word's training_weight in its polygon, the lowest
-        where they overlap. None when all pixels count in full.
-    """
-    scale = _scale_of(sample, size)
-    words = [word.mapped(scale) for word in sample.weighted_words]
-    if not words:
-        return None
-    weights = np.full((size, size), 255, np.uint8)
-    for word in sorted(words, key=lambda word: -word.training_weight):
-        fill_polygon(weights, word.polygon, round(word.training_weight * 255))
-    return weights
-
-
-def fitted_words(sample: Sample, size: int) -> list[Word]:
-    """A sample's words in the continuous coordinates of its fitted square of `size` px."""
-    scale = _scale_of(sample, size)
-    return [word.mapped(scale) for word in sample.words]
-
-
-def _scale_of(sample: Sample, size: int) -> np.float32:
-    return np.float32(fit_scale(sample.width, sample.height, size))
-
-
-class Source:
-    """Samples and where their pixels come from: caches on disk, or the triplets' own files."""
-
-    def __init__(self, samples: list[Sample], size: int, rows: "list[tuple[Cache, int]] | None"):
-        """
-        Params:
-            samples: those that can be read.
-            size: px, side of the squares that they are fitted into.
-            rows: for each sample its cache and its row there; None to read the files.
-        """
-        self.samples, self.size, self.rows = samples, size, rows
-        self._named: set[str] = set()
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def words(self, index: int) -> list[Word]:
-        """See fitted_words."""
-        return fitted_words(self.samples[index], self.size)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """See read_fitted."""
-        if self.rows is None:
-            return read_fitted(self.samples[index], self.size)
-        cache, row = self.rows[index]
-        return cache.read(row)
-
-    def read_sound(self, index: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
-        """As read(), with the index; where that triplet is damaged (and named), the next sound one.
-
-        Raises:
-            DataError: there is none.
-        """
-        for candidate in (*range(index, len(self)), *range(index)):
-            try:
-                return candidate, *self.read(candidate)
-            except DataError as error:
-                if str(error) not in self._named:
-                    name_left_out([str(error)])
-                    self._named.add(str(error))
-        raise DataError("none of the images can be decoded")
 
 
 class Cache:
@@ -232,61 +106,25 @@ class Cache:
         return np.memmap(self._files[name], np.uint8, mode, row * int(np.prod(shape)), shape)
 
 
-def open_source(
-    samples: list[Sample], size: int, caching: bool, workers: int, side: str = SIDES[0]
-) -> tuple[Source, list[str]]:
-    """Make the samples readable as squares, cached or from their files.
-
-    Params:
-        samples: triplets, of one folder after the other.
-        size: px, side of the squares.
-        caching: decode them all now, into files on disk, unless an earlier run did. Without it
-            only the files' presence and sizes are looked at.
-        workers: processes that decode.
-        side: one of SIDES, the part of a split that they are.
-
-    Returns:
-        The source without the damaged triplets, and a line for each of these.
-
-    Raises:
-        SizeError: the sizes of a triplet disagree.
-        DataError: no sample is left, or the disk cannot hold the caches.
-    """
-    kept, rows, problems = [], [], []
-    if caching:
-        for own in _by_folder(samples):
-            cache, damaged = _open_cache(own, size, workers, side)
-            sound = [row for row in range(len(own)) if row not in damaged]
-            kept += [own[row] for row in sound]
-            rows += [(cache, row) for row in sound]
-            problems += damaged.values()
-    else:
-        for sample in samples:
-            problem = check_triplet(sample)
-            if problem is None:
-                kept.append(sample)
-            else:
-                problems.append(problem)
-    if not kept:
-        raise DataError(f"no sound image is left; {problems[0]}")
-    return Source(kept, size, rows if caching else None), problems
-
-
-def _by_folder(samples: list[Sample]) -> list[list[Sample]]:
-    folders: dict[Path, list[Sample]] = {}
-    for sample in samples:
-        folders.setdefault(sample.folder, []).append(sample)
-    return list(folders.values())
-
-
-def _open_cache(
+def open_cache(
     samples: list[Sample], size: int, workers: int, side: str
 ) -> tuple[Cache, dict[int, str]]:
     """Decode the samples of one triplet folder, or find what an earlier run decoded.
 
     Another set of files, another size or a changed file makes another cache; older ones of this
-    side are deleted when no run uses them. Returns it, and a line for each row that is not usable.
-    Raises DataError when another run is about to make it, or when the disk cannot hold it.
+    side are deleted when no run uses them.
+
+    Params:
+        samples: of the folder.
+        size: px, side of the squares.
+        workers: processes that decode.
+        side: one of SIDES.
+
+    Returns:
+        The cache, and a line for each row that is not usable.
+
+    Raises:
+        DataError: another run is just making it, or the disk cannot hold it.
     """
     root = samples[0].folder / CACHE
     folder = root / f"{side}-{_fingerprint(samples, size)}"

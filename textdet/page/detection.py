@@ -17,7 +17,6 @@ from textdet.common.pictures import draw_found, encode_picture
 from textdet.decoding.settings import (
     SETTINGS,
     SETTINGS_FILE,
-    TYPES,
     DetectionSettings,
     save_settings,
 )
@@ -185,7 +184,7 @@ def make_settings(values: Iterable[float | str]) -> DetectionSettings:
     if missing:
         raise DataError(f"{missing[0]} needs a value")
     try:
-        return DetectionSettings(**{name: TYPES[name](value) for name, value in given.items()})
+        return DetectionSettings(**given)
     except ValueError as error:
         raise DataError(str(error)) from None
 

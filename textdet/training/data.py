@@ -7,8 +7,9 @@ from pathlib import Path
 
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
-from textdet.data.cache import SIDES, Source, open_source
+from textdet.data.cache import SIDES
 from textdet.data.held_out import Record, find_unseen, record_of
+from textdet.data.source import Source, open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import has_heatmaps, read_folders
 from textdet.training.augmentation import make_preset

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from static import constants as C
-from textdet.data.cache import Source, fitted_words
+from textdet.data.fitted import fitted_words
+from textdet.data.source import Source
 from textdet.data.word_gaps import band_of, draw_gaps
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset

@@ -20,7 +20,7 @@ from textdet.common.pictures import (
     save_figure,
 )
 from textdet.data.annotation import Sample
-from textdet.data.cache import Source
+from textdet.data.source import Source
 from textdet.decoding.decode import decode_maps
 from textdet.network.segformer import to_maps
 from textdet.training.datasets import MixSampler, TrainDataset

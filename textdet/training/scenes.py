@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from textdet.data.annotation import Sample, Word
-from textdet.data.cache import Source, draw_weights, fitted_words
+from textdet.data.fitted import draw_weights, fitted_words
+from textdet.data.source import Source
 
 # Makes scene number i: the sample, its image (size, size, 3) and its maps (2, size, size), uint8.
 Draw = Callable[[int], tuple[Sample, np.ndarray, np.ndarray]]
