@@ -354,6 +354,24 @@ def test_settings_are_tried_on_maps_without_the_network():
         np.testing.assert_array_equal(ours.quad, theirs.quad)
     with pytest.raises(ValueError, match="text_threshold"):
         detector.decode(maps, text_threshold=2)
+    with pytest.raises(ValueError, match="second_scale changes the maps"):
+        detector.decode(maps, second_scale=0.5)
+    same = detector.decode(maps, long_side=detector.settings.long_side)
+    assert len(same.words) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"device": "cuda:0"}, ValueError, r"device must be one of \(.*\), not 'cuda:0'"),
+        ({"runtime": "tensorrt"}, ValueError, "runtime must be one of .*, not 'tensorrt'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, not 0"),
+        ({"text_treshold": 0.5}, TypeError, "text_treshold"),
+    ],
+)
+def test_wrong_arguments_of_a_detector_are_refused(given, error, said):
+    with pytest.raises(error, match=said):
+        TextDetector(**given)
 
 
 def test_inputs_and_names(tmp_path):

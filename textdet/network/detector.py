@@ -48,7 +48,7 @@ class TextDetector:
 
     Raises:
         DataError: a folder without a sound model, or a device that is not there.
-        ValueError: a setting out of its range.
+        ValueError: a setting out of its range, or a device, runtime or order of another name.
         TypeError: an override that is no setting.
     """
 
@@ -69,6 +69,8 @@ class TextDetector:
     ):
         self.model_dir = bundled_model() if model_dir is None else Path(model_dir)
         self.poly, self.characters, self.tiles = poly, characters, tiles
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.batch_size = batch_size
         if channel_order not in CHANNEL_ORDERS:
             raise ValueError(
@@ -229,12 +231,15 @@ class TextDetector:
         Params:
             maps: of maps(), by a detector with the same settings as far as the network needs them:
                 NETWORK_SETTINGS, and with CRAFT's weights the decoder.
-            overrides: fields of DetectionSettings.
+            overrides: fields of DetectionSettings, but for those that the network needs.
 
         Raises:
-            ValueError: a setting out of its range.
+            ValueError: a setting out of its range, or one that would change the maps.
             TypeError: an override that is no setting.
         """
+        for name in NETWORK_SETTINGS:
+            if overrides.get(name, own := getattr(self.settings, name)) != own:
+                raise ValueError(f"{name} changes the maps: make them by a detector with it")
         values = maps.values
         to_image = np.float32([maps.width / values.shape[2], maps.height / values.shape[1]])
         limits = np.float32([maps.width, maps.height])

@@ -168,7 +168,11 @@ def open_runtime(
 
     Raises:
         DataError: one of them is not there.
+        ValueError: another device or runtime is named.
     """
+    for name, value, known in (("device", device, DEVICES), ("runtime", runtime, RUNTIMES)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {known}, not {value!r}")
     files = find_model(model)
     path = files.folder / ONNX_FILE
     stale = f"{path}: was exported from other weights than {files.weights.name}"

@@ -121,7 +121,7 @@ def look_at(models: Models, path: Path, name: str, model: str, settings: Detecti
     image = read_named(path, name)
     detector = models.detector(model, settings)
     maps = replace(detector.maps(image), image=None)  # which a visitor would hold for long
-    own = asdict(own_settings(model))
+    own = {k: v for k, v in asdict(own_settings(model)).items() if k not in NETWORK_SETTINGS}
     if find_model(model).is_craft:  # whose maps are for one decoder
         own["decoder"] = settings.decoder
     return Seen(path, name, model, settings, maps, detector.decode(maps, **own))
