@@ -157,7 +157,7 @@ def main() -> None:
         )
     else:
         print(f"  {folder / SETTINGS_FILE}: stays as it is")
-    print(f"  plots and pictures in {work}")
+    print(f"  plots{' and pictures' * (chosen.settings != default)} in {work}")
 
 
 # --- Before the search -----------------------------------------------------------------------
@@ -376,7 +376,7 @@ def search(
     print(
         f"study {study.study_name}: {len(studies.finished_trials(study))} of {args.n_trials} "
         f"trials are there; searching on {len(searched.rows)} images, "
-        f"{len(held_back.rows)} held back"
+        f"{len(set(held_back.rows) - set(searched.rows))} held back"
     )
     studies.search(
         *(study, searched, base, args.n_trials, args.n_jobs, args.timeout),
