@@ -490,10 +490,10 @@ def draw(
         chosen: the best of them.
         samples: as the rows of `held_back` number them.
     """
-    from textdet.tuning.plots import Result, draw_before_after, plot_study
+    from textdet.tuning.plots import SearchResult, draw_before_after, plot_study
 
     work = find_model(args.model_dir).folder / WORK
-    plot_study(Result(study, points, chosen, args.objective), work)
+    plot_study(SearchResult(study, points, chosen, args.objective), work)
     draw_before_after(held_back, samples, points[0].settings, chosen.settings, work)
 
 

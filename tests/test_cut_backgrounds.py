@@ -47,7 +47,7 @@ def source(tmp_path):
 
 def largest_area(words, smallest):
     """Area of the largest free window on the grid, found by trying all of them."""
-    step, margin, best = free_windows.STEP, free_windows.MARGIN, 0
+    step, margin, best = free_windows.GRID, free_windows.WORD_MARGIN, 0
     rows = list(itertools.combinations(range(0, HEIGHT + 1, step), 2))
     columns = list(itertools.combinations(range(0, WIDTH + 1, step), 2))
     for (y0, y1), (x0, x1) in itertools.product(rows, columns):

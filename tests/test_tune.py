@@ -270,7 +270,7 @@ def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, 
     )
     assert tuned.long_side == SIZE
     best = next(point for point in points if point.settings == tuned)
-    result = tune_plots.Result(study, points, best, "both")
+    result = tune_plots.SearchResult(study, points, best, "both")
     tune_plots.plot_study(result, tmp_path)
     tune_plots.draw_before_after(scorer, read_samples(triplets)[0], HERE, tuned, tmp_path)
     names = {path.stem for path in tmp_path.glob("*.png")}
@@ -287,13 +287,13 @@ def test_settings_beyond_what_is_searched_are_where_it_begins(scorer, tmp_path):
     first = study.trials[0].params
     assert first == {"low_text": LOW_TEXT[1], "link_threshold": LINK[0]}
     points = [Point(own, score(scorer, own)), *studies.points_of(study, own)]
-    tune_plots.plot_study(tune_plots.Result(study, points, points[0], "both"), tmp_path)
+    tune_plots.plot_study(tune_plots.SearchResult(study, points, points[0], "both"), tmp_path)
     assert all((tmp_path / f"{name}.png").exists() for name in tune_plots.PLOTS)
 
 
 def test_a_search_that_ran_out_of_time_before_its_first_trial_is_drawn(study, tmp_path):
     before = Point(HERE, dict.fromkeys(scoring.SCORES, 0.5))
-    tune_plots.plot_study(tune_plots.Result(study, [before], before, "both"), tmp_path)
+    tune_plots.plot_study(tune_plots.SearchResult(study, [before], before, "both"), tmp_path)
     assert {path.stem for path in tmp_path.glob("*.png")} == {"history", "pareto_front"}
 
 
@@ -318,7 +318,7 @@ def test_a_hopeless_trial_is_stopped_early(scorer, study, monkeypatch):
     whole = scorer.sweep(good, "both")
     first, *others = checks = whole["checks"]
     assert not whole["stopped"] and others
-    monkeypatch.setattr(scoring, "MARGIN", 0.05)
+    monkeypatch.setattr(scoring, "STOP_MARGIN", 0.05)
     assert scorer.sweep(good, "both", leader=checks)["stopped"] is False
     at_once = scorer.sweep(good, "both", leader=[first + 0.1, *others])
     assert at_once["stopped"] is True and at_once["checks"] == [first]

@@ -17,7 +17,7 @@ FILLING = 0.5  # of a straight word's cells is above the usual low_text
 ROUNDS = 8  # of fitting and projecting
 LINE_POINTS = np.linspace(-1, 1, 48)  # of the fitted line
 MAX_POINTS = 800  # pixels of a word, for the fit
-MARGIN = 1.4  # half height of the straightened picture / distance of the word's farthest pixel
+BAND_MARGIN = 1.4  # half height of the straightened picture / distance of the word's farthest pixel
 
 
 @dataclass
@@ -156,7 +156,7 @@ def fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon | 
         height = len(xs) / (FILLING * max(np.ptp(place), 1e-9))
         degree = int(np.clip(round(np.ptp(place) / height - STIFFNESS), *DEGREES))
         place = 2 * (place - place.min()) / max(np.ptp(place), 1e-9) - 1
-    half = distance.max() * MARGIN
+    half = distance.max() * BAND_MARGIN
     tangents = np.gradient(line, arc, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     chord = line[-1] - line[0]

@@ -25,7 +25,7 @@ from textdet.decoding.characters import FOREGROUND, ink_outline, peak_clarity, s
 from textdet.network.runtimes import STRIDE
 
 WORD_HEIGHT = 48  # px, to which a word is brought for the network
-MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
+CROP_MARGIN = 0.5  # of the word's height, around it: the network is used to surroundings
 MAX_WIDTH = 1024  # px of a crop; longer words are shrunk to it
 TALL_ASPECT = 1.5  # height / width from which an upright word of several letters runs downwards
 MIN_CORNER_AREA = 0.05  # of a quad's area: a corner's triangle, doubled, is at least so large
@@ -130,7 +130,7 @@ def frame_of(polygon: np.ndarray) -> Frame | None:
         return None
     lateral = width if _is_tall(quad) else height
     scale = min(WORD_HEIGHT / lateral, MAX_WIDTH / max(width, height))
-    width, height, margin = width * scale, height * scale, MARGIN * lateral * scale
+    width, height, margin = width * scale, height * scale, CROP_MARGIN * lateral * scale
     left, top, right, bottom = margin, margin, margin + width, margin + height
     inner = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
     to_crop = cv2.getPerspectiveTransform(quad.astype(np.float32), inner)

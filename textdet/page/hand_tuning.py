@@ -67,7 +67,7 @@ def add_images(
     return added, problems
 
 
-def truth_of(seen: Seen, outlines: list[dict[str, Any]]) -> Sample:
+def corrected_sample(seen: Seen, outlines: list[dict[str, Any]]) -> Sample:
     """An image's corrected boxes as a sample.
 
     Params:
@@ -138,7 +138,7 @@ def search(
         raise DataError(
             "Model or sizes were changed since the images were added: press 'Look again' first."
         )
-    samples = [truth_of(*pair) for pair in zip(handful.seen, handful.outlines, strict=True)]
+    samples = [corrected_sample(*pair) for pair in zip(handful.seen, handful.outlines, strict=True)]
     maps = MapFolder(folder)
     for number, seen in enumerate(handful.seen):
         np.save(maps.file(number), seen.maps.values)

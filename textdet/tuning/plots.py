@@ -35,7 +35,7 @@ FOUND, FALSE, MISSED = (0, 200, 0), (255, 40, 40), (255, 170, 0)  # RGB, of outl
 
 
 @dataclass(frozen=True)
-class Result:
+class SearchResult:
     """What a search came to.
 
     Params:
@@ -69,7 +69,7 @@ class Result:
         return [(self.default, DEFAULT, "before"), (self.chosen, CHOSEN, "chosen")]
 
 
-def plot_study(result: Result, folder: Path) -> None:
+def plot_study(result: SearchResult, folder: Path) -> None:
     """Write the PLOTS into a folder, the last two only when there are trials enough.
 
     Params:
@@ -85,7 +85,7 @@ def plot_study(result: Result, folder: Path) -> None:
         _plot_contours(result, folder)
 
 
-def _plot_history(result: Result, folder: Path) -> None:
+def _plot_history(result: SearchResult, folder: Path) -> None:
     """Each trial's score, and the best so far."""
     trials, before = finished_trials(result.study), result.scores()[0]
     numbers = np.arange(1, len(trials) + 1)
@@ -109,7 +109,7 @@ def _plot_history(result: Result, folder: Path) -> None:
     save_figure(figure, folder / "history.png")
 
 
-def _plot_pareto_front(result: Result, folder: Path) -> None:
+def _plot_pareto_front(result: SearchResult, folder: Path) -> None:
     """F1 over mean IoU of everything that was scored; only its upper right corner matters."""
     f1, iou = _column(result.points, "f1"), _column(result.points, "iou")
     front = pareto_front(result.points)
@@ -133,7 +133,7 @@ def _plot_pareto_front(result: Result, folder: Path) -> None:
     save_figure(figure, folder / "pareto_front.png")
 
 
-def _plot_importance(result: Result, folder: Path) -> None:
+def _plot_importance(result: SearchResult, folder: Path) -> None:
     """Optuna's PED-ANOVA: which threshold tells the best tenth of the settings from the others."""
     shares = importances(result)
     figure, axes = plt.subplots(figsize=(8, 3))
@@ -147,7 +147,7 @@ def _plot_importance(result: Result, folder: Path) -> None:
     save_figure(figure, folder / "importance.png")
 
 
-def importances(result: Result) -> dict[str, float]:
+def importances(result: SearchResult) -> dict[str, float]:
     """How much each searched setting decides, by PED-ANOVA (Watanabe et al., "PED-ANOVA:
     Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", IJCAI 2023).
 
@@ -168,7 +168,7 @@ def importances(result: Result) -> dict[str, float]:
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _plot_contours(result: Result, folder: Path) -> None:
+def _plot_contours(result: SearchResult, folder: Path) -> None:
     """The best score over two thresholds at a time, whatever the third one is."""
     figure, row = plt.subplots(1, 2, figsize=(14, 6.2))
     levels = result.scores().max() - np.array(BANDS)
@@ -198,7 +198,7 @@ def _plot_contours(result: Result, folder: Path) -> None:
     save_figure(figure, folder / "contour.png")
 
 
-def _best_in_cells(result: Result, other: str) -> tuple[np.ndarray, ...]:
+def _best_in_cells(result: SearchResult, other: str) -> tuple[np.ndarray, ...]:
     """low_text, the other threshold and the score of the best point in each cell of a grid that
     holds any."""
     best: dict[tuple[int, int], tuple[float, float, float]] = {}

@@ -21,7 +21,7 @@ from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.maps import MapFolder
 
 OBJECTIVES = {"both": ("f1", "iou"), "f1": ("f1",), "iou": ("iou",)}
-STEP = 0.02  # between the text_thresholds of a sweep
+THRESHOLD_STEP = 0.02  # between the text_thresholds of a sweep
 DIGITS = 3  # of a threshold; the maps have 256 levels
 CHECKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)  # a trial is judged after these shares of the images,
 CHECKED_WORDS = 700  # where they have so many words: with fewer, chance decides
@@ -29,7 +29,7 @@ CHECKED_WORDS = 700  # where they have so many words: with fewer, chance decides
 # bundled model and 16 settings within 0.02 of the best: between two of them, the first 348, 719 or
 # 1460 words were off by 0.015, 0.009 and 0.006 (one standard deviation), that is a quarter of this,
 # and 719 words by 0.045 at most in 4800 draws.
-MARGIN = 1.0
+STOP_MARGIN = 1.0
 
 
 def score_of(scores: dict[str, float], objective: str) -> float:
@@ -93,8 +93,8 @@ class Scorer:
         Params:
             settings: with any text_threshold.
             objective: one of OBJECTIVES.
-            leader: `checks` of the best trial so far; where no text_threshold comes within MARGIN
-                of it, the rest of the images is left out.
+            leader: `checks` of the best trial so far; where no text_threshold comes within
+                STOP_MARGIN of it, the rest of the images is left out.
 
         Returns:
             points: a list [text_threshold, *SCORES] each; of the first images when stopped.
@@ -112,7 +112,7 @@ class Scorer:
                 points = _points(thresholds, totals)
                 checks.append(best_score(points, objective))
                 best = leader[len(checks) - 1] if leader else 0.0
-                if checks[-1] < best - MARGIN / words**0.5:
+                if checks[-1] < best - STOP_MARGIN / words**0.5:
                     return {"points": points, "checks": checks, "stopped": True}
         return {"points": _points(thresholds, totals), "checks": checks, "stopped": False}
 
@@ -124,11 +124,12 @@ def text_thresholds(low_text: float) -> np.ndarray:
         low_text: 0..1.
 
     Returns:
-        float (T,), multiples of STEP from low_text to the end of the searched range.
+        float (T,), multiples of THRESHOLD_STEP from low_text to the end of the searched range.
     """
     highest = SETTINGS["text_threshold"].searched[1]
-    first, last = np.ceil(low_text / STEP - 1e-6), np.floor(highest / STEP + 1e-6)
-    return (np.arange(first, last + 1) * STEP).round(DIGITS)
+    first = np.ceil(low_text / THRESHOLD_STEP - 1e-6)
+    last = np.floor(highest / THRESHOLD_STEP + 1e-6)
+    return (np.arange(first, last + 1) * THRESHOLD_STEP).round(DIGITS)
 
 
 def _match_sweep(

@@ -23,7 +23,7 @@ from textdet.data.formats.common import Items, find_one, images_by_name
 from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded, turned_box
 
-ANNOTATIONS, LABELS = "annotations.xml", "labels.json"
+ANNOTATIONS_FILE, LABELS_FILE = "annotations.xml", "labels.json"
 XML_ERRORS = (ET.ParseError, LookupError, ValueError)  # an unknown encoding is a LookupError
 TEXTS = ("transcription", "text", "utf8_string", "value", "word")  # the surest first
 # Of the label "text": each with its kind of input and its default.
@@ -121,12 +121,12 @@ def write_cvat(folder: Path, samples: list[Sample]) -> None:
         for word in sample.words:
             _add_shape(image, word)
     ET.indent(root)
-    write_atomically(folder / ANNOTATIONS, ET.tostring(root, "utf-8", xml_declaration=True))
+    write_atomically(folder / ANNOTATIONS_FILE, ET.tostring(root, "utf-8", xml_declaration=True))
     attributes = [
         {"name": name, "input_type": kind, "mutable": False, "values": [value]}
         for name, kind, value in ATTRIBUTES
     ]
-    write_json(folder / LABELS, [{"name": "text", "attributes": attributes}])
+    write_json(folder / LABELS_FILE, [{"name": "text", "attributes": attributes}])
 
 
 def _add_meta(root: ET.Element, size: int) -> None:
