@@ -287,11 +287,13 @@ def test_labelme(tmp_path):
     ]
     write(tmp_path / "shop" / "a.json", labelme("..\\shop\\a.jpg", *shapes))
     write(tmp_path / "shop" / "b.json", "{")
+    picture(tmp_path / "shop" / "new.jpg")  # not annotated yet
     (sample,), problems = read(tmp_path, "labelme")
     assert words_of(sample)[:3] == [("on", False), ("arc", False), ("", False)]
     assert [ignore for _, ignore in words_of(sample)[3:5]] == [True, True]
     assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, QUAD, QUAD)
     assert any("circle" in line for line in problems) and any("b.json" in line for line in problems)
+    assert "new.jpg: there is no annotation" in problems[-1]
 
 
 def test_companions_of_files_in_macos_archives_are_no_files(tmp_path):
@@ -339,12 +341,14 @@ def test_paddleocr(tmp_path):
     good = f"shop/a.jpg\t{json.dumps(words, ensure_ascii=False)}\r\n"
     write(tmp_path / "shop" / "Label.txt", f"{good}shop/gone.jpg\t[]\nshop/a.jpg\t[{{]\n")
     write(tmp_path / "shop" / "fileState.txt", "/home/me/shop/a.jpg\t1\n")
+    picture(tmp_path / "shop" / "new.jpg")  # not annotated yet
     (sample,), problems = read(tmp_path, "paddleocr")
     assert words_of(sample)[:2] == [("я, on", False), ("arc", False)]
     assert [ignore for _, ignore in words_of(sample)[2:]] == [True, True, True, False]
     assert words_of(sample)[5] == ("", False)
     assert_outlines(sample, QUAD, ARC, *[QUAD] * 4)
     assert "word 7" in problems[0] and "gone.jpg" in problems[1] and "image 3" in problems[2]
+    assert "new.jpg: there is no annotation" in problems[3]
 
 
 TYPED = [

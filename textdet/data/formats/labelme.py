@@ -18,7 +18,7 @@ import numpy as np
 from textdet.common.files import parse_json, write_json
 from textdet.data.annotation import Sample, Word, points_of
 from textdet.data.formats.common import Items, find_one, rectangle
-from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of
+from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of, with_unlabelled
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded
 
 VERSION = "6.3.1"  # whose files these are
@@ -34,7 +34,8 @@ def read_labelme(source: Path) -> Items:
         return text, is_ignored(text, [shape.get("label"), *marks])
 
     layout = Layout(_entry, _outline, text_of)
-    return read_json_files(source, looks_like, lambda data: [data], layout)
+    items = read_json_files(source, looks_like, lambda data: [data], layout)
+    return with_unlabelled(source, items)
 
 
 def looks_like(data: Any) -> bool:

@@ -1,5 +1,6 @@
 """Items of annotation files that name their images, one or many a file."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,24 @@ def read_json_files(
             yield from read_listed(images, path, listed_in(data), layout)
     if not found:
         raise DataError(f"{source}: no *.json in it and below is laid out as this format")
+
+
+def with_unlabelled(source: Path, items: Items) -> Items:
+    """Items, then a line for each image of the folder that is in none of them, where a tool writes
+    nothing about images that nobody has annotated yet.
+
+    Params:
+        source: the folder.
+        items: those of all its files.
+    """
+    labelled = set()
+    for item in items:
+        if isinstance(item, Item):
+            labelled.add(item.image_path)
+        yield item
+    for path in itertools.chain(*images_by_name(source).values()):
+        if path not in labelled:
+            yield f"{path}: there is no annotation for it"
 
 
 def describe(error: Exception) -> str:

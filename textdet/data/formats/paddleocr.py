@@ -14,7 +14,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import parse_json, write_atomically
 from textdet.data.annotation import Sample, flag_of, points_of
 from textdet.data.formats.common import Items, find_one, images_by_name, read_lines
-from textdet.data.formats.listed import Entry, Layout, read_listed
+from textdet.data.formats.listed import Entry, Layout, read_listed, with_unlabelled
 from textdet.data.formats.shapes import DONT_CARE, is_ignored, rounded
 
 LABELS = "Label.txt"
@@ -27,6 +27,10 @@ def read_paddleocr(source: Path) -> Items:
     Raises:
         DataError: when no file has such lines.
     """
+    return with_unlabelled(source, _read(source))
+
+
+def _read(source: Path) -> Items:
     images, found = images_by_name(source), 0
     for path in find_one(source, LABELS, "*.txt"):
         lines = [line for _, line in read_lines(path)]
