@@ -105,7 +105,7 @@ def main() -> None:
         summarise,
         is_done=lambda chunk: is_done(chunk, characters),
     )
-    report(args, counts)
+    report(args.save_folder, counts)
 
 
 def find_chunks(args: argparse.Namespace) -> Iterator[Chunk]:
@@ -256,14 +256,13 @@ def summarise(folder: Path) -> dict[str, int]:
     return {**counts, "left out": len(left_out)}
 
 
-def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
+def report(folder: Path, counts: dict[str, int]) -> None:
     """Say what is there now, and what it is good for.
 
     Params:
-        args: the flags.
+        folder: that was written.
         counts: as summarise gives them.
     """
-    folder = args.save_folder
     print(f"{folder}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     report_left_out(folder)
     if counts["characters"]:

@@ -93,7 +93,7 @@ def main() -> None:
         total=len(samples),
         problems=problems,
     )
-    report(args, counts)
+    report(args.save_folder, counts)
 
 
 def make_windows(chunk: Chunk, per_image: int, min_size: int, subfolders: bool = False) -> int:
@@ -146,17 +146,17 @@ def summarise(folder: Path) -> dict[str, int]:
     return {"windows": len(windows), "images": len(set(windows)), "left out": len(left_out)}
 
 
-def report(args: argparse.Namespace, counts: dict[str, int]) -> None:
+def report(folder: Path, counts: dict[str, int]) -> None:
     """Say what is there now, and what it is good for.
 
     Params:
-        args: the flags.
+        folder: that was written.
         counts: as summarise gives them.
     """
-    print(f"{args.save_folder}: {counts['windows']} windows of {counts['images']} images")
-    report_left_out(args.save_folder)
+    print(f"{folder}: {counts['windows']} windows of {counts['images']} images")
+    report_left_out(folder)
     print("  look through them: a word that nobody annotated is taught as background; then")
-    print(f"  python generate_images.py --backgrounds {args.save_folder} ...")
+    print(f"  python generate_images.py --backgrounds {folder} ...")
 
 
 if __name__ == "__main__":

@@ -137,7 +137,10 @@ def main() -> None:
     ]
     write_tables(args, images, results, records)
     draw_worst(args, images, results)
-    print_one(args, results[0]) if len(results) == 1 else print_several(args, results)
+    if len(results) == 1:
+        print_one(args.input_dir, results[0])
+    else:
+        print_several(args.input_dir, results)
     if not results[0]["totals"]["words"]:
         print("  these images have no words that count: the scores say nothing")
     print(f"  each image: {args.output}, these figures: {args.output.with_suffix('.json')}")
@@ -165,7 +168,7 @@ def check_output(args: argparse.Namespace) -> None:
         fields = earlier_record(record).keys()
         if not (fields >= RECORD and fields & OF_MODELS):
             strangers.append(record)
-    folder = worst_folder(args)
+    folder = worst_folder(table)
     if args.worst and folder.exists() and PICTURES not in earlier_record(folder / PICTURES_FILE):
         strangers.append(folder)
     if strangers:
@@ -175,9 +178,9 @@ def check_output(args: argparse.Namespace) -> None:
         )
 
 
-def worst_folder(args: argparse.Namespace) -> Path:
-    """Where the pictures of --worst go."""
-    return args.output.with_name(f"{args.output.stem}_worst")
+def worst_folder(table: Path) -> Path:
+    """Where the pictures of --worst go, beside --output."""
+    return table.with_name(f"{table.stem}_worst")
 
 
 def earlier_record(path: Path) -> dict:
@@ -212,7 +215,7 @@ def choose_samples(
         DataError: when a model's record is damaged, or nothing of the folder was held out.
     """
     judged_by, its = f"{args.input_dir}: judged by", f"its {len(samples)} images"
-    everything = f"{judged_by} {first_of(args, samples) or 'all of '}{its}"
+    everything = f"{judged_by} {first_of(args.max_samples, samples) or 'all of '}{its}"
     if args.split == "all":
         print(f"{everything}, whether trained on or not")
         return samples, []
@@ -227,7 +230,7 @@ def choose_samples(
             "them all the same"
         )
     if records:
-        which = f"{first_of(args, held_out)}the {len(held_out)} of {its}"
+        which = f"{first_of(args.max_samples, held_out)}the {len(held_out)} of {its}"
         where = ", ".join(map(str, records))
         print(f"{judged_by} {which} that were held out (recorded in {where}; --split all for all)")
         return held_out, records
@@ -239,10 +242,9 @@ def choose_samples(
     return samples, []
 
 
-def first_of(args: argparse.Namespace, samples: Sequence[Sample]) -> str:
+def first_of(count: int | None, samples: Sequence[Sample]) -> str:
     """The words for what --max_samples takes of some images; none where it takes them all."""
-    cut = args.max_samples and args.max_samples < len(samples)
-    return f"the first {args.max_samples} of " if cut else ""
+    return f"the first {count} of " if count and count < len(samples) else ""
 
 
 # --- The images ------------------------------------------------------------------------------
@@ -370,7 +372,7 @@ def draw_worst(
     """
     if not args.worst:
         return
-    folder = worst_folder(args)
+    folder = worst_folder(args.output)
     folder.mkdir(exist_ok=True)
     order = sorted(images, key=lambda image: image.badness)
     worst = {
@@ -405,16 +407,16 @@ def draw_worst(
     print(f"{folder}: the {len(worst)} worst images, truth red, found green")
 
 
-def print_one(args: argparse.Namespace, result: dict[str, Any]) -> None:
+def print_one(folder: Path, result: dict[str, Any]) -> None:
     """Say how good a model is.
 
     Params:
-        args: the flags.
+        folder: of the images.
         result: as describe_model gives it.
     """
     totals, fates = result["totals"], result["totals"]["fates"]
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
-    print(f"{result['model']} on {totals['images']} images of {args.input_dir}")
+    print(f"{result['model']} on {totals['images']} images of {folder}")
     print(f"  settings: {settings}")
     print(f"  words: {totals['words']}, found: {totals['found']}, left out: {totals['left_out']}")
     print("  IoU >=  precision  recall     F1")
@@ -427,16 +429,16 @@ def print_one(args: argparse.Namespace, result: dict[str, Any]) -> None:
     print(f"  seconds an image: {totals['seconds_an_image']:.2f}, {result['runtime']}")
 
 
-def print_several(args: argparse.Namespace, results: Sequence[dict[str, Any]]) -> None:
+def print_several(folder: Path, results: Sequence[dict[str, Any]]) -> None:
     """Say how good models are, a line each.
 
     Params:
-        args: the flags.
+        folder: of the images.
         results: as describe_model gives them.
     """
     first = results[0]["totals"]
     print(
-        f"{len(results)} models on {first['images']} images of {args.input_dir}, "
+        f"{len(results)} models on {first['images']} images of {folder}, "
         f"{first['words']} words, left out: {first['left_out']}"
     )
     width = max(5, *(len(result["model"]) for result in results))

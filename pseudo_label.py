@@ -142,7 +142,7 @@ def main() -> None:
         problems=problems,
         shared=True,
     )
-    report(args, counts)
+    report(args.save_folder, counts)
 
 
 def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]]:
@@ -203,20 +203,20 @@ def summarise(folder: Path) -> dict[str, int | float]:
     }
 
 
-def report(args: argparse.Namespace, counts: dict) -> None:
+def report(folder: Path, counts: dict) -> None:
     """Say what is there now, and what to do with it.
 
     Params:
-        args: the flags.
+        folder: that was written.
         counts: as summarise gives them.
     """
-    write_preview(args.save_folder)
-    print(f"{args.save_folder}:")
+    write_preview(folder)
+    print(f"{folder}:")
     for name, value in counts.items():
         print(f"  {name}: {value}")
-    report_left_out(args.save_folder)
-    print(f"  look at {args.save_folder / PREVIEW_FILE}, then train on it and on generated images:")
-    print(f"  python train.py --input_dir syntdata {args.save_folder} --mix 5 1 ...")
+    report_left_out(folder)
+    print(f"  look at {folder / PREVIEW_FILE}, then train on it and on generated images:")
+    print(f"  python train.py --input_dir syntdata {folder} --mix 5 1 ...")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def main() -> None:
     args = parse_arguments()
     args.model_dir = choose_model(args.model_dir)
     samples = find_test_samples(args)
-    own = own_settings(args)
+    own = own_settings(args.model_dir)
     base = base_settings(args, own)
     choices = choices_of(args, base)
     default = default_settings(args, own, base, choices)
@@ -135,7 +135,7 @@ def main() -> None:
     maps, rows = predict_maps(args, work, samples, choices["long_side"], base)
     searched, held_back = (Scorer(maps, half, samples) for half in split_rows(rows, samples))
     search(args, study, searched, held_back, base, choices)
-    points, chosen = choose_point(args, study, searched, default, base)
+    points, chosen = choose_point(study, searched, default, base, args.objective)
     scores = judge(searched, held_back, points[0], chosen)
     gain = gain_of(scores["held_back"], args.objective)
     draw(args, study, points, chosen, held_back, samples)
@@ -190,9 +190,9 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
 
 
-def own_settings(args: argparse.Namespace) -> DetectionSettings | None:
+def own_settings(model_dir: Path) -> DetectionSettings | None:
     """The settings in the model's detection.json; None where there is no sound one."""
-    files = find_model(args.model_dir)
+    files = find_model(model_dir)
     try:
         return files.settings() if (files.folder / SETTINGS_FILE).exists() else None
     except DataError as error:
@@ -392,11 +392,11 @@ def score(scorer: Scorer, settings: DetectionSettings) -> dict[str, float]:
 
 
 def choose_point(
-    args: argparse.Namespace,
     study: "optuna.Study",
     searched: Scorer,
     default: DetectionSettings,
     base: DetectionSettings,
+    objective: str,
 ) -> tuple[list[Point], Point]:
     """Choose the best of all that was scored.
 
@@ -404,6 +404,7 @@ def choose_point(
         searched: the images searched on.
         default: the settings that the model has.
         base: the settings that the search began with.
+        objective: one of OBJECTIVES.
 
     Returns:
         All points, that of `default` first, and the best one.
@@ -412,7 +413,7 @@ def choose_point(
 
     # The model's take part, so that tuning never ends below them.
     points = [Point(default, score(searched, default)), *points_of(study, base)]
-    return points, choose(points, args.objective)
+    return points, choose(points, objective)
 
 
 def judge(searched: Scorer, held_back: Scorer, default: Point, chosen: Point) -> dict:

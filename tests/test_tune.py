@@ -193,7 +193,7 @@ def test_it_is_compared_with_what_the_model_has(model_dir):
     )
     for sides, size in (([SIZE], SIZE), ([64, SIZE], 64), (None, 64)):
         args = SimpleNamespace(**flags | {"long_side": sides})
-        own = tune.own_settings(args)
+        own = tune.own_settings(model_dir)
         base = tune.base_settings(args, own)
         choices = tune.choices_of(args, base)
         default = tune.default_settings(args, own, base, choices)
