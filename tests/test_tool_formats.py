@@ -443,6 +443,16 @@ def test_an_image_that_two_files_label_is_read_once_and_named(tmp_path):
     assert "a.jpg" in problem and "more than once" in problem
 
 
+def test_yolo_parts_with_equal_names(tmp_path):
+    """The layout of Ultralytics' own sets."""
+    for part, left in (("train", 0.1), ("val", 0.2)):
+        picture(tmp_path / "images" / part / "1.jpg")
+        write(tmp_path / "labels" / part / "1.txt", f"0 {left} 0 1 0 1 1 {left} 1")
+    samples, problems = read(tmp_path, "yolo")
+    found = {sample.image_path.parent.name: sample.words[0].polygon[0, 0] for sample in samples}
+    assert found == {"train": 20, "val": 40} and not problems
+
+
 def test_huggingface(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         picture(tmp_path / "train" / name)

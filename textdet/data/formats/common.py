@@ -227,7 +227,7 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     """The image that an annotation file means by `name`, a path or a name without a suffix.
 
     Of equal names in several folders (img_1 of the training and of the test set) it is the one
-    whose path ends like `name`, then the one whose path begins most like that of `truth`.
+    whose path ends like `name`, then the one whose path is most like that of `truth`.
 
     Params:
         images: as images_by_name gives them.
@@ -252,9 +252,15 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
 
 
 def _most_alike(paths: list[Path], other: Path) -> list[Path]:
-    """Those of some paths that begin most like another one."""
-    alike = [len(os.path.commonprefix([str(path), str(other)])) for path in paths]
-    return [path for path, like in zip(paths, alike, strict=True) if like == max(alike)]
+    """Those of some paths that begin most like another one; of these, those that share most of its
+    folders' names, as images/train/1.jpg and labels/train/1.txt do."""
+
+    def likeness(path: Path) -> tuple[int, int]:
+        shared = {*path.parent.parts} & {*other.parent.parts}
+        return len(os.path.commonprefix([str(path), str(other)])), len(shared)
+
+    most = max(map(likeness, paths))
+    return [path for path in paths if likeness(path) == most]
 
 
 def find_one(source: Path, *patterns: str) -> list[Path]:
