@@ -836,3 +836,19 @@ def test_folders_that_cannot_be(data, tmp_path):
         path.write_text("\n".join(map(json.dumps, records)))
     with unknown:
         find(plain)
+    for path in (plain / "annotations").iterdir():
+        records = [json.loads(line) | {"words": []} for line in path.read_text().splitlines()]
+        path.write_text("\n".join(map(json.dumps, records)))
+    find(plain)  # images without text, whose heatmaps say so
+    shutil.rmtree(plain / "character_heatmaps")
+    with pytest.raises(DataError, match="neither words nor heatmaps; .* --backgrounds"):
+        find(plain)
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "photo.txt").write_text("0 0.5 0.5 0.2 0.1\n")
+    with pytest.raises(DataError, match="labels: YOLO.*no heatmaps; pseudo_label.py makes them"):
+        find(labels)
+    found = {"file": "a.jpg", "model": "m", "size": [9, 9], "words": [], "lines": []}
+    (labels / "photo.json").write_text(json.dumps(found))
+    with pytest.raises(DataError, match="results of detect.py"):
+        find(labels)

@@ -8,6 +8,8 @@ from pathlib import Path
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.cache import SIDES
+from textdet.data.formats.recognise import find_format, find_labels
+from textdet.data.formats.registry import FORMATS
 from textdet.data.held_out import Record, find_unseen, record_of
 from textdet.data.source import Source, open_source
 from textdet.data.splits import split_samples
@@ -106,17 +108,24 @@ def find_samples(
         generated: a folder that is validated with as a whole.
 
     Raises:
-        DataError: a folder without sound annotations, or with words but without heatmaps.
+        DataError: a folder without sound annotations, or without heatmaps.
     """
     made, problems = read_folders([generated] if generated else [])
     if not data_args.input_dir:
         validation = at_most(data_args.max_eval_samples, made)
         return Split([], validation, problems, record_of([], made, []) if writes else None)
+    for folder in map(Path, data_args.input_dir):
+        refuse_labels(folder)
     samples, damaged = read_folders(data_args.input_dir)
     problems += damaged
     words = {sample.folder for sample in samples if sample.has_words}
     characters = {sample.folder for sample in samples if sample.has_characters}
     for folder in map(Path, data_args.input_dir):
+        if folder not in words and not has_heatmaps(folder):
+            raise DataError(
+                f"{folder}: has neither words nor heatmaps; of images without text "
+                "generate_images.py --backgrounds makes some with it"
+            )
         if not has_heatmaps(folder) or folder in words - characters:
             raise DataError(f"{folder}: has words but no heatmaps; pseudo_label.py makes them")
     train, validation = split_samples(samples, data_args.test_size, unseen=data_args.unseen)
@@ -135,6 +144,24 @@ def find_samples(
         problems,
         record_of(train, [*made, *validation], others) if writes else None,
     )
+
+
+def refuse_labels(folder: Path) -> None:
+    """Refuse the labels of a data set or of a tool, which have no heatmaps yet.
+
+    Params:
+        folder: one of --input_dir; whether it is of triplets, or there at all, is seen later.
+
+    Raises:
+        DataError: it holds such labels, or results of detect.py.
+    """
+    try:
+        name = find_format(folder)
+    except DataError:
+        return
+    if name != "triplets":
+        title = FORMATS[find_labels(folder)].title
+        raise DataError(f"{folder}: {title}: words but no heatmaps; pseudo_label.py makes them")
 
 
 def leave_out_seen(before: Record, validation: list[Sample]) -> list[Sample]:
