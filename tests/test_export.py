@@ -202,6 +202,18 @@ def test_words_too_small_for_whole_pixels_are_counted(tmp_path):
     assert counts["words"] == 0 and counts["words left out, which have no area in whole px"] == 1
 
 
+def test_words_that_the_reader_could_not_read_are_counted(tmp_path):
+    """A converted folder names them no more."""
+    sample = sample_in(tmp_path, "a.jpg", [word("on", BOX)])
+    sample.extra["unread_words"] = 2
+    counts, _ = export_samples([sample], tmp_path / "o", "coco")
+    assert counts == {
+        "images": 1,
+        "words": 1,
+        "words missing, of which nobody knows where they are": 2,
+    }
+
+
 def test_from_our_own_folder_and_back(tmp_path):
     own = sample_in(tmp_path / "mine", "images/a.jpg", [word("on", QUAD)])
     annotations = tmp_path / "mine" / "annotations"

@@ -15,7 +15,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import shortened, unfinished
 from textdet.common.geometry import signed_area
 from textdet.common.images import is_turned
-from textdet.data.annotation import IMAGES, Sample, Word
+from textdet.data.annotation import IMAGES, UNREAD, Sample, Word
 from textdet.data.formats.common import MIN_AREA
 from textdet.data.formats.registry import EXPORTS, Export, writer_of
 from textdet.data.formats.shapes import as_quad
@@ -59,6 +59,8 @@ def export_samples(
                 continue
             words, changes = fit_words(sample.words, EXPORTS[name])
             counts.update({"images": 1, "words": len(words)}, **changes)
+            if unread := sample.extra.get(UNREAD):
+                counts["words missing, of which nobody knows where they are"] += unread
             size = {"width": sample.width, "height": sample.height}
             written.append(Sample(beside, file, **size, words=words))
         if not written:
