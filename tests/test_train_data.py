@@ -4,6 +4,7 @@ import copy
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -140,6 +141,33 @@ def test_crops_move_image_maps_and_points_alike(data, name):
         assert centres[0] == pytest.approx(centres[1], abs=0.3)
         assert points[0] == pytest.approx(centres[0], abs=1.5)
     assert seen >= 3
+
+
+@pytest.mark.parametrize("name", ["none", "default"])
+@pytest.mark.parametrize("ignore", [False, True])
+def test_crops_have_a_word_in_them(name, ignore):
+    """TEXT_SHARE of them, and those of the others that meet it by chance; don't-care words do not
+    count. The size of the part of the image that is cut out has nothing to do with it."""
+    corner = np.float32([(6, 6), (16, 6), (16, 10), (6, 10)])
+    word = Word("a", ["a"], corner[None], corner, ignore=ignore)
+    arrays = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE, 2), np.uint8), None
+    source = SimpleNamespace(
+        size=SIDE, read_sound=lambda index: (index, *arrays), words=lambda index: [word]
+    )
+    dataset, middle = TrainDataset(source, make_preset(name, 32, SIDE)), corner.mean(0)
+    squares, seen = [], 0
+    for seed in range(400):
+        rows, columns = dataset._choose_square(np.random.default_rng(seed), [word], SIDE)
+        squares.append(rows.stop - rows.start)
+        assert columns.stop - columns.start == squares[-1]
+        assert min(rows.start, columns.start) >= 0 and max(rows.stop, columns.stop) <= SIDE
+        seen += columns.start <= middle[0] < columns.stop and rows.start <= middle[1] < rows.stop
+        if seed < 20 and name == "none":
+            point = dataset.crop(0, seed, middle[None])[3][0]
+            assert point == pytest.approx(middle - (columns.start, rows.start))
+    low, high = min(map(min, dataset.preset.sides)), max(map(max, dataset.preset.sides))
+    assert min(squares) < low + 3 and max(squares) > high - 3
+    assert (0.8 < seen / 400 < 0.95) if not ignore else seen / 400 < 0.15
 
 
 def test_nothing_is_mirrored_unless_asked(data):

@@ -1,7 +1,8 @@
 """Named augmentations for training, apart from the training loop.
 
-Each preset has two albumentations pipelines: `geometry` moves the image and its maps alike (and
-keypoints, when they are given), `colour` changes the image only. None mirrors text unless asked.
+A preset says how large a part of the image becomes a crop, and has two albumentations pipelines:
+`geometry` moves that part and its maps alike (and keypoints, when they are given), `colour` changes
+the image only. None mirrors text unless asked.
 """
 
 import os
@@ -11,6 +12,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network fo
 
 import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 
 # Beyond the image there is no text, and that counts in full: of the masks' channels, which are
 # character map, affinity map and, where they are needed, weights and the gaps between words.
@@ -47,20 +49,28 @@ STRENGTHS = {
 
 @dataclass
 class Preset:
-    """The two pipelines of a preset.
+    """What a preset does to the part of an image that becomes a crop.
 
     Params:
-        geometry: takes `image`, `mask` and, where points are to be followed, `keypoints`,
-            (n, 2) px.
+        sides: px, lowest and highest side of the square that is cut out and becomes a crop; one
+            of the ranges is taken by lot.
+        geometry: makes a crop of the square; takes `image`, `mask` and, where points are to be
+            followed, `keypoints`, (n, 2) px.
         colour: takes `image` alone.
     """
 
+    sides: tuple[tuple[int, int], ...]
     geometry: A.Compose
     colour: A.Compose
 
+    def sample_side(self, rng: np.random.Generator) -> int:
+        """Sample the side of the square that is cut out, px."""
+        low, high = self.sides[rng.integers(len(self.sides))]
+        return int(rng.integers(low, high + 1))
+
 
 def make_preset(name: str, crop: int, image_size: int, mirror: bool = False) -> Preset:
-    """Make the pipelines of a preset.
+    """Make a preset.
 
     Params:
         name: one of options.AUGMENTATIONS.
@@ -70,21 +80,19 @@ def make_preset(name: str, crop: int, image_size: int, mirror: bool = False) -> 
     """
     strength = STRENGTHS.get(name)
     if strength is None:
-        geometry, colour = [A.RandomCrop(crop, crop)], []
+        sides, tilts, colour = ((crop, crop),), [], []
     else:
-        geometry, colour = _geometry(strength, crop, image_size), _colour(strength)
+        largest = min(round(crop * strength.shrink), image_size)
+        sides = (round(crop / strength.enlarge), crop), (crop, largest)
+        tilts, colour = _tilts(strength), _colour(strength)
+    geometry = [A.Resize(crop, crop, area_for_downscale="image_mask", **LINEAR), *tilts]
     if mirror:
         geometry.append(A.HorizontalFlip(p=0.5))
     points = A.KeypointParams(format="xy", remove_invisible=False)
-    return Preset(A.Compose(geometry, keypoint_params=points), A.Compose(colour))
+    return Preset(sides, A.Compose(geometry, keypoint_params=points), A.Compose(colour))
 
 
-def _geometry(strength: Strength, crop: int, image_size: int) -> list:
-    largest = min(round(crop * strength.shrink), image_size)
-    zooms = [
-        A.RandomSizedCrop(sides, size=(crop, crop), area_for_downscale="image_mask", **LINEAR)
-        for sides in ((round(crop / strength.enlarge), crop), (crop, largest))
-    ]
+def _tilts(strength: Strength) -> list:
     tilts = [
         A.Affine(
             rotate=(-strength.degrees, strength.degrees),
@@ -94,7 +102,6 @@ def _geometry(strength: Strength, crop: int, image_size: int) -> list:
         A.Perspective(scale=(0.03, 0.1), **MOVED),
     ]
     return [
-        A.OneOf(zooms, p=1),
         A.OneOf(tilts, p=strength.tilt),
         A.RandomRotate90(p=strength.quarter),
     ]
