@@ -91,17 +91,12 @@ def main() -> None:
     first = next(chunks)  # a wrong folder is found before anything is written
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.source])
     cluster = choose_cluster(args.cluster, args.save_folder / DATASET_FILE, args.source)
+    options = characters, args.subfolders
     counts = fill_folder(
         args.save_folder,
         settings,
         itertools.chain([first], chunks),
-        in_workers(
-            convert_chunk,
-            characters,
-            args.subfolders,
-            workers=args.num_workers,
-            cluster=cluster,
-        ),
+        in_workers(convert_chunk, *options, workers=args.num_workers, cluster=cluster),
         summarise,
         is_done=lambda chunk: is_done(chunk, characters),
     )

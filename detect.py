@@ -58,7 +58,6 @@ from textdet.network.detector import share_detector
 from textdet.network.flags import (
     add_detection_flags,
     detector_opener,
-    open_detector,
     repeat_flags,
     take_variants,
 )
@@ -192,7 +191,7 @@ def compare(args: argparse.Namespace) -> None:
     """
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
     pages = find_pages(paths, skipped)
-    detector = open_detector(args)
+    detector = detector_opener(args, args.model_dir)()
     if detector.files.is_craft and "decoder" in args.variants[0]:
         raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
     make_folder(args.output_dir)
@@ -239,11 +238,7 @@ def name_skipped(skipped: list[str], any_done: bool) -> None:
         raise DataError(f"none of the {len(skipped)} images could be read")
 
 
-def report(
-    args: argparse.Namespace,
-    written: list[Written],
-    skipped: int,
-) -> None:
+def report(args: argparse.Namespace, written: list[Written], skipped: int) -> None:
     """Say how many words were found, where they are, and where to look when some are missing.
 
     Params:

@@ -61,6 +61,7 @@ CHECKED = 100  # backgrounds that are searched for text unless all are asked for
 
 
 def parse_arguments() -> argparse.Namespace:
+    """The flags, checked."""
     parser = ArgumentParser(description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--num_images", type=integer(1), default=1000, help="images in the folder when done")
@@ -97,6 +98,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Make the images that the folder lacks, as the flags say, and report."""
     args = parse_arguments()
     settings = choose_settings(args.preset, args.settings, args.only_words, args.set or ())
     if args.show_settings:

@@ -61,8 +61,8 @@ def parse_arguments() -> tuple[
         fail(str(error))
     if rest:
         fail(f"unrecognized arguments: {' '.join(rest)}")
-    check(*parsed[:4])
-    return parsed[:4]
+    check(*parsed)
+    return tuple(parsed)
 
 
 def main() -> None:

@@ -28,9 +28,9 @@ from textdet.common.cli import (
     existing_folder,
     integer,
     name_left_out,
+    number,
     progress_bar,
     run_main,
-    unit_interval,
 )
 from textdet.common.errors import DataError
 from textdet.common.files import keep_copy
@@ -97,7 +97,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add(
         "--test_size",
-        type=unit_interval,
+        type=number(0, 1),
         default=0.1,
         help="0..1, share tested on where the model's training.json does not name the images; "
         "1 for data that the model has not seen",

@@ -106,9 +106,6 @@ def number(low: float, high: float) -> Callable[[str], float]:
     return convert
 
 
-unit_interval = number(0, 1)
-
-
 def existing_folder(text: str) -> Path:
     """argparse type: a folder that is there.
 

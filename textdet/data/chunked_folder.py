@@ -37,6 +37,8 @@ from textdet.data.triplets import FORMAT_VERSION, make_folders
 DATASET_FILE, PREVIEW_FILE = "dataset.json", "preview.jpg"
 OWN_FIELDS = {"format_version", "chunk_size"}  # of dataset.json, whatever made the folder
 LEFT_OUT = "left_out"  # folder with a file for each chunk that lacks something, a line each
+# What a run makes; the annotations first, which say that the others are there.
+PARTS = (ANNOTATIONS, AFFINITIES, CHARACTERS, IMAGES, LEFT_OUT)
 CLAIMS = ".claims"  # folder with a file for each chunk that a process is making, while it does
 WAIT = 1.0  # s, until chunks that others make are looked at again
 MAX_NAMED = 10  # lines about what was left out that are shown at the end
@@ -236,7 +238,6 @@ def start_folder(
             raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
     settings = {"format_version": FORMAT_VERSION, **settings}
     record = folder / DATASET_FILE
-    parts = [folder / name for name in (IMAGES, CHARACTERS, AFFINITIES, ANNOTATIONS)]
     before = _read_settings(record)
     if before is None and _is_in_use(folder):
         before = _read_settings(record)  # another process may just have begun it
@@ -249,22 +250,31 @@ def start_folder(
         raise DataError(f"{folder} is being made by another process")
     try:
         if before is not None and overwrite:
-            # The annotations first: they say which images are there.
-            for part in (*reversed(parts), folder / LEFT_OUT):
-                if part.exists():
-                    shutil.rmtree(part)
-            (folder / PREVIEW_FILE).unlink(missing_ok=True)
-            delete_caches(folder / CACHE)
+            _delete_made(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, settings)
         make_folders(folder)
         if not is_shared:
-            inside = (part.rglob(f".*{UNFINISHED}") for part in (*parts, folder / LEFT_OUT))
-            for leftover in itertools.chain(folder.glob(f".*{UNFINISHED}"), *inside):
-                leftover.unlink(missing_ok=True)  # of a run that was killed
+            _delete_unfinished(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
     return settings
+
+
+def _delete_made(folder: Path) -> None:
+    """Delete what an earlier run made, and nothing else; the record stays."""
+    for name in PARTS:
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    (folder / PREVIEW_FILE).unlink(missing_ok=True)
+    delete_caches(folder / CACHE)
+
+
+def _delete_unfinished(folder: Path) -> None:
+    """Delete files that a killed run was writing."""
+    inside = ((folder / name).rglob(f".*{UNFINISHED}") for name in PARTS)
+    for leftover in itertools.chain(folder.glob(f".*{UNFINISHED}"), *inside):
+        leftover.unlink(missing_ok=True)
 
 
 def _is_in_use(folder: Path) -> bool:

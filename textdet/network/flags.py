@@ -129,19 +129,6 @@ def add_setting_flag(parser: argparse.ArgumentParser, name: str, more: str, **op
     parser.add_argument(f"--{name}", help=f"{unit}{declared.help}; {more}", **kind, **options)
 
 
-def open_detector(args: argparse.Namespace, **options: Any) -> TextDetector:
-    """Open the detector that the flags of add_detection_flags describe.
-
-    Params:
-        args: the parsed flags.
-        options: further parameters of TextDetector.
-
-    Raises:
-        DataError: no sound model, or a device that is not there.
-    """
-    return detector_opener(args, args.model_dir, **options)()
-
-
 def detector_opener(args: argparse.Namespace, model_dir: Path | None, **options: Any) -> partial:
     """What opens the detector that the flags of add_detection_flags describe, here or elsewhere.
 
