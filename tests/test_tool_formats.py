@@ -517,12 +517,16 @@ def one_word(folder: Path, name: str, size=NOT_SQUARE, image="a.jpg") -> None:
         instance = {"polygon": np.ravel(QUAD).tolist(), "ignore": False}
         data = {"img_path": image, "width": width, "height": height, "instances": [instance]}
         write(folder / "textdet_train.json", {"data_list": [data]})
+    elif name == "coco":
+        listed = {"id": 1, "file_name": image, "width": width, "height": height}
+        own = {"id": 1, "image_id": 1, "segmentation": [np.ravel(QUAD).tolist()]}
+        write(folder / "instances.json", {"images": [listed], "annotations": [own]})
     elif name == "huggingface":
         record = {"file_name": image, "width": width, "height": height}
         write(folder / "metadata.jsonl", json.dumps({**record, "objects": {"polygon": [QUAD]}}))
 
 
-SIZED = ("labelstudio", "cvat", "labelme", "mmocr", "huggingface")
+SIZED = ("labelstudio", "cvat", "labelme", "mmocr", "coco", "huggingface")
 
 
 @pytest.mark.parametrize("name", SIZED)
@@ -546,6 +550,17 @@ def test_the_declared_size_tells_which_way_up(tmp_path, name):
         one_word(tmp_path, name, size)
         (sample,), _ = read(tmp_path, name)
         assert sample.upright == upright and (sample.width, sample.height) == size
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "labelme", "labelstudio"])
+def test_what_people_drew_on_a_photograph_stored_upside_down(tmp_path, name):
+    """Whose size does not tell; browsers and annotation tools show it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (200, 100), "white").save(tmp_path / "a.jpg", exif=exif)
+    one_word(tmp_path, name, (200, 100))
+    (sample,), _ = read(tmp_path, name)
+    assert sample.upright
 
 
 @pytest.mark.parametrize("name", SIZED)

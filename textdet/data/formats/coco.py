@@ -50,7 +50,7 @@ def read_coco(source: Path) -> Items:
             text, _outline(record), ignore, [_text(letter) for letter in letters], quads
         )
 
-    return _read(source, ("*.json",), parse)
+    return _read(source, ("*.json",), parse, upright=True)
 
 
 def read_cocotext(source: Path) -> Items:
@@ -103,9 +103,18 @@ def _parse_hiertext(record: dict) -> Word:
     return make_word(_text(record), record["vertices"], ignore)
 
 
-def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]) -> Items:
+def _read(
+    source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word], upright: bool = False
+) -> Items:
     """The items of all files. One of another kind beside them is named; raises DataError where
-    there is no other."""
+    there is no other.
+
+    Params:
+        source: the folder.
+        patterns: of the files' names.
+        parse: takes a word's record.
+        upright: as in Item; the tools that people draw with show images so.
+    """
     images, paths, refused = images_by_name(source), find_one(source, *patterns), []
     for path in paths:
         try:
@@ -135,7 +144,8 @@ def _read(source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word]
             found = _words(records, f"{path}: {name}", parse)
             split = str(picture.get("set", ""))
             size = _size(picture.get("width"), picture.get("height"))
-            yield Item(image, found.words, split, found.problems, found.unread, size=size)
+            how = {"upright": upright, "size": size}
+            yield Item(image, found.words, split, found.problems, found.unread, **how)
         if by_image:
             count = sum(map(len, by_image.values()))
             yield f"{path}: {count} words of images that it does not list"
