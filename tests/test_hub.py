@@ -11,7 +11,7 @@ from stand_in_hub import TOKEN, stand_in_hub
 
 import train
 from textdet.common.cli import run_main
-from textdet.training.hub import OURS, make_card
+from textdet.training.hub import OURS, make_card, make_usage
 
 NAME = "someone/words"
 
@@ -75,10 +75,18 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
     assert "12 images of data" in card.text and "with 4 images that were held out" in card.text
     assert f'snapshot_download("{NAME}")' in card.text and "| steps | 2 |" in card.text
 
+    # Of a run that was not pushed the card names the folder; the hub's name when it is.
+    local = card.content.replace(make_usage(NAME), make_usage("out"))
+    assert f'TextDetector("{folder.name}")' in local and "snapshot_download" not in local
+    (folder / "README.md").write_text(local)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    here(monkeypatch, address, *flags)
+    assert files["README.md"].decode() == card.content
+    capsys.readouterr()
+
     # Once more, the run is finished: what has come since goes there; a person's card stays.
     (folder / "README.md").write_text("mine")
     (folder / "detection.json").write_text("{}")
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
     here(monkeypatch, address, *flags)
     assert "trained as far as asked" in capsys.readouterr().out
     assert files["README.md"] == b"mine" and files["detection.json"] == b"{}"

@@ -75,6 +75,7 @@ def push(args: "TrainingArguments") -> None:
         return
     from huggingface_hub import upload_folder
 
+    _name_repository(args)
     with _talking(f"; the model is in {args.output_dir}, the same command uploads it"):
         done = upload_folder(
             repo_id=args.hub_model_id,
@@ -145,6 +146,15 @@ def write_card(
     write_atomically(path, make_card(name, record, metrics, start, steps))
 
 
+def _name_repository(args: "TrainingArguments") -> None:
+    """Have the card of a run that was not pushed until now name the model as the hub does."""
+    path = Path(args.output_dir).absolute() / CARD
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    named = text.replace(make_usage(path.parent.name), make_usage(args.hub_model_id))
+    if OURS in text and named != text:
+        write_atomically(path, named)
+
+
 def make_card(name: str, record: dict, metrics: dict[str, float], start: str, steps: int) -> str:
     """The text of a card; see write_card."""
     folders = [Path(folder).name for folder in record["data"]["input_dir"]]
@@ -197,19 +207,33 @@ All settings, the versions of the packages and the images held out are in `train
 
 ## Use
 
-```python
-from huggingface_hub import snapshot_download
+{make_usage(name)}
+{OURS}
+"""
+
+
+def make_usage(name: str) -> str:
+    """How the model is used from Python, as a card says it.
+
+    Params:
+        name: on the hub, OWNER/NAME, or of its folder.
+    """
+    loading = f"""from textdet import TextDetector
+
+detector = TextDetector("{name}")  # this folder"""
+    if "/" in name:
+        loading = f"""from huggingface_hub import snapshot_download
 from textdet import TextDetector
 
-detector = TextDetector(snapshot_download("{name}"))
+detector = TextDetector(snapshot_download("{name}"))"""
+    return f"""```python
+{loading}
 for word in detector("photo.jpg").words:
     print(word.quad, word.score)
 ```
 
 The network alone loads by `SegformerForSemanticSegmentation.from_pretrained("{name}")`; a sigmoid
 makes its logits the two maps. `preprocessor_config.json` has the normalisation.
-
-{OURS}
 """
 
 
