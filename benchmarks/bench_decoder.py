@@ -139,7 +139,7 @@ def print_times() -> None:
 
 
 def perfect_maps() -> list:
-    """Of each of IMAGES generated images: maps (2, SIZE, SIZE) uint8, and its words."""
+    """Of each of IMAGES generated images: maps (2, SIZE, SIZE) uint8, the words in them."""
     settings = GeneratorSettings()
     resources = generate_utils.bundled_resources(settings)
     samples = []
@@ -147,7 +147,7 @@ def perfect_maps() -> list:
         sample, _, pair = generate_utils.generate_triplet(
             resources, settings, Path(), 0, index, SIZE
         )
-        samples.append((pair, sample.words))
+        samples.append((pair, [word for word in sample.words if not word.ignore]))
     return samples
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_reading.py [--images 100000] [--plain] [--folder DIR]
 
-Makes the annotations of so many images of 24 words each (17 kB an image, the images themselves are
+Makes the annotations of so many images of 24 words each (15 kB an image, the images themselves are
 not needed), then opens them in a process of its own each time. Memory is the most that the process
 held, and the most that one of its workers did. --plain reads them without the index, too.
 """
