@@ -206,14 +206,17 @@ def test_a_cluster_without_workers_is_waited_for(cluster, capfd):
     found = []
     cluster_of = choose_cluster(cluster.address)
     thread = threading.Thread(
-        target=lambda: found.extend(run_calls(abs, [(-1,), (-2,)], 1, cluster_of))
+        target=lambda: found.extend(run_calls(abs, [(-1,), (-2,)], 1, cluster_of)), daemon=True
     )
     thread.start()
-    said = ""
-    while "no worker; waiting" not in said:
-        time.sleep(0.1)
-        said += capfd.readouterr().err
+    said = []
+
+    def is_told():
+        said.append(capfd.readouterr().err)
         assert thread.is_alive()
+        return "no worker; waiting" in "".join(said)
+
+    wait_for(is_told)
     cluster.add_worker()
     thread.join(60)
     assert sorted(found) == [1, 2]

@@ -175,17 +175,13 @@ def write_set(folder: Path, name: str) -> Path:
         **{"hiertext": "val.jsonl.gz", "funsd": "annotations/img_1.json"},
         **{"triplets": "annotations/0.jsonl", "totaltext": "gt_img_1.txt"},
         **{"icdar2013_characters": "img_1_GT.txt", "sroie": "img_1.txt"},
-        **{"synthtext": "gt.mat", "iiit5k": "trainCharBound.mat"},
     }
     path = folder / files.get(name, "gt_img_1.txt")
     path.parent.mkdir(exist_ok=True)
-    if name in sets:
-        content = sets[name]
-        text = content if isinstance(content, str) else json.dumps(content)
-        if name == "triplets":
-            text += "\n" + json.dumps({**own, "file": "b.png"})
-        packed = gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode()
-        path.write_bytes(packed)
+    text = sets[name] if isinstance(sets[name], str) else json.dumps(sets[name])
+    if name == "triplets":
+        text += "\n" + json.dumps({**own, "file": "b.png"})
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path
 
 
@@ -258,12 +254,11 @@ def check_set(folder: Path, name: str) -> int:
     return len(samples)
 
 
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"synthtext", "iiit5k"}))
 def test_changed_annotations_are_read_or_refused(name, tmp_path):
+    """Of all formats but those whose annotations are MATLAB's alone, see below."""
     rng = np.random.default_rng(sum(name.encode()))
     path = write_set(tmp_path, name)
-    if not path.exists():
-        pytest.skip("its annotations are MATLAB's")
     whole, read = path.read_bytes(), 0
     assert check_set(tmp_path, name)
     for _ in range(CASES):
