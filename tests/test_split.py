@@ -15,6 +15,7 @@ from textdet.data.annotation import Sample
 from textdet.data.held_out import (
     Record,
     find_held_out,
+    find_unseen,
     list_held_out,
     read_record,
     record_of,
@@ -155,6 +156,20 @@ def test_a_record_of_an_older_version_knows_names(fonts, model, tmp_path):
     assert len(judged_by(make_other(other, tmp_path / "third"), folder)) == 24
 
 
+def test_what_any_training_has_seen_is_known(fonts):
+    """By what is in the files: of an earlier run, on neither side of the split, cut into pieces."""
+    samples = read_samples(fonts)[0]
+    train, held, others = samples[:9], samples[9:12], samples[12:15]
+    before, now = record_of(train, held, others), record_of(samples[15:20], samples[20:], [])
+    assert find_unseen(before, samples[:15]) == held
+    assert find_unseen(still_held_out(before, now), samples) == [*held, *samples[20:]]
+    pieces = [
+        Sample(fonts.parent / "labelled", f"{i}.jpg", 9, 9, [], {"piece_of": sample.origin})
+        for i, sample in enumerate(samples[:12])
+    ]
+    assert find_unseen(before, pieces) == pieces[9:]
+
+
 def test_a_checkpoint_knows_what_its_run_holds_out(fonts, model):
     folder, files = model
     checkpoint = folder / "checkpoint-20"
@@ -271,8 +286,8 @@ def test_pieces_of_an_image_stay_on_one_side(tmp_path):
     assert not {s.origin for s in train_side} & {s.origin for s in test_side}
     assert 10 <= len({s.origin for s in test_side}) <= 26 and len(test_side) % 3 == 0
     # Labelled again, or judged as they are, the images are on the same side.
-    record = {"held_back": list_held_out(train_side, test_side)}
-    (tmp_path / "training.json").write_text(json.dumps(record))
+    record = record_of(train_side, test_side, [])
+    (tmp_path / "training.json").write_text(json.dumps(record.to_json()))
     images = [Sample(tmp_path / "words", f"{n}.jpg", 9, 9, []) for n in range(60)]
     tested = {sample.origin for sample in find_held_out(tmp_path, images)}
     assert tested == {sample.origin for sample in test_side}

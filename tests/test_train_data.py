@@ -225,13 +225,15 @@ def test_shares_are_kept_and_all_images_come_equally_often():
 # --- The split -------------------------------------------------------------------------------
 
 
-def test_split_is_deterministic_and_stable(data):
-    samples = read_samples(data)[0]
+def test_split_is_deterministic_and_stable(tmp_path):
+    """Whatever other images there are, an image stays on its side."""
+    samples = [Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(200)]
     train, test = split_samples(samples, 0.25)
-    assert {s.file for s in train}.isdisjoint(s.file for s in test)
-    assert len(train) + len(test) == len(samples) and test
-    fewer = split_samples(samples[:-4], 0.25)[1]
-    assert {s.file for s in fewer} <= {s.file for s in test}
+    assert sorted([*train, *test], key=samples.index) == samples and 30 < len(test) < 70
+    for part in (samples[::-1], samples[:90], samples[60:], samples[::3]):
+        fewer = split_samples(part, 0.25)
+        for side, whole in zip(fewer, (train, test), strict=True):
+            assert side == [sample for sample in part if sample in whole]
 
 
 def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
@@ -252,6 +254,9 @@ def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
                 values = [np.atleast_1d(s.extra[name]).tolist() for s in side]
                 sides.append({v for each in values for v in each} - {"flat", "paper"})
             assert sides[0].isdisjoint(sides[1]) and all(sides)
+        if "background" in unseen:  # what many images share is on both
+            for side in (train, test):
+                assert {"flat", "paper"} <= {sample.extra["background"] for sample in side}
         assert len(train) > len(test) > 5
         assert len(train) + len(test) < len(samples) or unseen == ["background"]
     with pytest.raises(DataError, match="--unseen fonts: the annotations name 0"):
