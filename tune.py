@@ -234,10 +234,17 @@ def default_settings(
     """
     if own is None:
         return base
-    sizes = ["max_enlargement", "second_scale"]
-    sizes += ["long_side"] if own.long_side not in choices["long_side"] else []
-    sizes += ["decoder"] if find_model(args.model_dir).is_craft else []
-    return replace(own, **{name: getattr(base, name) for name in sizes})
+    sizes = fixed_sizes(args.model_dir, base)
+    if own.long_side not in choices["long_side"]:
+        sizes["long_side"] = base.long_side
+    return replace(own, **sizes)
+
+
+def fixed_sizes(model_dir: Path, base: DetectionSettings) -> dict[str, float | str]:
+    """What the network sees the images by, beside the long_side: the settings that cannot be
+    searched, since they change the maps."""
+    names = find_model(model_dir).network_settings
+    return {name: getattr(base, name) for name in names if name != "long_side"}
 
 
 def choices_of(args: argparse.Namespace, base: DetectionSettings) -> dict[str, list]:
@@ -313,10 +320,7 @@ def predict_maps(
         DataError: no image can be read, or the disk is full.
     """
     maps, damaged = {}, set()
-    names = ["max_enlargement", "second_scale"]
-    if find_model(args.model_dir).is_craft:
-        names.append("decoder")  # for which its maps are kept
-    sizes = {name: getattr(base, name) for name in names}
+    sizes = fixed_sizes(args.model_dir, base)
 
     def opener(side: int) -> Callable[[], TextDetector]:
         settings = asdict(base) | {"long_side": side}

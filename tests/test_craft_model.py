@@ -14,6 +14,7 @@ from textdet.network.craft import Craft
 from textdet.network.detector import TextDetector
 from textdet.network.model_files import find_model
 from textdet.network.onnx_export import export_onnx
+from textdet.network.result import Maps
 from textdet.network.runtimes import OnnxRuntime
 
 PHOTO = ROOT / "static/photos/scenetext01.jpg"
@@ -90,6 +91,8 @@ def test_the_other_decoder_has_maps_of_the_inputs_size(craft, image):
     assert [2 * side for side in half.shape[1:]] == list(full.shape[1:])
     shrunk = full.reshape(2, half.shape[1], 2, half.shape[2], 2).mean((2, 4)) / 255
     assert np.abs(shrunk - half).mean() < 0.02
+    with pytest.raises(ValueError, match="decoder changes the maps"):
+        own.decode(Maps(half, *image.shape[1::-1]), decoder="proportional")
 
 
 @pytest.mark.parametrize("decoder", ["craft", "proportional"])

@@ -18,7 +18,6 @@ from textdet.network.result import FoundWord, Maps, Result
 from textdet.network.runtimes import open_runtime
 from textdet.network.tiles import Tile, cut_tiles
 
-NETWORK_SETTINGS = ("long_side", "max_enlargement", "second_scale")  # the others need maps alone
 MAX_TILED_PIXELS = 40_000_000  # with tiles, larger images are shrunk to it, for memory's sake
 
 
@@ -229,15 +228,15 @@ class TextDetector:
         """Find the words in an image's maps.
 
         Params:
-            maps: of maps(), by a detector with the same settings as far as the network needs them:
-                NETWORK_SETTINGS, and with CRAFT's weights the decoder.
-            overrides: fields of DetectionSettings, but for those that the network needs.
+            maps: of maps(), by a detector with the same settings as far as the network needs them,
+                see ModelFiles.network_settings.
+            overrides: fields of DetectionSettings, but for those.
 
         Raises:
             ValueError: a setting out of its range, or one that would change the maps.
             TypeError: an override that is no setting.
         """
-        for name in NETWORK_SETTINGS:
+        for name in self.files.network_settings:
             if overrides.get(name, own := getattr(self.settings, name)) != own:
                 raise ValueError(f"{name} changes the maps: make them by a detector with it")
         values = maps.values

@@ -9,8 +9,8 @@ from typing import Any
 
 from textdet.common.cli import integer, number
 from textdet.decoding.settings import DECODERS, SETTINGS, TYPES
-from textdet.network.detector import NETWORK_SETTINGS, TextDetector
-from textdet.network.model_files import choose_model, find_model
+from textdet.network.detector import TextDetector
+from textdet.network.model_files import NETWORK_SETTINGS, choose_model, find_model
 from textdet.network.runtimes import DEVICES, RUNTIMES
 
 VARIANTS = "what several values find is drawn side by side"

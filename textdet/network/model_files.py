@@ -13,6 +13,7 @@ CONFIG_FILE = "config.json"  # is in the folder of every model that train.py lef
 WEIGHTS_FILE = "model.safetensors"  # likewise
 STATE_FILE = "trainer_state.json"  # which the Trainer writes last into a checkpoint
 CRAFT_SUFFIXES = (".pth", ".safetensors")
+NETWORK_SETTINGS = ("long_side", "max_enlargement", "second_scale")  # the others need maps alone
 TRAINED = Path("checkpoits")  # where train.py leaves a model by default
 
 
@@ -35,6 +36,12 @@ class ModelFiles:
     def default_settings(self) -> DetectionSettings:
         """Those of a model without a detection.json: CRAFT's decoder for CRAFT's network."""
         return replace(DEFAULTS, decoder="craft") if self.is_craft else DEFAULTS
+
+    @property
+    def network_settings(self) -> tuple[str, ...]:
+        """Names of the settings on which the maps depend: those of CRAFT's network are made for one
+        decoder."""
+        return (*NETWORK_SETTINGS, "decoder") if self.is_craft else NETWORK_SETTINGS
 
     def settings(self, **given: float | str) -> DetectionSettings:
         """Those of its detection.json, or the defaults, with those that are given.

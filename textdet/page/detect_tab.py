@@ -11,7 +11,7 @@ import gradio as gr
 
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
-from textdet.network.detector import NETWORK_SETTINGS
+from textdet.network.model_files import NETWORK_SETTINGS
 from textdet.page import detection
 from textdet.page.controls import setting_controls
 from textdet.page.drawing import (

@@ -20,7 +20,7 @@ from textdet.decoding.settings import (
     DetectionSettings,
     save_settings,
 )
-from textdet.network.detector import NETWORK_SETTINGS, TextDetector
+from textdet.network.detector import TextDetector
 from textdet.network.model_files import CONFIG_FILE, TRAINED, bundled_model, find_model
 from textdet.network.result import Maps, Result
 from textdet.network.result_files import result_record
@@ -104,7 +104,7 @@ class Seen:
 
     def fits(self, model: str, settings: DetectionSettings) -> bool:
         """Whether words can be looked for in these maps with other settings."""
-        names = [*NETWORK_SETTINGS, *(("decoder",) if find_model(model).is_craft else ())]
+        names = find_model(model).network_settings
         same = all(getattr(settings, name) == getattr(self.settings, name) for name in names)
         return same and model == self.model
 
@@ -121,9 +121,8 @@ def look_at(models: Models, path: Path, name: str, model: str, settings: Detecti
     image = read_named(path, name)
     detector = models.detector(model, settings)
     maps = replace(detector.maps(image), image=None)  # which a visitor would hold for long
-    own = {k: v for k, v in asdict(own_settings(model)).items() if k not in NETWORK_SETTINGS}
-    if find_model(model).is_craft:  # whose maps are for one decoder
-        own["decoder"] = settings.decoder
+    fixed = detector.files.network_settings
+    own = {k: v for k, v in asdict(own_settings(model)).items() if k not in fixed}
     return Seen(path, name, model, settings, maps, detector.decode(maps, **own))
 
 
