@@ -263,6 +263,15 @@ def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
         split_samples([Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(4)], 0.2, ["fonts"])
 
 
+def test_what_is_no_name_of_a_font_does_not_count(tmp_path):
+    """As in annotations that another tool has written."""
+    extras = [{"fonts": value} for value in (["a", {"b": 1}, ["c"], None], "b", 3, {"d": 4})]
+    samples = [Sample(tmp_path, f"{i}.jpg", 64, 64, [], extra) for i, extra in enumerate(extras)]
+    train, test = split_samples(samples, 0.5, unseen=["fonts"])
+    assert len(train) + len(test) == 4
+    assert len({samples[i] in test for i in (0, 1)}) == 2  # "a" on one side, "b" on the other
+
+
 def test_a_motion_blur_leaves_a_dot_where_it_is():
     blurs = make_preset("strong", 64, 64).colour.transforms[-1].transforms
     (motion,) = [blur for blur in blurs if type(blur).__name__ == "MotionBlur"]

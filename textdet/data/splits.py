@@ -82,5 +82,5 @@ def _values(sample: Sample, name: str) -> list[tuple[str, str]]:
     Backgrounds count when they are files: "flat" and "paper" are kinds that many images share.
     """
     value = sample.extra.get(name)
-    values = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    values = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
     return [(name, v) for v in values if name != "background" or Path(v).suffix]
