@@ -296,6 +296,14 @@ def test_labelme(tmp_path):
     assert "new.jpg: there is no annotation" in problems[-1]
 
 
+def test_endings_in_capitals(tmp_path):
+    picture(tmp_path / "A.JPG")
+    write(tmp_path / "A.JSON", labelme("A.JPG", shape("text", "polygon", QUAD)))
+    (sample,), problems = read(tmp_path, "labelme")
+    assert_outlines(sample, QUAD)
+    assert not problems
+
+
 def test_companions_of_files_in_macos_archives_are_no_files(tmp_path):
     for number in range(LOOKED_AT + 1):
         picture(tmp_path / "set" / f"{number}.jpg")

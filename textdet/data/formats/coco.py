@@ -154,7 +154,7 @@ def _read(
 def _load(path: Path) -> dict:
     try:
         content = path.read_bytes()
-        data = parse_json(gzip.decompress(content) if path.suffix == ".gz" else content)
+        data = parse_json(gzip.decompress(content) if path.suffix.lower() == ".gz" else content)
         if not isinstance(data, dict):
             raise ValueError("not an object")
         return data

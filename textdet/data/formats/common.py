@@ -210,8 +210,15 @@ def numbered(path: Path, rows: Iterable[tuple[int, Raw]]) -> Iterator[tuple[str,
 
 def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
     """What lies in a folder and below, sorted, without the files ._NAME that macOS puts beside each
-    file in archives and on foreign disks."""
-    return sorted(path for path in folder.rglob(pattern) if not path.name.startswith("._"))
+    file in archives and on foreign disks.
+
+    Params:
+        pattern: a glob; its ending stands for capitals, too.
+    """
+    start, dot, ending = pattern.rpartition(".")
+    ending = "".join(f"[{letter}{letter.upper()}]" for letter in ending) if dot else ending
+    found = folder.rglob(f"{start}{dot}{ending}")
+    return sorted(path for path in found if not path.name.startswith("._"))
 
 
 def images_by_name(source: Path) -> dict[str, list[Path]]:

@@ -43,7 +43,7 @@ def read_totaltext(source: Path) -> Items:
 
 
 def _read_file(path: Path) -> ReadWords:
-    rows = _rows_of_mat(path) if path.suffix == ".mat" else _rows_of_text(path)
+    rows = _rows_of_mat(path) if path.suffix.lower() == ".mat" else _rows_of_text(path)
     return read_words(numbered(path, rows), _parse, _outline_of)
 
 
