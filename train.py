@@ -32,6 +32,8 @@ from textdet.training.options import (
 if TYPE_CHECKING:  # importing them takes seconds, which --help does not have
     from generate_utils import Job
     from textdet.training.arguments import DetectorTrainingArguments
+    from textdet.training.datasets import MixSampler, TrainDataset
+    from train_utils import HeatmapTrainer
 
 VALIDATION = "validation"  # folder in --output_dir with the images that --generate validates with
 # Numbers that no seed of generate_images.py and no --seed can be, so that no image comes twice.
@@ -93,11 +95,9 @@ def train(
     """
     from generate_utils import draw_triplet
     from textdet.data.held_out import Record, read_record
-    from textdet.training.checkpoints import find_checkpoint, is_finished
+    from textdet.training.checkpoints import find_checkpoint
     from textdet.training.data import make_training_set, open_data
     from textdet.training.hub import make_repository, push, write_card
-    from textdet.training.plain_errors import loading, within_memory
-    from textdet.training.report import draw_samples
     from textdet.training.run_folder import describe_changes
     from train_utils import begin_record, describe_run, make_trainer, model_before
 
@@ -128,27 +128,13 @@ def train(
     train_set, sampler = make_training_set(data_args, data.train, args.seed, draw, generator_args)
 
     if data_args.show_samples:
-        save_picture(
-            output / "samples.png", draw_samples(train_set, sampler, data_args.show_samples)
-        )
-        print(f"{output / 'samples.png'}: crops with words, maps and weights (black: none)")
+        save_samples(output / "samples.png", train_set, sampler, data_args.show_samples)
         return
 
-    drawn = None
-    if scenes:
-        numbers = ("crops_per_epoch", "crops_per_scene")
-        drawn = {name: getattr(generator_args, name) for name in numbers} | describe_scenes(scenes)
+    drawn = describe_crops(generator_args, scenes) if scenes else None
     record = describe_run(model_args, data_args, args, data, seen, drawn)
     changes = describe_changes(output, record) if checkpoint else ""
-    if results.exists() and is_finished(args, checkpoint, data_args.early_stopping_patience):
-        further = "--num_train_epochs or --max_steps goes further"
-        if changes:
-            raise DataError(
-                f"{output}: trained as far as asked, but with {changes}; a larger {further} with "
-                f"what is asked now, a new --output_dir with --model_name_or_path {output} begins "
-                "with this model"
-            )
-        print(f"{output}: trained as far as asked; {further}")
+    if results.exists() and is_trained(args, checkpoint, data_args, changes):
         push(args)
         return
     if changes:
@@ -160,17 +146,69 @@ def train(
     read = [f"{len(data.train)} images"] if data_args.input_dir else []
     new = [f"{len(sampler.repeats)} new scenes an epoch"] if scenes else []
     print(f"training on {' and '.join(new + read)}, validating with {len(data.validation)}")
+    metrics = run_trainer(trainer, checkpoint)
+    write_card(args, record, metrics, trainer.model.name_or_path, trainer.state.global_step)
+    trainer.save_metrics("eval", metrics)
+    report(output, metrics, len(data.validation))
+    push(args)
+
+
+# --- The run ---------------------------------------------------------------------------------
+
+
+def save_samples(path: Path, train_set: "TrainDataset", sampler: "MixSampler", count: int) -> None:
+    """Draw the first crops to train on into a picture, and say where it is."""
+    from textdet.training.report import draw_samples
+
+    save_picture(path, draw_samples(train_set, sampler, count))
+    print(f"{path}: crops with words, maps and weights (black: none)")
+
+
+def is_trained(
+    args: "DetectorTrainingArguments", checkpoint: str, data_args: DataArguments, changes: str
+) -> bool:
+    """Whether a run with results has come to its end; says so.
+
+    Params:
+        checkpoint: the run's last one.
+        changes: what sets this command apart from the one before, see describe_changes.
+
+    Raises:
+        DataError: it has, but by another command.
+    """
+    from textdet.training.checkpoints import is_finished
+
+    if not is_finished(args, checkpoint, data_args.early_stopping_patience):
+        return False
+    output, further = Path(args.output_dir), "--num_train_epochs or --max_steps goes further"
+    if changes:
+        raise DataError(
+            f"{output}: trained as far as asked, but with {changes}; a larger {further} with what "
+            f"is asked now, a new --output_dir with --model_name_or_path {output} begins with this "
+            "model"
+        )
+    print(f"{output}: trained as far as asked; {further}")
+    return True
+
+
+def run_trainer(trainer: "HeatmapTrainer", checkpoint: str | None) -> dict[str, float]:
+    """Train to the end, save the model and its state, and validate it.
+
+    Params:
+        checkpoint: to go on from; None to begin.
+
+    Returns:
+        as HeatmapTrainer.evaluate.
+    """
+    from textdet.training.plain_errors import loading, within_memory
+
     with loading(), within_memory():
         result = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.keep_better()
         trainer.save_model()
         trainer.save_state()
         trainer.save_metrics("train", result.metrics)
-        metrics = trainer.evaluate()
-    write_card(args, record, metrics, trainer.model.name_or_path, trainer.state.global_step)
-    trainer.save_metrics("eval", metrics)
-    report(output, metrics, len(data.validation))
-    push(args)
+        return trainer.evaluate()
 
 
 # --- The generator ---------------------------------------------------------------------------
@@ -206,6 +244,12 @@ def open_generator(
     return Job(Path(args.output_dir), settings, seed, data_args.image_size, *found)
 
 
+def describe_crops(generator_args: GeneratorArguments, scenes: "Job") -> dict:
+    """What training.json says of --generate."""
+    numbers = ("crops_per_epoch", "crops_per_scene")
+    return {name: getattr(generator_args, name) for name in numbers} | describe_scenes(scenes)
+
+
 def describe_scenes(scenes: "Job") -> dict:
     """What scenes depend on beside seed and size; all of it JSON's types."""
     from textdet.synth.preparation import describe
@@ -238,6 +282,9 @@ def make_validation(scenes: "Job", folder: Path, count: int, goes_on: bool) -> N
         return
     print(f"{folder}: drawing {count} images to validate with")
     fill_job(job, count, start_folder(folder, record, overwrite=True), os.cpu_count() or 1)
+
+
+# --- What is said ----------------------------------------------------------------------------
 
 
 def describe_start(model_args: ModelArguments, checkpoint: str | None) -> str:
