@@ -324,7 +324,8 @@ def print_list_usage(args: argparse.Namespace, settings: GeneratorSettings) -> N
     share, missing = list_usage(vocabulary, (word.text for s in samples for word in s.words))
     print(f"  words from {args.words}: {share:.0%}")
     if missing:
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        some = [one_line(line[:40]) for line in missing[:5]]
+        shown = ", ".join(some + ["..."] * (len(missing) > 5))
         print(f"  {len(missing)} of its {len(vocabulary.words)} lines were not drawn: {shown}")
 
 

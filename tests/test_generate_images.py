@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -340,6 +341,16 @@ def test_nothing_but_ones_own_words(tmp_path):
     )
     assert "EMPTY_PROBABILITY = 0.02" in shown.stdout and "BLOCKS = [1, 2]" in shown.stdout
     assert_refused(run("generate_images.py", "--preset", "cards"), "labels", "signs")
+
+
+def test_lines_that_were_not_drawn_are_shown_short_and_printable(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "words.txt"
+    path.write_text(f"\x1b[31mred\n{'M' * 300}\n", encoding="utf-8")
+    monkeypatch.setattr(generate_images, "iterate_samples", lambda folder: [])
+    args = SimpleNamespace(words=path, save_folder=tmp_path)
+    generate_images.print_list_usage(args, GeneratorSettings())
+    said = capsys.readouterr().out
+    assert f"2 of its 2 lines were not drawn: \\x1b[31mred, {'M' * 40}\n" in said
 
 
 def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
