@@ -85,3 +85,16 @@ def triplets(tmp_path_factory):
         *("--save_folder", folder),
     )
     return folder
+
+
+@pytest.fixture
+def appeared(monkeypatch):
+    """The files that appear during a test, in their order."""
+    paths, rename = [], os.replace
+
+    def noted(beside, path):
+        rename(beside, path)
+        paths.append(Path(path))
+
+    monkeypatch.setattr(os, "replace", noted)
+    return paths

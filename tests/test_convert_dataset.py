@@ -233,13 +233,15 @@ def test_bad_input_is_one_line(coco, tmp_path):
     )
 
 
-def test_an_image_too_long_for_a_jpeg_is_named(tmp_path):
+def test_an_image_too_long_for_a_jpeg_is_named(tmp_path, appeared):
     for name, size in (("long.png", (70_000, 20)), ("good.png", (60, 40))):
         Image.new("RGB", size).save(tmp_path / name)
     sources = [Item(tmp_path / name, []) for name in ("long.png", "good.png")]
     make_folders(tmp_path / "out")
     chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, sources)
     assert convert_dataset.convert_chunk(chunk, True) == 2
+    # What marks the chunk done comes last.
+    assert [path.name for path in appeared[3:]] == ["00000.txt", "00000.jsonl"]
     (line,) = read_left_out(tmp_path / "out")
     assert "long.png: 70000x20 px cannot be written" in line
     (sample,) = read_samples(tmp_path / "out")[0]

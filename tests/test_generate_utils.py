@@ -1,4 +1,4 @@
-"""Chunks as a worker makes them: its memory and its imports stay small."""
+"""Chunks as a worker makes them: its memory and imports stay small, the annotations come last."""
 
 import json
 import subprocess
@@ -25,12 +25,22 @@ make_folders(folder)
 fonts = tuple(font.path for font in load_fonts(C.FONTS)[0])
 photos = tuple(list_backgrounds(C.BACKGROUNDS)[:4])
 job = Job(folder, GeneratorSettings(), 0, size, photos, fonts, C.WORDS)
-resident = []
+(chunk,), rename, resident = cut_chunks(folder, range(150), 150), os.replace, []
+
+
+def noted(beside, path):
+    rename(beside, path)
+    appeared.append(Path(path))
+
+
+os.replace = noted
 for _ in range(3):  # the same images, so that all caches are full from the second time on
-    run_chunk(job, cut_chunks(folder, range(150), 150)[0])
+    appeared = []
+    run_chunk(job, chunk)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     resident.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
-print(json.dumps({"resident": resident, "torch": "torch" in sys.modules}))
+place = appeared.index(chunk.path), len(appeared)
+print(json.dumps({"resident": resident, "torch": "torch" in sys.modules, "place": place}))
 """
 
 
@@ -41,5 +51,6 @@ def test_a_worker_does_not_grow_and_leaves_torch_alone(tmp_path):
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert not found["torch"]
+    assert found["place"] == [450, 451]  # after all images and heatmaps: it marks the chunk done
     _, second, third = found["resident"]
     assert third < second + 3, found  # MB; the images and their maps alone are 7 MB

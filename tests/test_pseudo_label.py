@@ -328,13 +328,14 @@ def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
     assert json.loads((output / "train_results.json").read_text())["train_loss"] > 0
 
 
-def test_pieces_of_a_thousand_images_in_a_subfolder(triplets, tmp_path):
+def test_pieces_of_a_thousand_images_in_a_subfolder(triplets, tmp_path, appeared):
     samples = read_samples(triplets)[0][:3]
     make_folders(tmp_path)
     chunk = Chunk(chunk_path(tmp_path, 499), 998, samples)
     options = Labelling("cells", True, 0.0, SIZE * 3 // 4, 32, 90, threads=1, subfolders=True)
     assert label_chunk(SimpleNamespace(run=identity), chunk, options) == 3
     pieces = read_samples(tmp_path)[0]
+    assert appeared.index(chunk.path) == 3 * len(pieces) == len(appeared) - 1
     assert all(piece.image_path.is_file() for piece in pieces)
     assert {piece.file.split("_")[0] for piece in pieces} == {
         "00000/00000000.jpg",

@@ -291,7 +291,7 @@ def half_readable(tmp_path):
     return folder
 
 
-def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp_path):
+def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp_path, appeared):
     """pseudo_label.py and cut_backgrounds.py leave them out, also once they are converted."""
     folder = tmp_path / "converted"
     run_well(
@@ -305,7 +305,9 @@ def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp
         assert len(unread) == 1 and f"{names[0]}: 1 of its words cannot be read" in unread[0]
         make_folders(tmp_path / "out")
         chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, samples)
+        appeared.clear()
         cut_backgrounds.make_windows(chunk, per_image=1, min_size=32)
+        assert [path.suffix for path in appeared] == [".jpg", ".txt", ".jsonl"]
         assert read_left_out(tmp_path / "out") == unread
         (tmp_path / "out" / "left_out" / "00000.txt").unlink()
         teacher = TextDetector(random_model, "cpu", "torch", characters=True)
