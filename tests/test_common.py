@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from textdet.common.cli import ArgumentParser, one_line
+from textdet.common.cli import ArgumentParser, one_line, run_main
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
 from textdet.common.fingerprints import file_digest, fingerprint, spread
@@ -104,6 +105,36 @@ def test_fingerprints(tmp_path):
     assert file_digest(tmp_path / "file") == hashlib.sha256(whole).digest()
     places = [spread(f"0/{number}") for number in range(1000)]
     assert min(places) >= 0 and max(places) < 1 and abs(np.mean(places) - 0.5) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DataError("a.jpg:\nno image"), "a.jpg: no image"),
+        (OSError(28, "No space left on device", "a.jpg"), "No space left on device: 'a.jpg'"),
+        (MemoryError(), "the memory is too small"),
+        (ImportError("libx.so: failed to map segment from shared object"), "is too small"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_code_2(error, said, capsys, monkeypatch):
+    def main():
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["/home/me/tune.py"])
+    with pytest.raises(SystemExit) as ended:
+        run_main(main)
+    out, line = capsys.readouterr()
+    assert ended.value.code == 2 and out == "" and line.count("\n") == 1
+    assert line.startswith("tune.py: error: ") and said in line
+
+
+@pytest.mark.parametrize("error", [ValueError("a slip of ours"), ImportError("no module x")])
+def test_a_fault_of_the_project_is_not_taken_for_the_users(error):
+    def main():
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        run_main(main)
 
 
 def test_help_tells_a_default_once():

@@ -264,8 +264,10 @@ def test_a_folder_with_another_tools_record_is_not_touched(text, overwrite, tmp_
     assert contents(tmp_path) == before
 
 
-def test_overwriting_deletes_only_what_was_made(tmp_path):
-    folder = tmp_path / "out"
+def test_overwriting_deletes_only_what_was_made(tmp_path, monkeypatch):
+    """The annotations first: killed then, it leaves no chunk that passes for done."""
+    folder, delete, deleted = tmp_path / "out", shutil.rmtree, []
+    monkeypatch.setattr(shutil, "rmtree", lambda part: deleted.append(part.name) or delete(part))
     for name in ("notes.txt", "cache/mine/data", "cache/train-1/cache.json", "images/.x.tmp"):
         start_folder(folder, {"chunk_size": 1}, overwrite=False)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -273,6 +275,7 @@ def test_overwriting_deletes_only_what_was_made(tmp_path):
     start_folder(folder, {"chunk_size": 2}, overwrite=True)
     there = {path.as_posix() for path in contents(folder)}
     assert there == {"dataset.json", "notes.txt", "cache/mine/data"}
+    assert deleted[0] == "annotations" and "images" in deleted
 
 
 def test_two_processes_may_begin_a_folder_at_a_time(tmp_path, monkeypatch):

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -226,9 +224,3 @@ def test_an_effect_is_turned_off_by_set(tmp_path):
         lines = (folder / "annotations" / "00000.jsonl").read_text().splitlines()
         kinds[probability] = {json.loads(line)["kind"] for line in lines}
     assert kinds == {0: {"scene"}, 1: {"page"}}
-
-
-def test_help_does_not_load_albumentations():
-    code = "import sys, generate_images; print('albumentations' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert result.stdout.strip() == "False", result.stderr

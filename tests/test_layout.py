@@ -1,6 +1,8 @@
 """Who may import whom: the storeys of docs/contributing.md, read from the imports themselves."""
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -20,6 +22,17 @@ STOREYS = [  # from the ground up; the rooms of one storey do not import each ot
         *("convert_dataset", "pseudo_label", "cut_backgrounds", "export_dataset"),
     },
 ]
+# What takes long to import, and so waits until it is needed.
+HEAVY = {"torch", "monai", "albumentations", "optuna", "matplotlib", "scipy", "onnxruntime"}
+HEAVY |= {"gradio", "pyarrow", "distributed"}
+HELP = """
+import contextlib, importlib, io, sys
+for name in sys.argv[1:]:
+    sys.argv = [name, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        importlib.import_module(name).main()
+    print(name, "usage: " in said.getvalue(), *sys.modules)
+"""
 # The installed package has these, and no folder static.
 INSTALLED = {"textdet.common", "textdet.data", "textdet.decoding", "textdet.network"}
 # What `import textdet` offers: it may look into the packages, and none of them imports it.
@@ -88,6 +101,16 @@ def test_imports_go_down():
 def test_every_module_has_its_storey():
     rooms = {room_of(name) for name in read_modules(ROOT)} - {FRONT_DOOR}
     assert rooms == set().union(*STOREYS)
+
+
+def test_help_waits_for_no_heavy_library():
+    scripts = sorted(STOREYS[-1])
+    command = [sys.executable, "-c", HELP, *scripts]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for script, line in zip(scripts, done.stdout.splitlines(), strict=True):
+        name, is_help, *imported = line.split()
+        assert name == script and is_help == "True" and not HEAVY & set(imported)
 
 
 @pytest.mark.parametrize(
