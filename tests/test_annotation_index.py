@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_well
+from conftest import ROOT, run, run_well
 from easy_images import write_images
 
 from textdet.common.errors import DataError
@@ -133,6 +133,24 @@ def test_worker_processes_make_it(folder, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert_same(read_samples(folder), read_plainly(folder))
     assert index_of(folder).stat().st_size
+
+
+def test_a_script_without_a_guard_does_not_hang(folder, tmp_path):
+    """Each worker runs it as it begins, and comes to wait for the process that waits for it."""
+    lines = [
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})",
+        "from textdet.data import annotation_index, triplets",
+        "annotation_index.os.cpu_count = lambda: 2",
+        "triplets.INDEXED_FROM, annotation_index.PIECE = 0, 1000",
+        f"print(len(triplets.read_samples({str(folder)!r})[0]))",
+    ]
+    script = tmp_path / "mine.py"
+    script.write_text("\n".join(lines), encoding="utf-8")
+    result = run(script)
+    assert result.returncode, result.stdout
+    assert "put its code under `if __name__ == '__main__':`" in result.stderr
+    script.write_text("if __name__ == '__main__':\n    " + "\n    ".join(lines), encoding="utf-8")
+    assert run_well(script).stdout == f"{len(read_samples(folder)[0])}\n"
 
 
 def test_small_folders_have_none(folder):

@@ -7,6 +7,7 @@ reads a field when it is asked for. All processes share what the system keeps of
 
 import functools
 import json
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -297,7 +298,8 @@ def _state_of(path: Path) -> str:
 
 
 def _make(folder: Path, path: Path, files: list[Path]) -> tuple[list[_Part], list[str]]:
-    """Make an index, unless another process has just made it, and open it. Raises OSError."""
+    """Make an index, unless another process has just made it, and open it. Raises OSError, and
+    DataError in a process that cannot start others."""
     from filelock import FileLock
 
     stem = path.name.rpartition("-")[0]
@@ -305,6 +307,13 @@ def _make(folder: Path, path: Path, files: list[Path]) -> tuple[list[_Part], lis
         path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise OSError(f"{path.parent} cannot be written")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker runs the user's script as it begins, and would wait for the lock of the process
+        # that waits for it.
+        raise DataError(
+            f"{path.parent.parent}: its index is made by several processes, each of which begins "
+            "with your script: put its code under `if __name__ == '__main__':`"
+        )
     with FileLock(path.with_name(f".{stem}.lock")):
         if not (found := _open(folder, path)):
             for leftover in path.parent.glob(f".{stem}-*{UNFINISHED}"):  # of a run that was killed
