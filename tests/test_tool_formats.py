@@ -585,5 +585,5 @@ def test_what_is_no_data_set_is_told_what_is_known(tmp_path):
     picture(tmp_path / "a.jpg")
     write(tmp_path / "package.json", {"name": "x"})
     write(tmp_path / "notes.txt", "one\ntwo\n")
-    with pytest.raises(DataError, match="not a data set known by its looks"):
+    with pytest.raises(DataError, match="not a data set known .*; for tune.py .* convert_"):
         find_format(tmp_path)
