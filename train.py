@@ -31,6 +31,7 @@ from textdet.training.options import (
 
 if TYPE_CHECKING:  # importing them takes seconds, which --help does not have
     from generate_utils import Job
+    from textdet.data.annotation import Sample
     from textdet.training.arguments import DetectorTrainingArguments
     from textdet.training.datasets import MixSampler, TrainDataset
     from train_utils import HeatmapTrainer
@@ -149,7 +150,7 @@ def train(
     metrics = run_trainer(trainer, checkpoint)
     write_card(args, record, metrics, trainer.model.name_or_path, trainer.state.global_step)
     trainer.save_metrics("eval", metrics)
-    report(output, metrics, len(data.validation))
+    report(output, metrics, data.validation.samples)
     push(args)
 
 
@@ -300,17 +301,19 @@ def describe_start(model_args: ModelArguments, checkpoint: str | None) -> str:
     return f"starting from {model_args.model_name_or_path}; --model_name_or_path names another"
 
 
-def report(output: Path, metrics: dict[str, float], count: int) -> None:
+def report(output: Path, metrics: dict[str, float], samples: "list[Sample]") -> None:
     """Say how good the model is and where to look.
 
     Params:
         output: the model's folder.
         metrics: of HeatmapTrainer.evaluate.
-        count: the number of images validated with.
+        samples: the images validated with.
     """
-    print(f"{output}: model saved, validated with {count} images:")
+    print(f"{output}: model saved, validated with {len(samples)} images:")
     for name in METRICS:
         print(f"  {name}: {metrics[f'eval_{name}']:.3f}")
+    if all(word.ignore for sample in samples for word in sample.words):
+        print("  these images have no words that count: the scores say nothing")
     print(f"  look at {output / 'training_curves.png'} and {output / 'predictions.png'}")
 
 

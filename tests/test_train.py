@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -809,6 +810,15 @@ def test_flags_that_cannot_be(flags, message):
         setattr(next(group for group in groups if hasattr(group, name)), name, value)
     with pytest.raises(DataError, match=message):
         train.check(*groups)
+
+
+def test_scores_of_images_without_words_are_said_to_be_none(data, tmp_path, capsys):
+    samples, metrics = read_samples(data)[0], {f"eval_{name}": 1.0 for name in train.METRICS}
+    first = next(sample for sample in samples if sample.words)
+    for sample, ignore, said in ((first, False, False), (first, True, True)):
+        words = [replace(word, ignore=ignore) for word in sample.words]
+        train.report(tmp_path, metrics, [replace(sample, words=words), replace(sample, words=[])])
+        assert ("the scores say nothing" in capsys.readouterr().out) == said
 
 
 def test_folders_that_cannot_be(data, tmp_path):
