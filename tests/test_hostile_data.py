@@ -133,7 +133,9 @@ def test_absurd_numbers_cost_one_line(folder, number, place):
     )
     for name, value in {"x": "1", "y": "1", "z": "1", "w": "200"}.items():
         odd = odd.replace(f'"{name}"', number if place == f'"{name}"' else value)
-    (folder / "annotations" / "0.jsonl").write_text(f"{own_line()}\n{odd}\n{own_line()}\n")
+    (folder / "annotations" / "0.jsonl").write_text(
+        f"{own_line()}\n{odd}\n{own_line(file='b.png')}\n"
+    )
     samples, problems = read_samples(folder)
     assert len(samples) == 2 and len(problems) == 1 and "0.jsonl:2" in problems[0]
 
@@ -143,7 +145,9 @@ def test_deep_nesting_costs_one_line(folder, opening):
     deep = opening * 100_000
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json(deep)
-    (folder / "annotations" / "0.jsonl").write_text(f"{own_line()}\n{deep}\n{own_line()}\n")
+    (folder / "annotations" / "0.jsonl").write_text(
+        f"{own_line()}\n{deep}\n{own_line(file='b.png')}\n"
+    )
     samples, problems = read_samples(folder)
     assert len(samples) == 2 and len(problems) == 1 and "0.jsonl:2" in problems[0]
     (folder / "words.json").write_text(deep)

@@ -247,6 +247,31 @@ def read_lines(folder: Path, lines: Iterable[bytes]) -> tuple[list[Sample], list
     return samples, damaged
 
 
+def each_image_once(samples: list[Sample], files: list[str]) -> tuple[list[Sample], list[str]]:
+    """Leave out further annotations of an image, as of a file of them that was kept beside a newer
+    one, or of a line for each word: both would be trained on.
+
+    Params:
+        samples: of one folder.
+        files: their `file`s, which an index gives faster all at once.
+
+    Returns:
+        The first sample of each image, and a line for each other one.
+    """
+    if len(set(files)) == len(files):
+        return samples, []
+    seen, kept, problems = set(), [], []
+    for sample, file in zip(samples, files, strict=True):
+        if file in seen:
+            problems.append(
+                f"{sample.image_path}: it is labelled more than once, the first labels count"
+            )
+        else:
+            seen.add(file)
+            kept.append(sample)
+    return kept, problems
+
+
 # --- Values as other tools may write them ----------------------------------------------------
 
 

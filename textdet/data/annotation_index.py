@@ -24,7 +24,14 @@ from textdet.common.errors import DataError
 from textdet.common.files import UNFINISHED, unfinished
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
-from textdet.data.annotation import ANNOTATIONS, READING_ERRORS, Sample, Word, read_lines
+from textdet.data.annotation import (
+    ANNOTATIONS,
+    READING_ERRORS,
+    Sample,
+    Word,
+    each_image_once,
+    read_lines,
+)
 
 if TYPE_CHECKING:  # importing it takes time, which small folders do not need
     import pyarrow as pa
@@ -245,8 +252,8 @@ def read_indexed(folder: Path, files: list[Path]) -> tuple[list[Sample], list[st
         files: its annotation files, in order.
 
     Returns:
-        The samples, and a line for each damaged annotation; None where no index can be made, which
-        is said.
+        The samples, and a line for each annotation that is left out; None where no index can be
+        made, which is said.
 
     Raises:
         DataError: a worker process was lost.
@@ -262,7 +269,10 @@ def read_indexed(folder: Path, files: list[Path]) -> tuple[list[Sample], list[st
         print(one_line(text), file=sys.stderr)
         return None
     parts, problems = found
-    return [IndexedSample(part, row) for part in parts for row in range(part.count)], problems
+    samples = [IndexedSample(part, row) for part in parts for row in range(part.count)]
+    files = [file for part in parts for file in part.files.take(0, part.count)]
+    samples, repeated = each_image_once(samples, files)
+    return samples, problems + repeated
 
 
 def _find(folder: Path, files: list[Path]) -> tuple[list[_Part], list[str]]:

@@ -23,6 +23,7 @@ from textdet.data.annotation import (
     CHARACTERS,
     IMAGES,
     Sample,
+    each_image_once,
     read_lines,
 )
 from textdet.data.annotation_index import INDEXED_FROM, problem_line, read_indexed
@@ -184,7 +185,8 @@ def read_samples(folder: str | Path) -> tuple[list[Sample], list[str]]:
     Of a large folder by its index, see annotation_index.py.
 
     Returns:
-        The samples, and a line for each annotation that was left out because it is damaged.
+        The samples, and a line for each annotation that was left out: it is damaged, or its image
+        has one before.
 
     Raises:
         DataError: when the folder is missing or holds no sound annotation.
@@ -220,7 +222,8 @@ def read_whole(folder: Path, files: list[Path]) -> tuple[list[Sample], list[str]
         found, damaged = read_lines(folder, path.read_bytes().split(b"\n"))
         samples += found
         problems += [problem_line(path, number, text) for number, text in damaged]
-    return samples, problems
+    samples, repeated = each_image_once(samples, [sample.file for sample in samples])
+    return samples, problems + repeated
 
 
 def read_folders(folders: list[str | Path]) -> tuple[list[Sample], list[str]]:
