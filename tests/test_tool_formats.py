@@ -429,6 +429,7 @@ def test_yolo(tmp_path, file, names):
     quad = " ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in QUAD)
     arc = " ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in ARC)
     lines = [f"0 {quad}", f"0 {arc}", "1 0.675 0.2 0.15 0.2", "0 0.5 0.5 0.1"]
+    lines.append("0 0.5 0.5 0.1 0.1 0.93")
     write(tmp_path / "labels" / "train" / "a.txt", "\n".join(lines) + "\n")
     write(tmp_path / "labels" / "train" / "empty.txt", "")
     write(tmp_path / file, names)
@@ -436,7 +437,8 @@ def test_yolo(tmp_path, file, names):
     assert words_of(sample) == [("", False), ("", False), ("", True)]
     assert_outlines(sample, QUAD, ARC, BOX)
     assert empty.file.endswith("empty.jpg") and not empty.words
-    assert "word 4" in problems[0] and "without.jpg" in problems[1]
+    assert "word 4" in problems[0] and "without.jpg" in problems[2]
+    assert "word 5: 5 numbers, the last perhaps a confidence: '0 0.5" in problems[1]
 
 
 def test_an_image_that_two_files_label_is_read_once_and_named(tmp_path):

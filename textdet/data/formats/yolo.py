@@ -70,6 +70,8 @@ def _outline(record: tuple[str, tuple[int, int]]) -> np.ndarray:
     if not looks_like(line):
         raise ValueError(f"not a line of YOLO: {line[:60]!r}")
     numbers = np.array(line.split()[1:], np.float64)
+    if len(numbers) % 2:  # as the model's own predictions, which are no labels
+        raise ValueError(f"{len(numbers)} numbers, the last perhaps a confidence: {line[:60]!r}")
     if len(numbers) == 4:
         (x, y), (width, height) = numbers.reshape(2, 2)
         numbers = rectangle(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
