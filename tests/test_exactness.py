@@ -6,8 +6,10 @@ import pytest
 import shapely
 from test_synth import ink_share
 
+from generate_utils import open_resources
 from static import constants as C
 from textdet.common.geometry import scaling, translation
+from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.bends import sample_elastic
 from textdet.synth.blocks import (
     Canvas,
@@ -20,6 +22,7 @@ from textdet.synth.blocks import (
 from textdet.synth.content import load_vocabularies
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.placement import Placement
+from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
 from textdet.synth.warps import Warp, plane_homography
@@ -163,3 +166,33 @@ def test_stretched_letters_keep_their_cells():
             (flat_width, flat_height), flat_ink = sides[1.0]
             assert cells == pytest.approx((flat_width * stretch, flat_height), rel=0.01)
             assert inked == pytest.approx(flat_ink * (stretch, 1), abs=2.5)
+
+
+def stands_out(image, ink, right, down):
+    """How far the colours in and around the ink differ, if it were so many px further on."""
+    ink = np.roll(ink, (down, right), (0, 1)).astype(np.uint8)
+    around = cv2.dilate(ink, np.ones((9, 9))) > cv2.dilate(ink, np.ones((3, 3)))
+    return np.linalg.norm(image[ink > 0].mean(0) - image[around].mean(0))
+
+
+def test_words_are_where_the_finished_picture_shows_them():
+    """With all that the camera does: ink that lay one px further on would stand out less."""
+    photos = tuple(list_backgrounds(C.BACKGROUNDS)[:4])
+    fonts = tuple(dict.fromkeys(font.path for font in FONTS))
+    resources = open_resources(photos, fonts, C.WORDS, DEFAULTS.languages())
+    settings = DEFAULTS.changed(EMPTY_PROBABILITY=0)
+    best = []
+    for seed in range(10):
+        scene = draw_image(np.random.default_rng([seed, 3]), settings, resources, 320)
+        for word in scene.words:
+            (left, top), (right, bottom) = word.polygon.min(0) - 9, word.polygon.max(0) + 9
+            inside = np.s_[max(0, int(top)) : int(bottom), max(0, int(left)) : int(right)]
+            mask = np.zeros(scene.ink.shape, np.uint8)
+            cv2.fillPoly(mask, [np.round(word.polygon).astype(np.int32)], 1)
+            ink = (scene.ink[inside] > 128) & (mask[inside] > 0)
+            if word.ignore or ink.sum() < 40:
+                continue
+            image = scene.image[inside].astype(float)
+            places = (0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)
+            best.append(np.argmax([stands_out(image, ink, *place) for place in places]) == 0)
+    assert len(best) > 60 and np.mean(best) > 0.85
