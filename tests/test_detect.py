@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from textdet.decoding.decode import add_margin, decode_maps, take_large_words
 from textdet.decoding.settings import SETTINGS, DetectionSettings, save_settings
 from textdet.network.detector import TextDetector
 from textdet.network.flags import take_variants
+from textdet.network.model_files import ModelFiles
 from textdet.network.result_files import free_name, is_result
 from textdet.network.runtimes import STRIDE
 from textdet.network.tiles import tile_spans
@@ -38,6 +40,7 @@ class BrightnessDetector(TextDetector):
         self.tiles, self.batch_size, self.inputs = tiles, batch_size, []
         self.poly = self.characters = False
         self.channel_order = "rgb"
+        self.files = ModelFiles(Path("weights"), Path("model"), is_craft=False)
 
     def run(self, batch):
         assert batch.shape[1] % STRIDE == batch.shape[2] % STRIDE == 0
