@@ -45,6 +45,7 @@ from textdet.data.chunked_folder import (  # noqa: E402
     fill_folder,
     iterate_samples,
     read_chunk,
+    refuse_sources,
     start_folder,
     using_chunk,
 )
@@ -104,12 +105,11 @@ def main() -> None:
     if args.show_settings:
         print(to_toml(settings), end="")
         return
+    refuse_sources(args.save_folder, (args.backgrounds, args.fonts, args.words))
     job, problems = prepare(args, settings)
     name_left_out(problems)
     record = start_folder(
-        *(args.save_folder, describe_run(job, args), args.overwrite),
-        growing="num_images",
-        read_only=(args.backgrounds, args.fonts, args.words),
+        *(args.save_folder, describe_run(job, args), args.overwrite), growing="num_images"
     )
     chunks = cut_chunks(args.save_folder, range(args.num_images), args.chunk_size)
     done = {chunk for chunk in chunks if is_finished(chunk)}

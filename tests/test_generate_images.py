@@ -353,6 +353,17 @@ def test_lines_that_were_not_drawn_are_shown_short_and_printable(tmp_path, monke
     assert f"2 of its 2 lines were not drawn: \\x1b[31mred, {'M' * 40}\n" in said
 
 
+def test_a_folder_of_photographs_is_not_written_into(tmp_path):
+    """Nor is it said that there is no photograph in it."""
+    photo = tmp_path / "photos" / "a.png"
+    photo.parent.mkdir()
+    Image.new("RGB", (90, 90), "red").save(photo)
+    for folder in (photo.parent, tmp_path):
+        command = ("generate_images.py", "--backgrounds", photo.parent, "--save_folder", folder)
+        assert_refused(run(*command, "--overwrite"), f"{photo.parent} is only read from")
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["a.png"]
+
+
 def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
     """Constants are there to be changed; `python -c` stands in for a changed file."""
     code = (

@@ -233,9 +233,7 @@ def start_folder(
         DataError: when the settings differ, or the folder holds something of `read_only` or other
             things, or cannot be written, or is to be deleted while another process fills it.
     """
-    for source in read_only:
-        if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
-            raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
+    refuse_sources(folder, read_only)
     settings = {"format_version": FORMAT_VERSION, **settings}
     record = folder / DATASET_FILE
     before = _read_settings(record)
@@ -275,6 +273,13 @@ def _delete_unfinished(folder: Path) -> None:
     inside = ((folder / name).rglob(f".*{UNFINISHED}") for name in PARTS)
     for leftover in itertools.chain(folder.glob(f".*{UNFINISHED}"), *inside):
         leftover.unlink(missing_ok=True)
+
+
+def refuse_sources(folder: Path, read_only: Iterable[Path]) -> None:
+    """Raise DataError when a folder to write is, or holds, something that is only read."""
+    for source in read_only:
+        if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
+            raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
 
 
 def _is_in_use(folder: Path) -> bool:
