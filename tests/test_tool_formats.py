@@ -1,6 +1,7 @@
 """Labels of annotation tools and engines, each in a small folder laid out as the tool writes it."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,21 @@ def test_companions_of_files_in_macos_archives_are_no_files(tmp_path):
             write(tmp_path / "__MACOSX" / "set" / f"._{number}.{ending}", "\0\5\x16\7")
     samples, problems = read(tmp_path, "labelme")
     assert len(samples) == LOOKED_AT + 1 and not problems
+
+
+@pytest.mark.parametrize(("there", "told"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_with_marks_parted_from_their_letters(tmp_path, there, told):
+    """As macOS has them, in the names of files or in what a tool there wrote."""
+    on_disk, in_labels = (unicodedata.normalize(form, "чай ä") for form in (there, told))
+    assert on_disk != in_labels
+    picture(tmp_path / "shop" / f"{on_disk}.jpg")
+    write(tmp_path / "a.json", labelme(f"shop/{in_labels}.jpg", shape("text", "polygon", QUAD)))
+    (sample,), problems = read(tmp_path, "labelme")
+    assert not problems and sample.image_path.name == f"{on_disk}.jpg"
+    (tmp_path / "a.json").unlink()
+    write(tmp_path / "shop" / f"{in_labels}.txt", "0 0.5 0.5 0.1 0.1\n")
+    (sample,), problems = read(tmp_path, "yolo")
+    assert not problems and sample.image_path.name == f"{on_disk}.jpg"
 
 
 def test_labels_of_labelme_are_transcriptions_if_most_differ(tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -222,12 +223,18 @@ def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
 
 
 def images_by_name(source: Path) -> dict[str, list[Path]]:
-    """Every image below a folder by its name without the suffix."""
+    """Every image below a folder by its name without the suffix, as composed() gives it."""
     found = {}
     for path in paths_below(source):
         if is_image(path):
-            found.setdefault(path.stem, []).append(path)
+            found.setdefault(composed(path.stem), []).append(path)
     return found
+
+
+def composed(name: str) -> str:
+    """A file's name in one of its two spellings: macOS may have parted letters from their marks, as
+    in \u0438 and \u0306 for \u0439, in the name of a file or in what a tool wrote."""
+    return unicodedata.normalize("NFC", name)
 
 
 def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
@@ -243,13 +250,15 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     Raises:
         ValueError: when there is none, or when that does not decide.
     """
+    name = composed(name)
     if name not in images:
         name = name.replace("\\", "/")  # as Windows tools write paths
     file = Path(name)
     # Of a name without an ending, as scan.2 from gt_scan.2.txt, nothing may be taken off.
     stem = file.stem if file.suffix.lower() in PICTURE_SUFFIXES else file.name
-    found = images.get(stem) or images.get(name) or images.get(unquote(stem), [])  # or a URL's
-    found = [path for path in found if path.as_posix().endswith(f"/{name}")] or found
+    url = composed(unquote(stem))
+    found = images.get(stem) or images.get(name) or images.get(url, [])
+    found = [path for path in found if composed(path.as_posix()).endswith(f"/{name}")] or found
     if not found:
         raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
     best = _most_alike(found, truth)
@@ -343,7 +352,7 @@ def pair_with_images(
     """
     truth_of, unpaired = defaultdict(list), set()
     for path in truth:
-        name = name_of(path)
+        name = composed(name_of(path))
         try:
             truth_of[choose_image(images, name, path)].append(path)
         except ValueError as error:

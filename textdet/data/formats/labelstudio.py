@@ -27,7 +27,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import write_atomically, write_json
 from textdet.common.images import is_image
 from textdet.data.annotation import Sample, Word, points_of
-from textdet.data.formats.common import Items, images_by_name
+from textdet.data.formats.common import Items, composed, images_by_name
 from textdet.data.formats.listed import Entry, Images, Layout, read_json_files, size_of
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, turned_box
 
@@ -120,7 +120,8 @@ def _image_name(data: dict, images: Images | None = None) -> str:
         path = parse_qs(url.query).get("d", [unquote(url.path)])[0].lstrip("/")
         if is_image(Path(path)):
             folder, _, name = path.rpartition("/")
-            uploaded = "upload" in folder.split("/") and Path(name).stem not in (images or ())
+            kept = composed(Path(name).stem) in (images or ())
+            uploaded = "upload" in folder.split("/") and not kept
             return UPLOADED.sub("", name, count=1) if uploaded else path
     raise DataError("its data name no image file")
 
