@@ -113,6 +113,19 @@ def test_fields_of_another_type_are_damage(folder, field):
     assert all(isinstance(sample.origin, str) for sample in samples)
 
 
+def test_what_an_annotation_lacks_is_named(folder):
+    lines = [own_line(file=f"{k}.png") for k in range(3)]
+    lines = [
+        line.replace(f'"{name}"', '"other"')
+        for line, name in zip(lines, ("file", "size", "words"), strict=True)
+    ]
+    (folder / "annotations" / "0.jsonl").write_text("\n".join([*lines, own_line()]))
+    samples, problems = read_samples(folder)
+    assert len(samples) == 1 and len(problems) == 3
+    for problem, name in zip(problems, ("file", "size", "words"), strict=True):
+        assert problem.endswith(f"damaged annotation ('{name}' is missing)")
+
+
 # --- Numbers and nesting ---------------------------------------------------------------------
 
 

@@ -207,6 +207,29 @@ def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
         assert writer.sample_tokens(200, 20, 1, own, text="12.50") == tokens
 
 
+def test_words_of_a_line_of_a_list_stay_together(resources):
+    """The line as a whole, or nothing of it: "M8 x" says something else than "M8 x 40"."""
+    vocabulary = replace(resources.vocabularies[0], words=["M8 x 40"], common=["M8 x 40"])
+    own = Font(C.FONTS / "play" / "Play-Regular.ttf")
+    kinds = {kind: float(kind == "word") for kind in PLAIN.KIND_SHARES}
+    settings = PLAIN.changed(KIND_SHARES=kinds, PUNCTUATION_PROBABILITY=0)
+    writer = Writer(
+        np.random.default_rng(0), settings, 256, [own], vocabulary, "receipt", (0, 0, 256, 256)
+    )
+    writer.case = "lower"
+    own.set_size(20)
+    counts = set()
+    for width in range(20, 400, 7):
+        for wanted in (1, 2, 5):
+            tokens = writer.sample_tokens(width, 20, wanted, own, end=":")
+            full = len(tokens) >= wanted
+            whole = ["M8", "x", "40"] * (len(tokens) // 3)
+            assert tokens == (whole[:-1] + ["40:"] if full else whole)
+            assert sum(own.width(token) for token in tokens) <= width
+            counts.add((wanted, len(tokens)))
+    assert counts == {(1, 0), (1, 3), (2, 0), (2, 3), (5, 0), (5, 3), (5, 6)}
+
+
 def test_same_seed_same_page(resources):
     settings = force(PLAIN, [name for name in SCANNER if name != "INVERT_PAGE"], 0.5)
     for index in range(4):

@@ -243,7 +243,8 @@ def read_lines(folder: Path, lines: Iterable[bytes]) -> tuple[list[Sample], list
         try:
             samples.append(Sample.from_json(folder, parse_json(line)))
         except READING_ERRORS as error:
-            damaged.append((number, str(error)))
+            text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            damaged.append((number, text))
     return samples, damaged
 
 

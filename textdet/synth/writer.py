@@ -77,12 +77,12 @@ class Writer:
         end: str = "",
         text: str | None = None,
     ) -> list[str]:
-        """Sample words that fit into a line.
+        """Sample words that fit into a line; those that belong together all or none.
 
         Params:
             width: px, the room.
             em: px, size of the letters.
-            words: how many at most.
+            words: how many are wanted; more only where the last ones belong together.
             end: added to the last of so many, if the font has it.
             text: instead of a random first word.
 
@@ -94,20 +94,18 @@ class Writer:
         font.set_size(em)
         space = em * max(font.space * self.spacing[0], self.settings.SMALLEST_SPACE)
         tracking = em * self.spacing[1]
-        waiting = [text] if text else []
+        phrase = [text] if text else []
         sampling = (self.rng, self.settings, font, self.vocabulary, self.case)
         tokens, room = [], width
-        while len(tokens) < words:
-            if not waiting and not (waiting := sample_supported(*sampling)):
+        while len(tokens) < words and (phrase := phrase or sample_supported(*sampling)):
+            if end and len(tokens) + len(phrase) >= words and font.supports(end):
+                phrase = [*phrase[:-1], phrase[-1] + end]
+            for token in phrase:
+                room -= font.width(token, max(tracking, 0)) + space + max(tracking, 0)
+            if room < -space - max(tracking, 0):  # the last word needs no space behind it
                 break
-            token, *waiting = waiting
-            if end and len(tokens) == words - 1 and font.supports(end):
-                token += end
-            advance = font.width(token, max(tracking, 0))
-            if advance > room:
-                break
-            room -= advance + space + max(tracking, 0)
-            tokens.append(token)
+            tokens += phrase
+            phrase = []
         return tokens
 
     def line(
