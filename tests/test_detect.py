@@ -15,12 +15,15 @@ import pytest
 import shapely
 from conftest import ROOT, assert_refused, run, run_well
 from PIL import Image
+from shapes import curved_quads
 
 import detect
 from textdet.common.errors import DataError
 from textdet.common.files import shortened
 from textdet.common.image_inputs import Page, find_images
+from textdet.data.heatmaps import draw_heatmaps
 from textdet.decoding.decode import add_margin, decode_maps, take_large_words
+from textdet.decoding.metrics import polygon_ious
 from textdet.decoding.settings import SETTINGS, DetectionSettings, save_settings
 from textdet.network.detector import TextDetector
 from textdet.network.flags import take_variants
@@ -146,9 +149,20 @@ def test_a_margin_moves_every_side_out(angle):
     assert np.isfinite(add_margin(np.zeros((1, 4, 2), np.float32), 2)).all()
 
 
-def test_a_margin_is_added_to_what_is_found():
+class HalfDetector(BrightnessDetector):
+    """Its maps have half the size, as CRAFT's."""
+
+    map_step = 2
+
+    def runtime(self, batch):
+        half = batch[:, ::2, ::2, 0].astype(np.float32) / 255
+        return np.stack([half, 0 * half], 1)
+
+
+@pytest.mark.parametrize("kind", [BrightnessDetector, HalfDetector])
+def test_a_margin_is_added_to_what_is_found(kind):
     image = picture(640, 480, (100, 100, 200, 140))
-    detector = BrightnessDetector()
+    detector = kind()
     (tight,) = detector(image).words
     detector.settings = replace(detector.settings, box_margin=3)
     (loose,) = detector(image).words
@@ -158,6 +172,26 @@ def test_a_margin_is_added_to_what_is_found():
     np.testing.assert_allclose(
         np.ptp(loose.quad, axis=0), np.ptp(tight.quad, axis=0) + 6, rtol=1e-4
     )
+
+
+class TwoMapsDetector(BrightnessDetector):
+    """The second channel stands in for the affinity map."""
+
+    def run(self, batch):
+        maps = super().run(batch)
+        maps[:, 1] = batch[..., 1]
+        return maps
+
+
+def test_polygons_and_characters_lie_on_the_image():
+    """Which the network sees at half its size."""
+    quads, band = curved_quads(9, 28, 48, 1.6, centre=(400, 300))
+    maps = draw_heatmaps([quads], 800, 600)
+    detector = TwoMapsDetector(long_side=400)
+    detector.poly = detector.characters = True
+    (word,) = detector(np.dstack([*maps, 0 * maps[0]])).words
+    assert polygon_ious([word.polygon], [band])[0, 0] > 0.88
+    assert np.diag(polygon_ious(list(word.characters), list(quads))).mean() > 0.85
 
 
 def test_boxes_stay_within_the_image():

@@ -1,10 +1,13 @@
 """The loss: MONAI's, with weights."""
 
+import numpy as np
 import pytest
 import torch
 from monai.losses import DiceFocalLoss
+from transformers import EvalPrediction
 
 from textdet.training.loss import HeatmapLoss
+from train_utils import heatmap_errors, summarise_rows
 
 
 def random_batch(seed=0):
@@ -75,3 +78,21 @@ def test_the_loss_keeps_the_heatmaps_values():
     learnt = torch.sigmoid(logits.detach())[0, 0, 0]
     for level in levels[1:-1]:
         assert learnt[(row - level).abs() < 1e-3].mean() == pytest.approx(level, abs=0.06)
+
+
+def test_the_error_of_the_maps_is_their_mean_distance():
+    """Of each image, where and as much as its weights count."""
+    logits, labels, weights = random_batch(3)
+    logits = torch.randn(3, 2, 32, 32)
+    distance = (torch.sigmoid(logits) - labels / 255).abs()
+    torch.testing.assert_close(heatmap_errors(logits, labels, None), distance.mean((1, 2, 3)))
+    expected = (distance * weights).sum((1, 2, 3)) / (2 * weights.sum((1, 2, 3)))
+    torch.testing.assert_close(heatmap_errors(logits, labels, weights), expected)
+    assert not heatmap_errors(logits, labels, 0 * weights).any()
+
+
+def test_scores_of_rows_are_those_of_all_images_together():
+    rows = np.array([(1, 2, 4, 1.5, 0.1), (2, 2, 2, 1.5, 0.3)], np.float32)
+    found = summarise_rows(EvalPrediction(predictions=rows, label_ids=None))
+    expected = {"precision": 0.75, "recall": 0.5, "f1": 0.6, "iou": 0.5, "heatmap_error": 0.2}
+    assert found == pytest.approx(expected)
