@@ -36,9 +36,11 @@ def shuffled(quads, lines, seed=0):
     return np.asarray(quads, float)[order], [[int(place[i]) for i in line] for line in lines]
 
 
-@pytest.mark.parametrize("degrees", [0, 3, -8, 20, -35])
-def test_a_page_whatever_the_order_and_the_angle(degrees):
-    quads, lines = page(12)
+@pytest.mark.parametrize(
+    ("degrees", "spacing"), [(0, 1.4), (3, 1.4), (-8, 1.4), (20, 1.4), (-35, 1.4), (0, 1.05)]
+)
+def test_a_page_whatever_the_order_and_the_angle(degrees, spacing):
+    quads, lines = page(12, spacing=spacing)
     quads, lines = shuffled(turned(quads, degrees), lines)
     assert group_lines(quads) == lines
 
@@ -86,6 +88,11 @@ def test_vertical_words_stand_alone():
     quads = [box(0, 0, 20, 120), box(30, 0, 20, 120), box(70, 40, 60, 20), box(136, 40, 60, 20)]
     lines = group_lines(quads)
     assert sorted(map(tuple, lines)) == [(0,), (1,), (2, 3)]
+
+
+def test_of_two_words_before_another_the_nearer_one_goes_on_with_it():
+    quads = [box(0, 0, 40, 20), box(20, 9, 30, 20), box(60, 4, 40, 20)]
+    assert sorted(group_lines(quads)) == [[0], [1, 2]]
 
 
 def test_single_narrow_letters_join_their_line():
