@@ -17,9 +17,11 @@ SIZE = 128  # px, side of the generated images
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Nor do the tests obey what their user has set: a git hook's GIT_DIR would have them commit to the
-# repository that it is of; HF_HUB_OFFLINE and proxies would keep them from servers of their own.
+# repository that it is of; HF_HUB_OFFLINE and proxies would keep them from servers of their own;
+# COLUMNS breaks the lines of --help.
+OF_USERS = ("GIT_", "HF_", "TRANSFORMERS_", "COLUMNS")
 for name in list(os.environ):
-    if name.startswith(("GIT_", "HF_", "TRANSFORMERS_")) or name.lower().endswith("_proxy"):
+    if name.startswith(OF_USERS) or name.lower().endswith("_proxy"):
         del os.environ[name]
 
 
