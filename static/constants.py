@@ -97,7 +97,7 @@ CURVE_LINES = 2  # 1..100, most lines bent together; letters turned one by one s
 CURVE_TURN = (25.0, 140.0)  # 0..150 degrees between a curve's extreme directions: none upside down
 CURVE_BEND = 0.34  # 0..0.35, largest curvature times the text's height above the line
 CURVE_SAG = 0.04  # at least 0.01 em, the most that a bent letter's side leaves a straight line
-CURVE_WAVES = (0.5, 1.3)  # periods of a wave
+CURVE_WAVES = (0.5, 1.3)  # at least 0.01 periods of a wave
 PICTOGRAM_PROBABILITY = 0.2  # that a straight block of a scene has a pictogram on one side
 PICTOGRAM_SIZE = (0.9, 2.6)  # at least 0.01 em
 PICTOGRAM_GAP = (0.25, 0.9)  # em, between it and the text
@@ -178,7 +178,7 @@ EXTRUSION = (0.04, 0.12)  # em, their depth
 WEAR_FONT_SIZE = 20.0  # px an em, smaller letters are not worn or outlined: they would run together
 WEAR_PROBABILITY = 0.25  # that the letters' mask is thickened, blurred or spotted
 WEAR_SIZE = 3  # 1..100 px, how thick a brush thickens worn letters
-WEAR_BLUR = (0.4, 1.0)  # px, standard deviation
+WEAR_BLUR = (0.4, 1.0)  # at least 0.01 px, standard deviation
 WEAR_DROPOUT = 0.05  # 0..1, share of a spotted letter's pixels
 INVERT_PAGE_PROBABILITY = 0.06  # light text on dark paper
 
@@ -284,7 +284,7 @@ BACKGROUND_HUE_PROBABILITY = 0.3
 BACKGROUND_HUE = (-15, 15)  # of 180 steps round the colour circle
 BACKGROUND_SATURATION = (-40, 40)  # levels
 BACKGROUND_BLUR_PROBABILITY = 0.15
-BACKGROUND_BLUR = (0.5, 2.5)  # px, standard deviation
+BACKGROUND_BLUR = (0.5, 2.5)  # at least 0.01 px, standard deviation
 BACKGROUND_GREY_PROBABILITY = 0.05
 
 # --- Camera: in this order, over the whole image -----------------------------------------------
@@ -314,7 +314,7 @@ VIGNETTE_PROBABILITY = 0.1
 VIGNETTE_STRENGTH = (0.15, 0.55)  # 0..1, of the light that the corners lose
 BLUR_PROBABILITY = 0.3  # one of the next
 BLUR_SHARES = {"gaussian": 0.3, "defocus": 0.2, "motion": 0.3, "sharpen": 0.2}
-GAUSSIAN_BLUR = (0.4, 1.3)  # px, standard deviation
+GAUSSIAN_BLUR = (0.4, 1.3)  # at least 0.01 px, standard deviation
 DEFOCUS_RADIUS = (1.0, 2.0)  # px
 MOTION_BLUR = (3, 5)  # 3..99 px, odd
 SHARPEN = (0.2, 0.5)  # 0..1, weight of the sharpened image

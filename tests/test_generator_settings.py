@@ -10,6 +10,7 @@ from conftest import ROOT, assert_refused, run, run_well
 from generate_utils import bundled_resources
 from static import constants
 from textdet.common.errors import DataError
+from textdet.synth.augment import augment, make_pipelines
 from textdet.synth.scene import draw_image
 from textdet.synth.settings import (
     LIMITS,
@@ -100,6 +101,10 @@ def test_two_settings_in_one_process():
         ("PLANES=[0, 3]", "must be between 1 and 100, not 0"),
         ("FONT_SIZE=[20, 1e9]", "must be between 1 and 4096, not 1000000000"),
         ("PICTOGRAM_SIZE=[0, 3]", "must be at least 0.01, not 0"),
+        ("GAUSSIAN_BLUR=[0, 0]", "must be at least 0.01, not 0"),  # a black picture
+        ("BACKGROUND_BLUR=[0, 0]", "must be at least 0.01, not 0"),
+        ("WEAR_BLUR=[0, 0]", "must be at least 0.01, not 0"),
+        ("CURVE_WAVES=[0, 0]", "must be at least 0.01, not 0"),  # no curve, but infinite places
         ("BLUR_PROBABILITY=1.5", "must be between 0 and 1, not 1.5"),
         ("BLUR_PROBABILITY=true", "takes numbers, not True"),
         ("BLUR_PROBABILITY=nan", "takes numbers, not nan"),
@@ -119,6 +124,22 @@ def test_wrong_values_are_one_line(text, message):
     with pytest.raises(DataError, match=message) as error:
         DEFAULTS.changed(**parse_assignment(text))
     assert "\n" not in str(error.value)
+
+
+def test_the_least_blur_leaves_a_picture_as_it_is():
+    """albumentations makes a black picture of one that is to be blurred by 0 px."""
+    blurs = ("WEAR_BLUR", "BACKGROUND_BLUR", "GAUSSIAN_BLUR")
+    least = {name: (declared_settings()[name].lowest,) * 2 for name in blurs}
+    off = {name: 0.0 for name in vars(DEFAULTS) if name.endswith("_PROBABILITY")}
+    on = {"BACKGROUND_BLUR_PROBABILITY": 1.0, "BLUR_PROBABILITY": 1.0, "WEAR_DROPOUT": 0.0}
+    only = dict.fromkeys(DEFAULTS.BLUR_SHARES, 0.0) | {"gaussian": 1.0}
+    pipelines = make_pipelines(DEFAULTS.changed(**off | on | least, BLUR_SHARES=only, WEAR_SIZE=1))
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (32, 32, 3), np.uint8)
+    for _ in range(9):  # each kind of wear among them
+        assert (augment(rng, pipelines.letters, picture[..., 0]) == picture[..., 0]).all()
+        assert (augment(rng, pipelines.background, picture) == picture).all()
+        assert (augment(rng, pipelines.camera, picture) == picture).all()
 
 
 def test_kinds_that_are_not_named_keep_their_share():
