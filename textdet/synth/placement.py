@@ -35,7 +35,7 @@ class Surface:
     pitch: float
     shift: np.ndarray
     roll: float | None = None
-    inside: np.ndarray = field(init=False)  # integral image of the mask
+    inside: np.ndarray = field(init=False)
 
     def __post_init__(self):
         self.inside = cv2.integral(self.mask)

@@ -19,9 +19,9 @@ import numpy as np  # noqa: E402
 
 from textdet.synth.settings import GeneratorSettings  # noqa: E402
 
-# Of a motion blur: else it moves text away from its labels.
 STRIP = 1 << 20  # values by which a strip of noise is longer than an image needs
 GRAIN = 40  # grey levels, standard deviation of that strip
+# Of a motion blur: else it moves text away from its labels.
 UNSHIFTED = {"allow_shifted": False, "direction_range": (0.0, 0.0)}
 
 
