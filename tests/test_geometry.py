@@ -71,6 +71,22 @@ def test_right_to_left_words_read_so():
     assert visual_order([1, 2, 2, 1]) == [3, 1, 2, 0]
 
 
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("\u05d1-COVID-19", [(2, 10, False), (0, 2, True)]),  # the number is part of the name
+        ("\u05d0$5%", [(1, 4, False), (0, 1, True)]),
+        ("\u0628" "5%", [(2, 3, True), (1, 2, False), (0, 1, True)]),  # after an Arabic letter
+        ("\u0628" "12-45", [(4, 6, False), (3, 4, True), (1, 3, False), (0, 1, True)]),
+        ("\u0660\u0661-\u0662", [(3, 4, False), (2, 3, True), (0, 2, False)]),
+        ("COVID-19", [(0, 8, False)]),
+    ],
+)  # fmt: skip
+def test_parts_of_a_word_stand_as_unicode_says(text, runs):
+    """Hebrew, Arabic and Latin letters, figures and signs in one word, by UAX #9."""
+    assert visual_runs(text) == runs
+
+
 def test_what_a_font_lacks_is_said():
     assert "Devanagari" in FONTS["NotoSans-Regular"].lacks("नमस्ते")
     assert "ink" in FONTS["NotoSans-Regular"].lacks("漢")

@@ -53,8 +53,8 @@ def visual_runs(text: str) -> list[tuple[int, int, bool]]:
     """
     if max(text, default="") < FIRST_RIGHT_TO_LEFT:
         return [(0, len(text), False)]
-    kinds = [_KINDS.get(unicodedata.bidirectional(c), unicodedata.bidirectional(c)) for c in text]
-    if "R" not in kinds:
+    kinds = [unicodedata.bidirectional(character) for character in text]
+    if not {"R", "AL", "AN"} & set(kinds):
         return [(0, len(text), False)]
     levels = _levels(kinds, base_level(text) or 0)
     cuts = [k for k in range(1, len(text)) if levels[k] != levels[k - 1]]
@@ -85,34 +85,47 @@ def visual_order(levels: list[int]) -> list[int]:
     return order
 
 
-_KINDS = {"AL": "R", "EN": "N", "AN": "N"}  # N: a number
-
-
 def _levels(kinds: list[str], base: int) -> list[int]:
-    """The embedding level of each character of a word (rules W1 to W6, N1, N2, I1, I2)."""
-    kinds = list(kinds)
-    last = len(kinds) - 1
-    for k, kind in enumerate(kinds):
-        before = kinds[k - 1] if k else None
-        after = kinds[k + 1] if k < last else None
-        if kind in ("NSM", "BN"):  # a mark, a joiner
-            kinds[k] = before or "RL"[base == 0]
-        elif kind in ("ES", "CS") and before == after == "N" or kind == "ET" and before == "N":
-            kinds[k] = "N"  # 12:45, 12.50, 5%
-    for k in range(last - 1, -1, -1):
-        if kinds[k] == "ET" and kinds[k + 1] == "N":  # $5
-            kinds[k] = "N"
-    levels, strong = [], base
-    for k, kind in enumerate(kinds):
-        if kind in "LR":
-            strong = int(kind == "R")
-            levels.append(1 if strong else 2 * base)
-        elif kind == "N":
-            levels.append(2 if strong or base else 0)
-        else:
-            following = next((x for x in kinds[k:] if x in "LRN"), None)
-            after = base if following is None else int(following != "L")
-            before = base if not k else (1 if kinds[k - 1] == "N" and strong else strong)
+    """The embedding level of each character of a word (rules W1 to W7, N1, N2, I1, I2).
+
+    kinds: bidirectional classes; base: level of the word as a whole, 0 or 1.
+    """
+    kinds = _resolve_weak(kinds, "LR"[base])
+    sides, strong = [], base  # 1 for right to left, None where the neighbours decide
+    for kind in kinds:
+        if kind in ("L", "R", "AL"):
+            strong = int(kind != "L")
+        sides.append({"L": 0, "R": 1, "AL": 1, "EN": strong, "AN": 1}.get(kind))
+    levels = []
+    for k, (kind, side) in enumerate(zip(kinds, sides, strict=True)):
+        if side is None:
+            before = next((s for s in sides[:k][::-1] if s is not None), base)
+            after = next((s for s in sides[k:] if s is not None), base)
             side = before if before == after else base
-            levels.append(1 if side else 2 * base)
+        number = side and kind in ("EN", "AN")  # one that is not as a letter from left to right
+        levels.append(2 if number else 1 if side else 2 * base)
     return levels
+
+
+def _resolve_weak(kinds: list[str], first: str) -> list[str]:
+    """The classes of marks, and of signs that belong to a number (rules W1, W2, W4, W5).
+
+    first: that before the word, L or R.
+    """
+    kinds, strong, last = list(kinds), first, len(kinds) - 1
+    for k, kind in enumerate(kinds):
+        if kind in ("NSM", "BN"):  # a mark, a joiner
+            kind = kinds[k - 1] if k else first
+        if kind in ("L", "R", "AL"):
+            strong = kind
+        kinds[k] = "AN" if kind == "EN" and strong == "AL" else kind
+    for k in range(1, last):
+        before, kind, after = kinds[k - 1 : k + 2]
+        joint = {"EN": ("ES", "CS"), "AN": ("CS",)}.get(after, ())
+        if before == after and kind in joint:
+            kinds[k] = after  # 12:45, 12.50
+    for beside, places in ((-1, range(1, last + 1)), (1, range(last - 1, -1, -1))):
+        for k in places:
+            if kinds[k] == "ET" and kinds[k + beside] == "EN":
+                kinds[k] = "EN"  # 5%, $5
+    return kinds
