@@ -88,6 +88,16 @@ def test_two_settings_in_one_process():
     assert (first == again).all() and (first != other).any()
 
 
+def test_a_scene_of_no_blocks_has_no_text():
+    """EXTRA_BLOCKS stand in for blocks that found no room, not for none."""
+    settings = DEFAULTS.changed(
+        PAGE_PROBABILITY=0, EMPTY_PROBABILITY=0, BLOCKS=(0, 0), SIGN_BLOCKS=(0, 0)
+    )
+    resources = bundled_resources(settings)
+    for seed in range(3):
+        assert not draw_image(np.random.default_rng(seed), settings, resources, 256).ink.any()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -126,7 +126,7 @@ def _draw_blocks(
     few_large = rng.random() < settings.SIGN_SCENE_PROBABILITY
     low, high = settings.SIGN_BLOCKS if few_large else settings.BLOCKS
     wanted = rng.integers(low, high + 1)
-    for number in range(wanted + settings.EXTRA_BLOCKS):
+    for number in range(wanted + settings.EXTRA_BLOCKS if wanted else 0):
         if number >= wanted and blocks:
             break
         plan = _sample_plan(rng, settings, resources, blocks, few_large)
