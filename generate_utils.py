@@ -33,6 +33,7 @@ from textdet.synth.fonts import load_fonts, open_fonts
 from textdet.synth.resources import Resources, fonts_by_language
 from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
+from textdet.synth.typeset import side_by_side
 
 HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
 CHUNK = 10  # images a process makes in one go, of a small folder
@@ -63,7 +64,7 @@ def generate_triplet(
     """
     scene = draw_image(np.random.default_rng([seed, index]), settings, resources, size)
     with stage("heatmaps"):
-        readable = [word.quads for word in scene.words if not word.ignore]
+        readable = [side_by_side(w.text, w.quads) for w in scene.words if not w.ignore]
         maps = draw_heatmaps(readable, size, size)
     sample = Sample(folder, f"{index:08d}.jpg", size, size, scene.words, scene.notes)
     return sample, scene.image, maps

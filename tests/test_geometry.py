@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import shapely
 from test_synth import ink_share
 
 from static import constants as C
@@ -13,7 +14,13 @@ from textdet.synth.blocks import map_words
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.scripts import visual_order, visual_runs
 from textdet.synth.settings import GeneratorSettings
-from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
+from textdet.synth.typeset import (
+    TextStyle,
+    side_by_side,
+    typeset,
+    typeset_on_curve,
+    typeset_stack,
+)
 from textdet.synth.warps import Warp, plane_homography
 
 DEFAULTS = GeneratorSettings()
@@ -85,6 +92,30 @@ def test_right_to_left_words_read_so():
 def test_parts_of_a_word_stand_as_unicode_says(text, runs):
     """Hebrew, Arabic and Latin letters, figures and signs in one word, by UAX #9."""
     assert visual_runs(text) == runs
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_cells_of_both_directions_are_linked_as_they_stand(bent):
+    font, text = FONTS["DejaVuSans-Bold"], "\u05d1-COVID-19"
+    if bent:
+        rng = np.random.default_rng(1)
+        layer = typeset_on_curve(rng, DEFAULTS, [text], font, TextStyle(40))
+    else:
+        layer = typeset(DEFAULTS, [[text]], font, TextStyle(40))
+    (word,) = layer.words
+    assert "".join(word.characters) == text
+    lefts = side_by_side(text, word.quads).mean(1)[:, 0]
+    assert (np.diff(lefts) > 0).all() and (np.diff(word.quads.mean(1)[:, 0]) < 0).any()
+    links = affinity_quads(side_by_side(text, word.quads))
+    assert np.ptp(links[..., 0], axis=1).max() < 60  # none from one end to the other
+    cells = shapely.union_all([shapely.Polygon(quad) for quad in word.quads])
+    assert shapely.Polygon(word.polygon).area < 1.25 * cells.area  # nor does its outline cut across
+
+
+def test_a_stack_of_both_directions_keeps_its_order():
+    layer = typeset_stack(DEFAULTS, "\u05d1a1", FONTS["DejaVuSans-Bold"], TextStyle(40))
+    (word,) = layer.words
+    assert side_by_side(word.text, word.quads) is word.quads
 
 
 def test_what_a_font_lacks_is_said():

@@ -30,8 +30,8 @@ def draw_heatmaps(words: list[np.ndarray], width: int, height: int) -> np.ndarra
     Quads over the border are clipped; quads without area are left out.
 
     Params:
-        words: one (n, 4, 2) array of character quads a word, in reading order; the neighbours in it
-            are linked by an affinity quad.
+        words: one (n, 4, 2) array of character quads a word, as they stand beside each other; the
+            neighbours in it are linked by an affinity quad.
         width, height: px.
 
     Returns:
@@ -57,7 +57,7 @@ def affinity_quads(quads: np.ndarray) -> np.ndarray:
     from its quad, for both characters.
 
     Params:
-        quads: (n, 4, 2) in reading order.
+        quads: (n, 4, 2), as they stand beside each other.
 
     Returns:
         (n - 1, 4, 2) float32.

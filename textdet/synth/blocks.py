@@ -23,6 +23,7 @@ from textdet.synth.typeset import (
     TextStyle,
     outline_of_cells,
     sample_text_style,
+    side_by_side,
     typeset,
     typeset_on_curve,
     typeset_stack,
@@ -370,7 +371,7 @@ def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     cells = 4 * len(quads)
     result = with_points(words, mapped[:cells].reshape(-1, 4, 2), mapped[cells:])
     for word in result if warp.bends else ():
-        word.polygon = outline_of_cells(word.quads)
+        word.polygon = outline_of_cells(side_by_side(word.text, word.quads))
     return result
 
 
@@ -398,8 +399,9 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
             continue
         quads = word.quads[inside]
         characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
-        polygon = outline_of_cells(quads).clip(0, size)
-        kept.append(Word("".join(characters), characters, quads, polygon))
+        text = "".join(characters)
+        polygon = outline_of_cells(side_by_side(text, quads)).clip(0, size)
+        kept.append(Word(text, characters, quads, polygon))
     return kept
 
 

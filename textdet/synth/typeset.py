@@ -15,7 +15,7 @@ from textdet.common.stage_times import stage
 from textdet.data.annotation import Word, moved_words
 from textdet.synth.bends import Curve, Elastic, sample_curve
 from textdet.synth.fonts import Font
-from textdet.synth.scripts import base_level, visual_order
+from textdet.synth.scripts import base_level, visual_order, visual_runs
 from textdet.synth.settings import GeneratorSettings
 
 PAD = 2  # px, empty border of a layer
@@ -193,7 +193,8 @@ def typeset_on_curve(
             (corners,) = _rectangles([(-half, word.top, half, word.bottom)])
             quad[:] = foot + corners[:, :1] * tangent + corners[:, 1:] * normal
         texts = [cell.text for cell in word.cells]
-        words.append(Word(word.text, texts, quads, outline_of_cells(quads)))
+        outline = outline_of_cells(side_by_side(word.text, quads))
+        words.append(Word(word.text, texts, quads, outline))
     rim = along(np.linspace(0, width, 2 * len(boxes) + 2))
     frame = [curve.points(np.stack([rim, np.full_like(rim, y)], 1)) for y in (top, bottom)]
     return _compose(boxes, words, np.vstack([frame[0], frame[1][::-1]]))
@@ -235,11 +236,30 @@ def typeset_stack(
     return _compose(boxes, [stacked])
 
 
+def side_by_side(text: str, quads: np.ndarray) -> np.ndarray:
+    """A word's cells so that neighbours follow each other, which those in reading order do not
+    where the word has parts from left to right and from right to left.
+
+    Params:
+        text: the word's.
+        quads: (n, 4, 2) px in reading order.
+
+    Returns:
+        (n, 4, 2), `quads` itself where they follow each other already.
+    """
+    if len(visual_runs(text)) == 1:
+        return quads
+    places = quads.mean(1) @ (quads[:, 1] - quads[:, 0]).sum(0)
+    steps = np.diff(places)
+    one_way = (steps > 0).all() or (steps < 0).all()  # as on a stack
+    return quads if one_way else quads[np.argsort(places)]
+
+
 def outline_of_cells(quads: np.ndarray) -> np.ndarray:
     """The polygon around a word on any line: its cells, and what lies between neighbours.
 
     Params:
-        quads: (n, 4, 2) px in reading order.
+        quads: (n, 4, 2) px, as side_by_side gives them.
 
     Returns:
         (k, 2) float32, clockwise from the first corner of the first cell, or of the last one for a
