@@ -1,14 +1,20 @@
 """Where blocks go: inside, apart, on calm single surfaces, near each other, in one plane."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 import shapely
 
 from textdet.common.geometry import map_points
+from textdet.data.annotation import Word
+from textdet.synth import blocks
 from textdet.synth import placement as module
 from textdet.synth.placement import Placement, segment
 from textdet.synth.settings import GeneratorSettings
+from textdet.synth.typeset import TextLayer
+from textdet.synth.warps import plane_homography
 
 DEFAULTS = GeneratorSettings()
 
@@ -135,6 +141,29 @@ def test_text_runs_along_the_lines_of_its_surface():
     assert len({id(spot.surface) for spot in spots}) > 1
     for spot in spots:
         assert np.rad2deg(spot.roll) == pytest.approx(12, abs=3)
+
+
+@pytest.mark.parametrize("length", [200, 900, 4000])
+def test_long_text_on_a_tilted_plane_stays_before_the_camera(length):
+    """Its far end would else be mapped to the wrong side, and with it its labels."""
+    frame = np.float32([(0, 0), (length, 0), (length, 40), (0, 40)])
+    quads = np.stack([frame * (0.01, 1) + (x, 0) for x in np.linspace(0, length * 0.99, 100)])
+    word = Word("x" * 100, ["x"] * 100, np.float32(quads), frame)
+    layer = TextLayer(np.full((40, length), 255, np.uint8), [word], 30, frame)
+    settings = DEFAULTS.changed(SMALLEST_SHRINK=1.0, MIN_CHARACTER_SIDE=0, MIN_FONT_SIZE=0)
+    plane = plane_homography(0.1, np.deg2rad(60), 0.0, focal=300)
+    placement = SimpleNamespace(
+        plane=lambda spot: plane, size=512, softness=0.0, find=lambda *_: (256, 256)
+    )
+    rng = np.random.default_rng(0)
+    warp, outline, style = blocks._fit(rng, settings, placement, None, layer, 32.0, None)
+    assert warp.depths(frame).min() >= 0.09
+    corners = shapely.Polygon(outline)
+    assert corners.is_valid and corners.exterior.is_ccw == shapely.Polygon(frame).exterior.is_ccw
+    limit = settings.LARGEST_BLOCK * 512 + 2 * (style.plate_padding + 3)
+    assert np.ptp(outline, axis=0).max() < 1.3 * limit
+    if length == 200:  # what fits is left as it is
+        assert style.em == 32.0
 
 
 def test_one_camera_for_all_planes():

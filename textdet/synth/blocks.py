@@ -33,6 +33,7 @@ from textdet.synth.writer import sample_supported
 
 CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
 SHORT_TRIES = 6  # lines drawn until one is short enough for its size
+NEAREST = 0.1  # of a block's parts to the camera, times the distance of its middle
 SHARP_SIZE = 32  # px an em; smaller text is set twice as large and then shrunk by its warp
 
 
@@ -305,9 +306,11 @@ def _fit(
     """Find a place for a block, shrunk as far as it needs and SMALLEST_SHRINK allows: its map into
     the image, its outline there and its style. Raises Dropped when there is no place for it."""
     plane, zoom = placement.plane(spot), 1 / _supersampling(em)
-    to_scene = _layer_to_scene(layer, plane, zoom)
-    extent = np.ptp(to_scene.points(_grown_frame(layer, 0, em / zoom)), axis=0).max()
-    fit = min(1.0, settings.LARGEST_BLOCK * placement.size / extent)
+    frame, fit = _grown_frame(layer, 0, em / zoom), 1.0
+    while (to_scene := _layer_to_scene(layer, plane, zoom * fit)).depths(frame).min() < NEAREST:
+        fit *= settings.SHRINK_STEP
+    extent = np.ptp(to_scene.points(frame), axis=0).max()
+    fit *= min(1.0, settings.LARGEST_BLOCK * placement.size / extent)
     smallest = fit * settings.SMALLEST_SHRINK
     reason = "letters too small to read" if fit == 1 else "too large for the image"
     if like is None:

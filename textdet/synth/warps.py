@@ -39,9 +39,24 @@ class Warp:
         Returns:
             (..., 2) float32, px of the image.
         """
+        return map_points(self.homography, self._bent(points))
+
+    def depths(self, points: np.ndarray) -> np.ndarray:
+        """How far from the camera points of the layer are, times the distance of the plane's
+        origin; from 0 down they are behind it, and points() means nothing there.
+
+        Params:
+            points: (..., 2) px of the layer.
+
+        Returns:
+            (...) float64.
+        """
+        return self._bent(points) @ self.homography[2, :2] + self.homography[2, 2]
+
+    def _bent(self, points: np.ndarray) -> np.ndarray:
         for bend in self.bends:
             points = bend.points(points)
-        return map_points(self.homography, points)
+        return points
 
     @stage("warping")
     def pixels(self, pixels: np.ndarray, width: int, height: int) -> np.ndarray:
