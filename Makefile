@@ -52,7 +52,7 @@ notebook: setup  ## run PipelineFinalProject.ipynb anew and keep its outputs
 test: setup  ## style checks and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup  ## the benchmarks behind docs/benchmarks.md
 	$(BIN)/python benchmarks/bench_generator.py

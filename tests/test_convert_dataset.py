@@ -205,7 +205,7 @@ def test_annotations_as_other_tools_write_them(tmp_path):
         words = [{"text": text, "polygon": box}]
         return json.dumps({"file": file, "size": [9, 9], "words": words}, ensure_ascii=False)
 
-    lines = [line(None), line(2024), line("слово")]
+    lines = [line(None), line(2024, "b.jpg"), line("слово", "c.jpg")]
     data = [b"\xef\xbb\xbf" + lines[0].encode(), lines[1].encode(), lines[2].encode("cp1251")]
     data += [line("a number", 12).encode(), b""]
     (tmp_path / "annotations").mkdir()

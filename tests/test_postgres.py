@@ -156,8 +156,8 @@ def test_a_killed_process_leaves_the_study_to_the_others(database, maps, triplet
     alone = open_study(tmp_path / "trials.log")
     search(alone, maps, triplets, RANDOM)
     for one, shared in zip(alone.trials, trials[:RANDOM], strict=True):
-        assert shared.params == one.params
-        if shared in finished:
+        if shared in finished:  # what was killed may not have drawn its settings yet
+            assert shared.params == one.params
             assert shared.values == one.values
             assert shared.user_attrs["sweep"] == one.user_attrs["sweep"]
     assert len({tuple(trial.values) for trial in alone.trials}) > RANDOM // 2

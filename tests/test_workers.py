@@ -81,9 +81,8 @@ def test_an_interrupt_is_quiet_when_the_pool_sees_its_workers_die_first(monkeypa
 
     monkeypatch.setattr(threading, "excepthook", failures.append)
     monkeypatch.setattr(workers, "stop_workers", stop_and_wait)
-    monkeypatch.setattr(workers, "AHEAD", 10)  # so that calls wait which no worker has begun
-    with pytest.raises(KeyboardInterrupt):
-        list(run_calls(time.sleep, calls(), 2))
+    with pytest.raises(KeyboardInterrupt):  # ahead, so that calls wait which no worker has begun
+        list(run_calls(time.sleep, calls(), 2, ahead=10))
     assert not failures
     assert_nothing_is_left()
 
