@@ -7,7 +7,7 @@ from shapely import Polygon
 
 from textdet.data.annotation import Word
 from textdet.data.word_gaps import INTO_WORD, band_of, draw_gaps, find_gaps
-from textdet.synth.typeset import outline_of_cells
+from textdet.synth.typeset import enclosing_outline
 from textdet.training.augmentation import make_preset
 from textdet.training.datasets import TrainDataset, to_tensors, weigh_gaps
 from textdet.training.loss import HeatmapLoss
@@ -82,7 +82,7 @@ def test_characters_tell_the_sides_of_a_curved_word(backwards):
     )
     quads = np.stack([outer[:-1], outer[1:], inner[1:], inner[:-1]], 1).astype(np.float32)
     quads = quads[::-1] if backwards else quads
-    curved = Word("word", list("word"), quads, outline_of_cells(quads))
+    curved = Word("word", list("word"), quads, enclosing_outline("word", quads))
     assert len(curved.polygon) > 4
     level = Word("on", [], quads[:0], word(64, 10, 90, 22))
     (gap,) = find_gaps([band_of(curved), band_of(level)])

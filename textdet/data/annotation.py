@@ -264,13 +264,16 @@ def each_image_once(samples: list[Sample], files: list[str]) -> tuple[list[Sampl
     seen, kept, problems = set(), [], []
     for sample, file in zip(samples, files, strict=True):
         if file in seen:
-            problems.append(
-                f"{sample.image_path}: it is labelled more than once, the first labels count"
-            )
+            problems.append(labelled_again(sample.image_path))
         else:
             seen.add(file)
             kept.append(sample)
     return kept, problems
+
+
+def labelled_again(image: Path) -> str:
+    """What to say of further labels of an image, which are left out."""
+    return f"{image}: it is labelled more than once, the first labels count"
 
 
 # --- Values as other tools may write them ----------------------------------------------------

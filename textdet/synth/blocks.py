@@ -21,9 +21,8 @@ from textdet.synth.shares import sample_kind
 from textdet.synth.typeset import (
     TextLayer,
     TextStyle,
-    outline_of_cells,
+    enclosing_outline,
     sample_text_style,
-    side_by_side,
     typeset,
     typeset_on_curve,
     typeset_stack,
@@ -374,7 +373,7 @@ def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
     cells = 4 * len(quads)
     result = with_points(words, mapped[:cells].reshape(-1, 4, 2), mapped[cells:])
     for word in result if warp.bends else ():
-        word.polygon = outline_of_cells(side_by_side(word.text, word.quads))
+        word.polygon = enclosing_outline(word.text, word.quads)
     return result
 
 
@@ -403,7 +402,7 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
         quads = word.quads[inside]
         characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
         text = "".join(characters)
-        polygon = outline_of_cells(side_by_side(text, quads)).clip(0, size)
+        polygon = enclosing_outline(text, quads).clip(0, size)
         kept.append(Word(text, characters, quads, polygon))
     return kept
 

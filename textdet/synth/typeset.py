@@ -193,7 +193,7 @@ def typeset_on_curve(
             (corners,) = _rectangles([(-half, word.top, half, word.bottom)])
             quad[:] = foot + corners[:, :1] * tangent + corners[:, 1:] * normal
         texts = [cell.text for cell in word.cells]
-        outline = outline_of_cells(side_by_side(word.text, quads))
+        outline = enclosing_outline(word.text, quads)
         words.append(Word(word.text, texts, quads, outline))
     rim = along(np.linspace(0, width, 2 * len(boxes) + 2))
     frame = [curve.points(np.stack([rim, np.full_like(rim, y)], 1)) for y in (top, bottom)]
@@ -255,16 +255,18 @@ def side_by_side(text: str, quads: np.ndarray) -> np.ndarray:
     return quads if one_way else quads[np.argsort(places)]
 
 
-def outline_of_cells(quads: np.ndarray) -> np.ndarray:
+def enclosing_outline(text: str, quads: np.ndarray) -> np.ndarray:
     """The polygon around a word on any line: its cells, and what lies between neighbours.
 
     Params:
-        quads: (n, 4, 2) px, as side_by_side gives them.
+        text: the word's.
+        quads: (n, 4, 2) px in reading order.
 
     Returns:
         (k, 2) float32, clockwise from the first corner of the first cell, or of the last one for a
         word that runs from right to left.
     """
+    quads = side_by_side(text, quads)
     pairs = np.concatenate([quads[:-1], quads[1:]], 1) if len(quads) > 1 else quads
     hulls = shapely.convex_hull(shapely.multipoints(pairs.astype(np.float64)))
     shape = shapely.simplify(shapely.union_all(hulls), 0.01)

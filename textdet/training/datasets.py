@@ -63,8 +63,10 @@ class TrainDataset(torch.utils.data.Dataset):
         gaps = None
         if self.gap_weight > 1:
             gaps = draw_gaps([band_of(word) for word in words], self.source.size)[square]
-        if weights is not None or gaps is not None:
-            weights = np.full_like(gaps, 255) if weights is None else weights[square]
+        if weights is not None:
+            weights = weights[square]
+        elif gaps is not None:
+            weights = np.full_like(gaps, 255)
         extras = [extra for extra in (weights, gaps) if extra is not None]
         if extras:
             maps = np.dstack([maps, *extras])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames, name_other_pictures
-from textdet.data.annotation import IMAGES, UNREAD, Sample
+from textdet.data.annotation import IMAGES, UNREAD, Sample, labelled_again
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.recognise import find_labels
 from textdet.data.image_fit import WHOLE, fit_to_image
@@ -148,7 +148,7 @@ def _each_image_once(items: Items) -> Items:
         if isinstance(item, Item):
             key = hash(item.image_path)
             if key in seen:
-                yield f"{item.image_path}: it is labelled more than once, the first labels count"
+                yield labelled_again(item.image_path)
                 continue
             seen.add(key)
         yield item
