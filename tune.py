@@ -39,7 +39,7 @@ from textdet.data.formats.registry import read_dataset
 from textdet.data.held_out import find_held_out
 from textdet.data.splits import split_samples
 from textdet.data.triplets import has_heatmaps
-from textdet.decoding.decode import LARGE_WORD
+from textdet.decoding.decode import LARGE_WORD, SURE
 from textdet.decoding.settings import (
     LISTED,
     SETTINGS,
@@ -291,7 +291,7 @@ def open_study(
     """
     from textdet.tuning import study as studies
 
-    fixed = base.max_enlargement, base.second_scale, LARGE_WORD, CHECKS
+    fixed = base.max_enlargement, base.second_scale, LARGE_WORD, SURE, CHECKS
     key = map_files.maps_fingerprint(args.model_dir, samples, choices, fixed, args.objective)
     name = args.study_name or f"{args.objective}-{key}"
     journal = work / "trials.log"
@@ -327,7 +327,7 @@ def predict_maps(
         return lambda: TextDetector(args.model_dir, args.device, **settings)
 
     for side in sides:
-        key = map_files.maps_fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD)
+        key = map_files.maps_fingerprint(args.model_dir, samples, side, sizes, LARGE_WORD, SURE)
         maps[side], problems = map_files.predict_maps(work, key, samples, opener(side))
         damaged.update(problems)
     name_left_out(sorted(damaged))

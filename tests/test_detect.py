@@ -108,21 +108,42 @@ def test_large_words_come_from_a_second_smaller_view(tiles):
     assert len(twice.inputs) == 1
 
 
-def test_a_large_word_in_pieces_becomes_one():
-    def maps(height, width, *boxes):
-        return np.stack(
-            [picture(width, height, *boxes)[..., 0], np.zeros((height, width), np.uint8)]
-        )
+def bright_maps(height, width, *boxes):
+    return np.stack([picture(width, height, *boxes)[..., 0], np.zeros((height, width), np.uint8)])
 
+
+def test_a_large_word_in_pieces_becomes_one():
     pieces = [(x, 40, x + 40, 140) for x in range(40, 340, 60)]
     line, low = (40, 180, 140, 200), (200, 180, 300, 230)
-    ours = maps(300, 400, *pieces, line)
-    smaller = maps(150, 200, (20, 20, 180, 70), tuple(v // 2 for v in low))
+    ours = bright_maps(300, 400, *pieces, line)
+    smaller = bright_maps(150, 200, (20, 20, 180, 70), tuple(v // 2 for v in low))
     take_large_words(ours, smaller)
     found = decode_maps(ours, DetectionSettings()).boxes
     assert len(found) == 2  # the low word of the smaller view alone is not taken
     centres = sorted(found.mean(axis=1).tolist(), key=lambda centre: centre[1])
     np.testing.assert_allclose(centres, [(200, 90), (90, 190)], atol=1.5)
+
+
+def test_lines_that_run_together_in_the_smaller_view_stay_apart():
+    """As the paragraphs of a form do at 0.4 times its size."""
+    lines = [(40, y, 340, y + 16) for y in (40, 70, 100)]
+    ours = bright_maps(300, 400, *lines)
+    before = ours.copy()
+    take_large_words(ours, bright_maps(150, 200, (20, 20, 170, 58)))
+    np.testing.assert_array_equal(ours, before)
+    # A single small word, as a reflection in a letter, does not keep a large one out.
+    ours = bright_maps(300, 400, lines[0])
+    take_large_words(ours, bright_maps(150, 200, (20, 20, 170, 58)))
+    box = decode_maps(ours, DetectionSettings()).boxes
+    np.testing.assert_allclose(box.mean(axis=1), [(190, 78)], atol=1.5)
+
+
+def test_a_large_word_that_is_hardly_seen_is_not_taken():
+    smaller = bright_maps(150, 200, (20, 20, 170, 58))
+    for brightest, taken in ((0.85, 0), (0.95, 1)):
+        ours = bright_maps(300, 400)
+        take_large_words(ours, (smaller * brightest).astype(np.uint8))
+        assert len(decode_maps(ours, DetectionSettings()).boxes) == taken
 
 
 @pytest.mark.parametrize("angle", [0, 25, 90])

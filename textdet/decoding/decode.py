@@ -10,7 +10,8 @@ from textdet.decoding.craft import decode_craft
 from textdet.decoding.proportional import decode_proportional
 from textdet.decoding.settings import DetectionSettings
 
-LARGE_WORD = 72  # px, height in the network's input from which a word is large
+LARGE_WORD = 60  # px, height in the network's input from which a word is large
+SURE = 0.88  # 0..1, what a large word's highest character value must reach in the smaller view
 
 
 def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = False) -> Detections:
@@ -43,26 +44,40 @@ def decode_maps(maps: np.ndarray, settings: DetectionSettings, poly: bool = Fals
 def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
     """Put large words as a smaller view of the image shows them into its maps, in place.
 
-    Close by, letters much larger than those that the network learned from fall to pieces.
+    Close by, letters much larger than those that the network learned from fall to pieces. From
+    afar, lines of small text run together to one large blot.
 
     Params:
         maps: (2, H, W) uint8, character then affinity.
         smaller: (2, h, w) uint8, of the smaller view. Its words that are at least LARGE_WORD px
-            high in `maps` replace what `maps` has there. They are found with CRAFT's thresholds,
-            so that maps kept for tune.py do not depend on those that it tries.
+            high in `maps` and as clear as SURE replace what `maps` has there, unless `maps` has
+            two or more words of less than half their height in them. All are found with CRAFT's
+            thresholds, so that maps kept for tune.py do not depend on those that it tries.
     """
     height, width = maps.shape[1:]
-    boxes = decode_maps(smaller, DetectionSettings()).boxes
-    boxes = boxes * np.float32([width / smaller.shape[2], height / smaller.shape[1]])
-    boxes = boxes[side_lengths(boxes).min(axis=1) >= LARGE_WORD]
-    if not len(boxes):
+    large = decode_maps(smaller, DetectionSettings(text_threshold=SURE)).boxes
+    large = large * np.float32([width / smaller.shape[2], height / smaller.shape[1]])
+    large = large[side_lengths(large).min(axis=1) >= LARGE_WORD]
+    if not len(large):
         return
+    close = decode_maps(maps, DetectionSettings()).boxes
     inside = np.zeros((height, width), np.uint8)
-    for box in np.round(boxes).astype(np.int32):
-        cv2.fillConvexPoly(inside, box, 1)
+    for box in large:
+        if not _holds_small_words(box, close):
+            cv2.fillConvexPoly(inside, np.round(box).astype(np.int32), 1)
     for ours, theirs in zip(maps, smaller, strict=True):
         theirs = cv2.resize(theirs, (width, height), interpolation=cv2.INTER_LINEAR)
         np.copyto(ours, theirs, where=inside > 0)
+
+
+def _holds_small_words(large: np.ndarray, boxes: np.ndarray) -> bool:
+    """Whether two or more of the boxes (N, 4, 2) lie in a large one (4, 2) and reach across less
+    than half of its height."""
+    side = min(large[1:3] - large[:2], key=np.linalg.norm)  # across the word
+    reach = np.ptp(boxes @ side, axis=1) / (side @ side)  # times its height
+    small = boxes[reach < 0.5].mean(axis=1)
+    inside = [cv2.pointPolygonTest(large, centre, measureDist=False) > 0 for centre in small]
+    return sum(inside) >= 2
 
 
 def add_margin(outlines: np.ndarray, margin: float) -> np.ndarray:
