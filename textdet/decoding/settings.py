@@ -124,7 +124,7 @@ class DetectionSettings:
         "the network sees an image so much smaller as well, and large words are taken from there; "
         "0: one view only",
         "0.4 or 0.5 for large text in photographs; the second pass costs about an eighth more "
-        "time. 0 where text is small, as on scanned pages",
+        "time, which 0 saves where all text is small",
         unit="times",
         low=0,
         high=1,
