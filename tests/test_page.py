@@ -15,6 +15,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,20 @@ def test_damaged_images_and_too_many_are_named(seen, random_model, tmp_path):
     assert len(made.seen) == len(made.outlines) == hand_tuning.MOST
     assert problems[0].startswith("bad.png: not a readable image")
     assert [line.split(":")[0] for line in problems[1:]] == ["b.jpg"]
+
+
+def test_what_was_corrected_outlasts_another_look(seen, random_model):
+    models, found = seen
+    files = [(PHOTO, f"{name}.jpg") for name in "abc"]
+    made, _ = hand_tuning.add_images(
+        models, hand_tuning.Handful(), files, str(random_model), found.settings
+    )
+    drawn = [drawing.outline(hand_tuning.LAYER, box(1, 2, 30, 40))]
+    made = hand_tuning.correct(replace(made, shown=1), drawn)
+    settings = replace(found.settings, text_threshold=1.0, long_side=320)
+    again = hand_tuning.look_again(models, made, str(random_model), settings)
+    assert again.outlines == [[], drawn, []] and again.shown == 1
+    assert again.seen[0].fits(str(random_model), settings)
 
 
 # --- Generate --------------------------------------------------------------------------------

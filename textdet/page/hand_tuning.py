@@ -29,11 +29,13 @@ class Handful:
     Params:
         outlines: one list an image, on LAYER.
         shown: position of the image that is being corrected.
+        corrected: positions of the images whose outlines the user has changed.
     """
 
     seen: list[Seen] = field(default_factory=list)
     outlines: list[list[dict[str, Any]]] = field(default_factory=list)
     shown: int = 0
+    corrected: frozenset[int] = frozenset()
 
 
 def add_images(
@@ -51,7 +53,7 @@ def add_images(
     Returns:
         the handful with them, and a line for each image that was left out.
     """
-    added, problems = Handful(list(handful.seen), list(handful.outlines), handful.shown), []
+    added, problems = replace(handful, seen=[*handful.seen], outlines=[*handful.outlines]), []
     for path, name in files:
         if len(added.seen) == MOST:
             problems.append(f"{name}: {MOST} images are enough; for more there is tune.py")
@@ -61,10 +63,37 @@ def add_images(
         except DataError as error:
             problems.append(str(error))
             continue
-        words = find_words(models, seen, settings).words
         added.seen.append(seen)
-        added.outlines.append([outline(LAYER, word.quad) for word in words])
+        added.outlines.append(_found(models, seen))
     return added, problems
+
+
+def look_again(
+    models: Models, handful: Handful, model: str, settings: DetectionSettings
+) -> Handful:
+    """Run the network anew on all images; what the user has corrected stays.
+
+    Raises:
+        DataError: an image cannot be read any more, or there is no sound model.
+    """
+    seen = [look_at(models, each.path, each.name, model, settings) for each in handful.seen]
+    outlines = [
+        boxes if number in handful.corrected else _found(models, seen[number])
+        for number, boxes in enumerate(handful.outlines)
+    ]
+    return replace(handful, seen=seen, outlines=outlines)
+
+
+def correct(handful: Handful, outlines: list[dict[str, Any]]) -> Handful:
+    """The handful with other outlines of the image that is shown, drawn by the user."""
+    shown = handful.shown
+    changed = [outlines if i == shown else each for i, each in enumerate(handful.outlines)]
+    return replace(handful, outlines=changed, corrected=handful.corrected | {shown})
+
+
+def _found(models: Models, seen: Seen) -> list[dict[str, Any]]:
+    words = find_words(models, seen, seen.settings).words
+    return [outline(LAYER, word.quad) for word in words]
 
 
 def corrected_sample(seen: Seen, outlines: list[dict[str, Any]]) -> Sample:

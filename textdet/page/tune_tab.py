@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import gradio as gr
 
 from textdet.common.errors import DataError
 from textdet.decoding.settings import SETTINGS
-from textdet.page import detection
+from textdet.page import detection, hand_tuning
 from textdet.page.drawing import show_picture, thumbnail
 from textdet.page.hand_tuning import LAYER, LEAST, MOST, Handful, Progress, add_images, search
 from textdet.page.viewer import MAP_LAYERS, Layer, given_file, sentences, thumbnails, viewer
@@ -79,19 +79,14 @@ def tune_tab(
     @sentences()
     def look_again(handful: Handful, name: str, *values: Any) -> tuple:
         settings = detection.make_settings(values)
-        given = [(seen.path, seen.name) for seen in handful.seen]
-        return show(add_images(models, Handful(), given, name, settings)[0])
+        return show(hand_tuning.look_again(models, handful, name, settings))
 
     @sentences()
     def choose(event: gr.EventData, handful: Handful) -> tuple:
-        return show(Handful(handful.seen, handful.outlines, event.index))
+        return show(replace(handful, shown=event.index))
 
     def keep(handful: Handful, value: dict) -> Handful:
-        if not handful.seen:
-            return handful
-        outlines = list(handful.outlines)
-        outlines[handful.shown] = list(value["outlines"])
-        return Handful(handful.seen, outlines, handful.shown)
+        return hand_tuning.correct(handful, list(value["outlines"])) if handful.seen else handful
 
     def run(handful: Handful, name: str, n_trials: int, *values: Any) -> Iterator[tuple]:
         with sentences(), tempfile.TemporaryDirectory() as folder:
