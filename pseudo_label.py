@@ -14,6 +14,7 @@ one stopped, and run several times at once it shares the work.
 
 import argparse
 import os
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -103,12 +104,15 @@ def main() -> None:
         samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     samples = samples[: args.max_samples]
+    detection = asdict(find_model(model_dir).settings())
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
         "images": words_fingerprint(samples),
         "model": find_model(model_dir).fingerprint(),
         "labels": args.labels,
+        # Cells depend on none of it: the network sees each word by itself.
+        "detection": detection if args.labels == "maps" else None,
         "ignored_weight": args.ignored_weight,
         "piece_size": args.piece_size,
         "max_samples": args.max_samples,
@@ -116,7 +120,9 @@ def main() -> None:
         "subfolders": args.subfolders or None,  # as in folders that do not say
     }
     settings = start_folder(args.save_folder, settings, args.overwrite, read_only=[args.input_dir])
-    opener = partial(TextDetector, model_dir.absolute(), args.device, args.runtime, characters=True)
+    # With these settings, whatever tune.py writes meanwhile.
+    teacher = partial(TextDetector, model_dir.absolute(), args.device, args.runtime)
+    opener = partial(teacher, characters=True, **detection)
     options = Labelling(
         labels=args.labels,
         is_annotated=args.format != UNANNOTATED,

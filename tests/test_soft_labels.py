@@ -11,6 +11,7 @@ from pseudo_label import unannotated
 from textdet.data.annotation import Word
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import read_samples, read_triplet
+from textdet.decoding.settings import DetectionSettings, save_settings
 from textdet.network.soft_labels import correct_maps
 
 WIDTH, HEIGHT = 420, 120
@@ -88,6 +89,10 @@ def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
     seen = np.stack([read_triplet(sample)[1] for sample in samples if sample.width == SIZE // 2])
     assert seen.min() > 0
     assert all(not word.text for sample in samples for word in sample.words)
+    # With other thresholds it would go on with other words.
+    save_settings(model_dir, DetectionSettings(low_text=0.3))
+    result = run("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
+    assert_refused(result, "low_text (0.4 there, 0.3 now)")
 
 
 def test_images_alone_have_no_words_to_cut(triplets, model_dir, tmp_path):
