@@ -99,7 +99,7 @@ def train(
     from textdet.training.checkpoints import find_checkpoint
     from textdet.training.data import make_training_set, open_data
     from textdet.training.hub import make_repository, push, write_card
-    from textdet.training.run_folder import describe_changes
+    from textdet.training.run_folder import describe_changes, first_start
     from train_utils import begin_record, describe_run, make_trainer, model_before
 
     output = Path(args.output_dir)
@@ -134,21 +134,25 @@ def train(
 
     drawn = describe_crops(generator_args, scenes) if scenes else None
     record = describe_run(model_args, data_args, args, data, seen, drawn)
-    changes = describe_changes(output, record) if checkpoint else ""
+    changes = describe_changes(output, record)
     if results.exists() and is_trained(args, checkpoint, data_args, changes):
         push(args)
         return
-    if changes:
-        print(f"now with {changes}")
+    if checkpoint:
+        record["model"] |= first_start(Path(checkpoint))  # its flags count no more
+        if changes := describe_changes(output, record):
+            print(f"now with {changes}")
     at_start = partial(begin_record, args, record, results)
     trainer = make_trainer(
-        model_args, data_args, args, train_set, sampler, data.validation, at_start
+        model_args, data_args, args, train_set, sampler, data.validation, at_start, checkpoint
     )
+    if not checkpoint:
+        record["model"]["started_from"] = trainer.model.name_or_path  # maybe the stand-in
     read = [f"{len(data.train)} images"] if data_args.input_dir else []
     new = [f"{len(sampler.repeats)} new scenes an epoch"] if scenes else []
     print(f"training on {' and '.join(new + read)}, validating with {len(data.validation)}")
     metrics = run_trainer(trainer, checkpoint)
-    write_card(args, record, metrics, trainer.model.name_or_path, trainer.state.global_step)
+    write_card(args, record, metrics, trainer.state.global_step)
     trainer.save_metrics("eval", metrics)
     report(output, metrics, data.validation.samples)
     push(args)

@@ -406,6 +406,7 @@ def make_trainer(
     sampler: MixSampler,
     validation: Source,
     at_start: Callable[[], None],
+    checkpoint: str | None = None,
 ) -> HeatmapTrainer:
     """Make a Trainer of the network to start from, with all that its training needs.
 
@@ -413,6 +414,8 @@ def make_trainer(
         train_set, sampler: crops to train on, and their order.
         validation: fitted images with maps and words.
         at_start: called when training starts, once the checkpoint to go on from has been loaded.
+        checkpoint: folder of the one that the run goes on from, whose network is the one to train,
+            whatever the flags name; None when it begins.
 
     Raises:
         DataError: a model that cannot be had, or settings that the Trainer refuses.
@@ -421,8 +424,11 @@ def make_trainer(
     keep_memory(all_of_it=True)
     set_seed(args.seed)
     name, validation_set = model_args.model_name_or_path, ValidationDataset(validation)
-    stand_in = bundled_model() if name == C.PRETRAINED else None
-    model = load_model(name, model_args.from_scratch, stand_in)
+    if checkpoint:
+        model = load_model(checkpoint)
+    else:
+        stand_in = bundled_model() if name == C.PRETRAINED else None
+        model = load_model(name, model_args.from_scratch, stand_in)
     if model_args.key_pooling:
         pool_keys(model, model_args.key_pooling)
     if model_args.fixed_statistics:

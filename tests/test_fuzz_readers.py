@@ -29,7 +29,7 @@ from textdet.data.triplets import read_samples
 from textdet.decoding.settings import load_settings
 from textdet.network.result_files import free_name
 from textdet.training.checkpoints import is_finished, last_checkpoint
-from textdet.training.run_folder import describe_changes
+from textdet.training.run_folder import describe_changes, first_start
 
 CASES = 60  # changes of each file
 SIZE = (60, 40)  # px
@@ -315,6 +315,7 @@ def use_record(folder: Path, name: str, samples: list) -> None:
     elif name == "training.json":
         now = {**RECORDS[name], "data_fingerprint": "1", "training": {"learning_rate": 1e-4}}
         assert describe_changes(folder, now) is not None
+        assert isinstance(first_start(folder)["started_from"], str)
         find_held_out(folder, samples)
     elif name.startswith("checkpoint"):
         is_finished(Asked(), last_checkpoint(folder), patience=1)

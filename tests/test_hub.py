@@ -131,7 +131,8 @@ def test_a_card_tells_mix_and_start():
         ("/home/me/models/mine", None, "models/mine"),
         ("", None, "random weights"),
     ):
-        card = ModelCard(make_card("me/words", record, metrics, start, 7))
+        record["model"]["started_from"] = start
+        card = ModelCard(make_card("me/words", record, metrics, 7))
         assert card.data.base_model == base
         assert f"It started from {told}." in card.text
     assert "90 images of drawn, labelled, mixed 5:1." in card.text and "/home" not in card.text

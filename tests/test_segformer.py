@@ -156,8 +156,10 @@ def test_a_hubs_model_is_found_in_the_cache(model_dir, tmp_path, monkeypatch):
     (tmp_path / "models--some--model" / "refs" / "main").write_text("0123")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    model = load_model("some/model")
+    assert model.name_or_path == "some/model"  # which the card of what is trained from it names
     assert torch.equal(
-        load_model("some/model").decode_head.linear_fuse.weight,
+        model.decode_head.linear_fuse.weight,
         load_model(str(model_dir)).decode_head.linear_fuse.weight,
     )
     with pytest.raises(DataError, match="nor cached, nor on the hub"):

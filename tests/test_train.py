@@ -38,6 +38,7 @@ from textdet.network.segformer import (
     fix_statistics,
     load_model,
     new_model,
+    pool_keys,
     to_maps,
 )
 from textdet.training.arguments import DetectorTrainingArguments
@@ -549,6 +550,27 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, mon
     with pytest.raises(SystemExit, match="2"):
         here(monkeypatch, *own, "--input_dir", data)
     assert "a finished model and no checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_the_network_that_it_began_with(data, tmp_path, monkeypatch):
+    """Whatever the flags name by then: they are not repeated, or the hub is in reach now."""
+    first, out = tmp_path / "first", tmp_path / "out"
+    model = new_model()
+    pool_keys(model, [2, 2, 1, 1])
+    model.save_pretrained(first)
+    own = ("--input_dir", data, "--output_dir", out, *TINY[:-2], "--dataloader_num_workers", 0)
+    own += ("--save_strategy", "steps", "--save_steps", 1, "--eval_strategy", "no")
+    own += ("--load_best_model_at_end", "False")
+    here(monkeypatch, *own, "--model_name_or_path", first, "--max_steps", 1)
+    shutil.rmtree(first)
+    for steps in (2, 3):
+        here(monkeypatch, *own, "--from_scratch", "True", "--max_steps", steps)
+        assert json.loads((out / "config.json").read_text())["key_pooling"] == [2, 2, 1, 1]
+        kept = json.loads((out / "training.json").read_text())["model"]
+        assert kept["model_name_or_path"] == kept["started_from"] == str(first)
+        assert not kept["from_scratch"]
+    card = (out / "README.md").read_text()
+    assert f"It started from {first.parent.name}/{first.name}." in card and "| steps | 3 |" in card
 
 
 def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, capsys):

@@ -71,9 +71,11 @@ def _load(folder: Path, name: str) -> SegformerForSemanticSegmentation:
     """Load a model to be trained: its classifier is made anew where it has other labels, and its
     head where it is an encoder alone. Raises DataError."""
     try:
-        return _read_model(folder, read_config(folder)[0], may_lack="decode_head.")
+        model = _read_model(folder, read_config(folder)[0], may_lack="decode_head.")
     except DataError as error:
         raise DataError(f"{name}: cannot be loaded as a SegFormer ({error})") from None
+    model.config.name_or_path = model.name_or_path = name
+    return model
 
 
 def _read_model(
@@ -119,7 +121,6 @@ def _read_model(
     # Copies, in single precision: the file may be half as precise, and is mapped into the memory.
     state = {name: found[name].to(tensor.dtype, copy=True) for name, tensor in expected.items()}
     model.load_state_dict(state, assign=True)
-    model.config.name_or_path = model.name_or_path = str(folder)
     return _adapt(model)
 
 

@@ -125,7 +125,7 @@ def _talking(more: str = "") -> Iterator[None]:
 
 
 def write_card(
-    args: "TrainingArguments", record: dict, metrics: dict[str, float], start: str, steps: int
+    args: "TrainingArguments", record: dict, metrics: dict[str, float], steps: int
 ) -> None:
     """Write the model's card from a run, unless a person has written one.
 
@@ -133,8 +133,6 @@ def write_card(
         args: name the run's folder and, once it is known, the model on the hub.
         record: the sections of training.json.
         metrics: of the validation, their names with "eval_" before them.
-        start: the model that training started from, its folder or its name on the hub; empty for
-            random weights.
         steps: of training.
     """
     path = Path(args.output_dir) / CARD
@@ -143,7 +141,7 @@ def write_card(
     ):
         return
     name = args.hub_model_id or path.absolute().parent.name
-    write_atomically(path, make_card(name, record, metrics, start, steps))
+    write_atomically(path, make_card(name, record, metrics, steps))
 
 
 def _name_repository(args: "TrainingArguments") -> None:
@@ -155,8 +153,9 @@ def _name_repository(args: "TrainingArguments") -> None:
         write_atomically(path, named)
 
 
-def make_card(name: str, record: dict, metrics: dict[str, float], start: str, steps: int) -> str:
+def make_card(name: str, record: dict, metrics: dict[str, float], steps: int) -> str:
     """The text of a card; see write_card."""
+    start = record["model"]["started_from"]  # a folder, a name on the hub, or "" for random weights
     folders = [Path(folder).name for folder in record["data"]["input_dir"]]
     shares = record["data"]["mix"]
     mix = f", mixed {':'.join(f'{share:g}' for share in shares)}" if shares else ""

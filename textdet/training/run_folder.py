@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 from textdet.common.errors import DataError
 from textdet.common.files import read_json
 from textdet.data.chunked_folder import compare_settings
-from textdet.data.held_out import CHECKPOINT, TRAINING_FILE
+from textdet.data.held_out import CHECKPOINT, TRAINING_FILE, record_file
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
 
 LOCK = "_train.lock"  # held as long as a run is under way; a _ keeps it off the model hub
@@ -23,6 +23,8 @@ OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weig
 OF_DATA += ("test_size", "unseen", "max_train_samples")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
+# What the section "model" says of the start, which the first command of a run decides.
+OF_START = {"model_name_or_path": str, "from_scratch": bool, "started_from": str}
 
 # Of the record of --generate those whose values say nothing.
 FINGERPRINTS = ("backgrounds", "fonts", "words", "defaults", "code")
@@ -95,6 +97,24 @@ def describe_changes(folder: Path, record: dict) -> str:
                 if name in then and name in now and then[name] != now[name]
             ]
     return ", ".join(changes)
+
+
+def first_start(checkpoint: Path) -> dict:
+    """What training.json says of the model that a run began with.
+
+    Params:
+        checkpoint: of the run.
+
+    Returns:
+        Fields of its section "model", OF_START as far as they are known; started_from always.
+    """
+    try:
+        model = read_json(record_file(checkpoint) or checkpoint / TRAINING_FILE)["model"]
+        known = {n: model[n] for n, kind in OF_START.items() if isinstance(model.get(n), kind)}
+    except (DataError, KeyError, AttributeError):  # damaged
+        known = {}
+    named = "" if known.get("from_scratch") else known.get("model_name_or_path", "")
+    return {"started_from": named} | known
 
 
 def _changes_of_scenes(before: dict, now: dict) -> list[str]:
