@@ -18,7 +18,7 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import ANNOTATIONS, CHARACTERS
 from textdet.data.held_out import list_held_out
 from textdet.data.triplets import read_samples, read_triplet
-from textdet.decoding.decode import add_margin
+from textdet.decoding.decode import add_margin, decode_maps
 from textdet.decoding.metrics import match_maps, summarise, truth_of
 from textdet.decoding.settings import DECODERS, SETTINGS, DetectionSettings, load_settings
 from textdet.tuning import maps as tune_maps
@@ -254,6 +254,21 @@ def test_a_sweep_scores_each_text_threshold_as_decoding_anew_does(scorer, decode
         assert score(scorer, replace(settings, text_threshold=point[0])) == pytest.approx(
             swept, abs=1e-6
         )
+
+
+def test_boxes_are_scored_as_detect_gives_them():
+    """They end where the image does, whatever the margin."""
+    maps = np.zeros((2, 64, 96), np.uint8)
+    maps[0, 20:40, :50] = 255  # a word that begins at the border
+    settings = replace(HERE, decoder="craft", box_margin=6)
+    (box,) = decode_maps(maps, settings).boxes
+    assert box[:, 0].min() < -4
+    word = SimpleNamespace(polygon=box.clip(0, (96, 64)), ignore=False)
+    truth = truth_of([word])
+    (match,) = match_maps([maps], [truth], settings)
+    assert match.iou_sum == pytest.approx(1)
+    swept = scoring._match_sweep(maps, truth, settings, np.array([0.7]))
+    assert swept[0, 3] == pytest.approx(1)
 
 
 def test_search_beats_the_defaults_and_keeps_the_order(scorer, study, triplets, tmp_path):

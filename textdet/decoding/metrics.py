@@ -269,9 +269,15 @@ def match_maps(
         ValueError: one of them is longer than the other.
     """
     return [
-        match_image(decode_maps(pair, settings).boxes, words)
+        match_image(within(pair, decode_maps(pair, settings).boxes), words)
         for pair, words in zip(maps, truth, strict=True)
     ]
+
+
+def within(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4, 2) found in maps (2, H, W), as a detector gives them: they end where the image
+    does."""
+    return boxes.clip(0, np.float32(maps.shape[:0:-1]))
 
 
 def prepare_shapes(polygons: Polygons) -> Shapes:

@@ -13,7 +13,7 @@ from textdet.common.pictures import draw_polygons, outline_width, save_figure
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.decode import decode_maps
-from textdet.decoding.metrics import FOUND_IOU, match_maps, overlap_table, summarise
+from textdet.decoding.metrics import FOUND_IOU, match_maps, overlap_table, summarise, within
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, best_score, pareto_front, score_of
 from textdet.tuning.study import finished_trials, params_of
@@ -268,7 +268,7 @@ def _draw(scorer: Scorer, place: int, sample: Sample, settings: DetectionSetting
     """The image with its boxes: found, false and missed ones in their colours."""
     maps = scorer.maps[settings.long_side].read(scorer.rows[place])
     truth = scorer.truth[settings.long_side][place]
-    boxes = decode_maps(maps, settings).boxes
+    boxes = within(maps, decode_maps(maps, settings).boxes)
     counted, ious = overlap_table(boxes, truth)
     matched = ious >= FOUND_IOU
     words = [word.polygon for word in sample.words if not word.ignore]

@@ -16,6 +16,7 @@ from textdet.decoding.metrics import (
     match_table,
     overlap_table,
     summarise,
+    within,
 )
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.maps import MapFolder
@@ -142,7 +143,7 @@ def _match_sweep(
     reach it stays with its neighbour. tune.py judges its choice decoded anew.
     """
     found = decode_maps(maps, replace(settings, text_threshold=settings.low_text))
-    counted, ious = overlap_table(found.boxes, truth)
+    counted, ious = overlap_table(within(maps, found.boxes), truth)
     kept = found.scores >= thresholds[:, None]
     matches: dict[bytes, tuple] = {}
     for row in kept:
