@@ -338,6 +338,22 @@ def test_results_of_evaluate_come_worst_first(triplets, tmp_path):
         browsing.read_collection(path)
 
 
+def test_results_are_looked_at_as_they_were_judged(seen, triplets, random_model, tmp_path):
+    """With tiles and polygons, where evaluate.py had these."""
+    path = results_of(triplets, tmp_path / "results.csv")
+    record = json.loads(path.with_suffix(".json").read_text())
+    record |= {"model": str(random_model), "settings": vars(DetectionSettings(long_side=96))}
+    image = np.zeros((128, 200, 3), np.uint8)
+    for tiles, shape in ((False, (2, 61, 96)), (True, (2, 128, 200))):
+        text = json.dumps(record | {"tiles": tiles, "poly": tiles})
+        path.with_suffix(".json").write_text(text)
+        collection = browsing.read_collection(path)
+        assert collection.poly == tiles
+        other = DetectionSettings(long_side=32)
+        name, result = browsing.look(collection, image, seen[0], "none", other)
+        assert name == str(random_model) and result.maps.shape == shape
+
+
 def test_results_of_several_models_are_looked_at_one_by_one(triplets, tmp_path):
     path = results_of(triplets, tmp_path / "results.csv")
     head, *rows = path.read_text().splitlines()

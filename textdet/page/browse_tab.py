@@ -155,10 +155,8 @@ def browse_tab(
         outlines, maps = show_labels(sample.words), browsing.read_maps(sample)
         text = f"**{sample.file}**: {browsing.describe(sample, collection.rows.get(sample.file))}"
         if with_words:
-            name, settings = collection.model, collection.settings
-            if settings is None:
-                name, settings = chosen, detection.make_settings(values)
-            result = models.detector(name, settings)(image)
+            settings = detection.make_settings(values)
+            name, result = browsing.look(collection, image, models, chosen, settings)
             fates = browsing.show_fates(sample.words, [word.outline for word in result.words])
             outlines = [each for each in outlines if each["layer"] == "don't-care"] + fates
             maps = result.maps

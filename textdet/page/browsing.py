@@ -20,6 +20,8 @@ from textdet.data.triplets import has_heatmaps, read_heatmap
 from textdet.decoding.metrics import SCORES, truth_of
 from textdet.decoding.settings import DetectionSettings
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, name_fates
+from textdet.network.result import Result
+from textdet.page.detection import Models
 from textdet.page.drawing import outline, word_height
 
 MAX_IMAGES = 10_000  # of a data set; reading more takes minutes and gigabytes
@@ -42,6 +44,7 @@ class Collection:
         problems: a line for each image or word that was left out.
         rows: of a table of evaluate.py, by the image's file.
         model, settings: with which that table was made; None without one.
+        poly, tiles: likewise, see TextDetector.
         is_cut: whether it has more images than were read.
     """
 
@@ -50,6 +53,8 @@ class Collection:
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
     model: str | None = None
     settings: DetectionSettings | None = None
+    poly: bool = False
+    tiles: bool = False
     is_cut: bool = False
 
     @property
@@ -145,7 +150,8 @@ def read_results(path: Path, model: str | None = None) -> Collection:
         raise DataError(f"{path}: no table of evaluate.py with its .json ({error!r})") from None
     samples, problems = read_dataset(folder, name)
     samples = [sample for sample in samples if sample.file in rows]
-    return Collection(samples, problems, rows, model, settings)
+    more = {name: record.get(name) is True for name in ("poly", "tiles")}
+    return Collection(samples, problems, rows, model, settings, **more)
 
 
 def sort_key(row: dict[str, str], order: str) -> tuple[float, int]:
@@ -221,6 +227,31 @@ def read_maps(sample: Sample) -> np.ndarray | None:
     if sample.elsewhere is not None or not has_heatmaps(sample.folder):
         return None
     return np.stack([read_heatmap(path) for path in sample.heatmap_paths])
+
+
+def look(
+    collection: Collection,
+    image: np.ndarray,
+    models: Models,
+    model: str,
+    settings: DetectionSettings,
+) -> tuple[str, Result]:
+    """Find the words of an image of a collection, as evaluate.py did for its table.
+
+    Params:
+        image: (H, W, 3) uint8 RGB.
+        model, settings: to find them with where there is no table.
+
+    Returns:
+        the model, and what it found.
+
+    Raises:
+        DataError: there is no sound model, or the memory is too small.
+    """
+    if collection.settings is not None:
+        model, settings = collection.model, collection.settings
+    detector = models.detector(model, settings, collection.poly, tiles=collection.tiles)
+    return model, detector(image)
 
 
 def show_fates(words: list[Word], boxes: Iterable[np.ndarray]) -> list[dict[str, Any]]:

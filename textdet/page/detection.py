@@ -57,13 +57,18 @@ class Models:
         self._open: dict[tuple, tuple[float, TextDetector]] = {}
 
     def detector(
-        self, model: str, settings: DetectionSettings, poly: bool = False, characters: bool = False
+        self,
+        model: str,
+        settings: DetectionSettings,
+        poly: bool = False,
+        characters: bool = False,
+        tiles: bool = False,
     ) -> TextDetector:
         """A detector of its own with some settings, on the network that others use as well.
 
         Params:
             model: see find_model.
-            poly, characters: see TextDetector.
+            poly, characters, tiles: see TextDetector.
 
         Raises:
             DataError: there is no sound model.
@@ -76,7 +81,8 @@ class Models:
                 opened = TextDetector(model, decoder=settings.decoder)
                 self._open[key] = changed, opened
             detector = copy.copy(self._open[key][1])
-        detector.settings, detector.poly, detector.characters = settings, poly, characters
+        detector.settings, detector.poly = settings, poly
+        detector.characters, detector.tiles = characters, tiles
         return detector
 
 
