@@ -210,6 +210,25 @@ def test_hiertext(tmp_path, packed):
     assert item.split == "train"
 
 
+def test_hiertext_in_several_files(tmp_path):
+    """One part unpacked, beside its packed file, another not, a third one damaged."""
+    box = [[10, 10], [30, 10], [30, 20], [10, 20]]
+    paragraphs = [{"lines": [{"words": [{"vertices": box, "text": "on", "legible": True}]}]}]
+    for part in ("train", "validation"):
+        picture(tmp_path / part / f"{part}_1.jpg")
+        data = {"annotations": [{"image_id": f"{part}_1", "paragraphs": paragraphs}]}
+        content = json.dumps(data).encode()
+        (tmp_path / f"{part}.jsonl.gz").write_bytes(gzip.compress(content))
+    (tmp_path / "train.jsonl").write_bytes(
+        gzip.decompress((tmp_path / "train.jsonl.gz").read_bytes())
+    )
+    (tmp_path / "test.jsonl").write_text("{")
+    items, lines = read("hiertext", tmp_path)
+    assert [item.split for item in items] == ["train", "validation"]
+    (line,) = lines
+    assert "test.jsonl: not readable as JSON" in line
+
+
 def test_totaltext_mat_and_text_agree(tmp_path):
     x, y = [10, 20, 30, 30, 20, 10], [10, 8, 10, 20, 18, 20]
     table = np.empty((2, 6), object)

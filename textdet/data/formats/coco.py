@@ -30,6 +30,7 @@ from textdet.data.formats.common import (
     images_by_name,
     make_word,
     numbered_words,
+    paths_below,
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
@@ -75,9 +76,17 @@ def read_textocr(source: Path) -> Items:
 def read_hiertext(source: Path) -> Items:
     """Photographs of OpenImages; the words of all paragraphs and lines."""
     images = images_by_name(source)
-    for path in find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz"):
+    paths = find_one(source, "*.jsonl", "*.jsonl.gz", "*.json", "*.json.gz")
+    if (ending := paths[0].suffix.lower()) != ".gz":  # one part may be unpacked, another not
+        packed = paths_below(source, f"*{ending}.gz")
+        paths += [path for path in packed if path.with_suffix("") not in paths]
+    for file in _decoded(paths, ("annotations",)):
+        if isinstance(file, str):
+            yield file
+            continue
+        path, _, (entries,) = file
         split = path.name.split(".")[0]
-        for entry in _records(_load(path), path, "annotations"):
+        for entry in entries:
             try:
                 name = str(entry.get("image_id"))
                 image = choose_image(images, name, path)
@@ -106,8 +115,7 @@ def _parse_hiertext(record: dict) -> Word:
 def _read(
     source: Path, patterns: tuple[str, ...], parse: Callable[[dict], Word], upright: bool = False
 ) -> Items:
-    """The items of all files. One of another kind beside them is named; raises DataError where
-    there is no other.
+    """The items of all files, see _decoded.
 
     Params:
         source: the folder.
@@ -115,18 +123,13 @@ def _read(
         parse: takes a word's record.
         upright: as in Item; the tools that people draw with show images so.
     """
-    images, paths, refused = images_by_name(source), find_one(source, *patterns), []
-    for path in paths:
-        try:
-            data = _load(path)
-            pictures = _records(data, path, "imgs", "images")
-            words = _records(data, path, "anns", "annotations")
-        except DataError as error:
-            refused.append(error)
-            if len(refused) == len(paths):
-                raise refused[0] from None
-            yield str(error)
+    images = images_by_name(source)
+    lists = ("imgs", "images"), ("anns", "annotations")
+    for file in _decoded(find_one(source, *patterns), *lists):
+        if isinstance(file, str):
+            yield file
             continue
+        path, data, (pictures, words) = file
         names = {_id_of(known, "id"): known.get("name") for known in _categories(data)}
         by_image = defaultdict(list)
         for record in words:
@@ -149,6 +152,29 @@ def _read(
         if by_image:
             count = sum(map(len, by_image.values()))
             yield f"{path}: {count} words of images that it does not list"
+
+
+def _decoded(
+    paths: list[Path], *lists: tuple[str, ...]
+) -> Iterator[tuple[Path, dict, list[list]] | str]:
+    """The files that are sound: each with its object and the lists in it; a line for another one.
+    Raises DataError where there is no sound one.
+
+    Params:
+        lists: of each the keys under which it may stand, see _records.
+    """
+    refused = []
+    for path in paths:
+        try:
+            data = _load(path)
+            found = [_records(data, path, *keys) for keys in lists]
+        except DataError as error:
+            refused.append(error)
+            if len(refused) == len(paths):
+                raise refused[0] from None
+            yield str(error)
+            continue
+        yield path, data, found
 
 
 def _load(path: Path) -> dict:
