@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import shapely
 from PIL import Image
 
 from textdet.common.errors import DataError
+from textdet.data.formats.common import along_line, rectangle
 from textdet.data.formats.mat_stream import MatError, iterate_cells
 from textdet.data.formats.registry import FORMATS, read_items
+from textdet.data.heatmaps import draw_heatmaps
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
@@ -161,6 +164,38 @@ def test_cells_drawn_against_the_clock_are_turned(tmp_path):
     (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": [word]}))
     (item,), _ = read("coco", tmp_path)
     np.testing.assert_array_equal(item.words[0].quads, cells)
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+def test_letters_below_each_other_are_joined(upwards, tmp_path):
+    """As in the generator's stacks: an affinity joins the upper half of one cell to the next one's,
+    and would have no area; an outline along the cells' tops would cross itself."""
+    letters = "abc"[:: -1 if upwards else 1]
+    boxes = [(t, [40, 10 + 25 * i, 20 + i, 20]) for i, t in enumerate("abc")]
+    boxes = boxes[::-1] if upwards else boxes
+    picture(tmp_path / "a.png")
+    characters = [{"text": t, "bbox": box} for t, box in boxes]
+    word = {"image_id": 7, "bbox": [40, 10, 22, 70], "text": letters, "characters": characters}
+    data = {"images": [{"id": 7, "file_name": "a.png"}], "annotations": [word]}
+    (tmp_path / "words.json").write_text(json.dumps(data))
+    lines = [f'0 0 0 0 0 {x} {y} {x + w} {y + h} "{t}"\n' for t, (x, y, w, h) in boxes]
+    (tmp_path / "a_GT.txt").write_text("".join(lines))
+    for name in ("coco", "icdar2013_characters"):
+        (item,), _ = read(name, tmp_path)
+        (word,) = item.words
+        assert word.text == letters and shapely.is_valid(shapely.Polygon(word.polygon))
+        affinity = draw_heatmaps([word.quads], 200, 100)[1]
+        for row in (32, 57):  # between two letters
+            assert affinity[row, 50] > 200, name
+        first = word.quads[:, 1] - word.quads[:, 0]
+        assert (first[:, 1] > 0).all() != upwards and (first[:, 0] == 0).all()
+
+
+def test_letters_beside_each_other_keep_their_corners():
+    """Tight boxes of signs stand far above or below those beside them."""
+    boxes = [rectangle(*box) for box in ((0, 0, 3, 20), (6, 18, 9, 24), (12, 0, 15, 5))]
+    for word in (boxes, boxes[:2], boxes[1:], boxes[:1], boxes[::-1]):  # l,'
+        np.testing.assert_array_equal(along_line(np.array(word)), word)
 
 
 def test_cocotext_and_textocr(tmp_path):

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.geometry import signed_area
+from textdet.common.geometry import directions, signed_area
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
@@ -132,7 +132,7 @@ def make_word(
     # So do its cells: affinities join their upper and their lower halves.
     across, down = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T  # the diagonals
     backwards = across[0] * down[1] < across[1] * down[0]
-    quads = np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads)
+    quads = along_line(np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads))
     return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
 
 
@@ -145,11 +145,31 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
+def along_line(quads: np.ndarray) -> np.ndarray:
+    """A word's cells with corners in the order in which its line runs, which those of upright boxes
+    have not where the letters stand below each other, or where the word lies on its side.
+
+    Params:
+        quads: (n, 4, 2) px, clockwise.
+
+    Returns:
+        (n, 4, 2) px, the first side of each along the line; `quads` itself where it is so already.
+    """
+    sides = np.stack([quads[:, 1] - quads[:, 0], quads[:, 3] - quads[:, 0]], 1)
+    lengths = np.linalg.norm(sides, axis=2)
+    steps = (np.diff(quads.mean(1), axis=0)[:, None] * directions(sides)[:-1]).sum(2)
+    # From the end of one cell to the beginning of the next, along its first side and across it.
+    along, across = (np.abs(steps) - (lengths[:-1] + lengths[1:]) / 2).sum(0)
+    if along >= 0 or across <= along:
+        return quads
+    return quads[:, [1, 2, 3, 0] if steps[:, 1].sum() > 0 else [3, 0, 1, 2]]
+
+
 def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
     """Tight upright boxes of a level word's letters to cells like the generator's.
 
     Cells are as high as the word and share the gaps between the letters. A word that slopes, or
-    whose letters are not in a row, keeps its boxes.
+    whose letters are not in a row, keeps its boxes, see along_line.
 
     Params:
         boxes: (n, 4, 2) px, clockwise from their top left corners.
@@ -161,7 +181,7 @@ def cells_of_boxes(boxes: np.ndarray) -> np.ndarray:
     left, top, right, bottom = (boxes[:, 0, 0], boxes[:, 0, 1], boxes[:, 2, 0], boxes[:, 2, 1])
     middle = (top + bottom) / 2
     if (np.diff(left + right) <= 0).any() or np.ptp(middle) > 0.5 * (bottom - top).max():
-        return boxes
+        return along_line(boxes)
     between = (right[:-1] + left[1:]) / 2
     starts, ends = np.append(left[0], between), np.append(between, right[-1])
     return np.array(
