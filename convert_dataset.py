@@ -50,6 +50,7 @@ from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
 from textdet.data.triplets import numbered_file, read_sample_image, write_triplet
+from textdet.synth.typeset import side_by_side
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -225,7 +226,8 @@ def convert_chunk(chunk: Chunk, characters: bool, subfolders: bool = False) -> i
             continue
         extra = {"source": str(entry.image_path), **found.extra}
         sample = Sample(chunk.folder, file, found.width, found.height, found.words, extra)
-        quads = [word.quads for word in sample.words]
+        # As generate_utils.py draws them: a generated folder gets the maps that it had.
+        quads = [side_by_side(w.text, w.quads) for w in sample.words if not w.ignore]
         maps = draw_heatmaps(quads, sample.width, sample.height) if characters else None
         try:
             write_triplet(sample, image, maps, C.JPEG_QUALITY)

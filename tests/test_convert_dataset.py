@@ -15,7 +15,7 @@ from textdet.common.errors import DataError
 from textdet.data import chunked_folder
 from textdet.data.cache import MAKER
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_folder
-from textdet.data.formats.common import Item
+from textdet.data.formats.common import Item, rectangle
 from textdet.data.formats.registry import read_dataset
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import (
@@ -185,6 +185,33 @@ def test_own_annotations_without_heatmaps(triplets, tmp_path):
         # The annotations are rounded to 1/100 px: at its rim a Gaussian falls from 11 to 0.
         difference = abs(read_triplet(made)[1].astype(int) - read_triplet(known)[1])
         assert difference.max() <= 12 and (difference > 2).mean() < 1e-3
+
+
+def test_maps_of_own_annotations_are_the_generators(tmp_path):
+    """Don't-care words are not in them, and of a word with letters of both directions those are
+    linked that stand beside each other."""
+    source, folder = tmp_path / "own", tmp_path / "out"
+    (source / "annotations").mkdir(parents=True)
+    (source / "images").mkdir()
+    Image.new("RGB", (120, 60), "white").save(source / "images" / "a.png")
+    cells = {x: rectangle(x, 10, x + 20, 40).tolist() for x in (10, 30, 50, 85)}
+    outline = rectangle(10, 10, 70, 40).tolist()
+    both = zip("\u05d012", (50, 10, 30), strict=True)  # the letter stands right of the figure
+    words = [
+        {"text": "\u05d012", "characters": [{"text": t, "quad": cells[x]} for t, x in both]},
+        {"text": "a", "characters": [{"text": "a", "quad": cells[85]}], "ignore": True},
+    ]
+    record = {
+        "file": "a.png",
+        "size": [120, 60],
+        "words": [{**w, "polygon": outline} for w in words],
+    }
+    (source / "annotations" / "0.jsonl").write_text(json.dumps(record))
+    command = ("convert_dataset.py", "--format", "triplets", "--source", source)
+    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    (sample,), _ = read_samples(folder)
+    in_row = np.array([cells[x] for x in (10, 30, 50)])
+    np.testing.assert_array_equal(read_triplet(sample)[1], draw_heatmaps([in_row], 120, 60))
 
 
 def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):
