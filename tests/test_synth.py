@@ -6,6 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import shapely
 
 from static import constants as C
 from textdet.common.errors import DataError
@@ -180,6 +181,19 @@ def test_words_at_the_border():
     assert 1 <= len(kept.characters) < 6 and "abcdef".endswith(kept.text)
     assert (kept.quads.mean(1) > 0).all() and (kept.polygon >= 0).all()
     assert clip_words([word.mapped(offset=(-500, 0))], 200) == []
+
+
+def test_an_outline_at_the_border_is_cut_not_bent():
+    (word,) = typeset(DEFAULTS, [["abcdef"]], FONTS[0], TextStyle(30)).words
+    turned = map_words(plane_homography(0.5, 0, 0, 1e9), [word.mapped(offset=(-25, 0))])
+    (kept,) = clip_words(turned, 200)
+    whole, part = shapely.Polygon(turned[0].polygon), shapely.Polygon(kept.polygon)
+    assert 1 < len(kept.characters) < 6 and part.difference(shapely.box(0, 0, 200, 200)).area < 0.1
+    assert part.difference(whole).area < 0.1  # it does not grow beyond the word's sides
+    for quad in kept.quads:
+        cell = shapely.Polygon(quad).intersection(shapely.box(0, 0, 200, 200))
+        assert cell.difference(part).area < 0.1
+    assert np.linalg.norm(kept.polygon[0] - kept.quads[0, 0]) < 15  # begins where the word does
 
 
 def test_vocabulary_of_ones_own(tmp_path):

@@ -172,6 +172,29 @@ def without_crossings(polygons: np.ndarray) -> np.ndarray:
     return polygons
 
 
+def part_inside(polygon: np.ndarray, width: float, height: float) -> np.ndarray | None:
+    """The part of a polygon within an image, the largest of several.
+
+    Params:
+        polygon: (k, 2) px; it may cross itself.
+        width, height: px, of the image.
+
+    Returns:
+        (k, 2) float32, clockwise, from its corner nearest to the polygon's first one; None where
+        there is none.
+    """
+    (outline,) = without_crossings(np.array([shapely.Polygon(polygon)]))
+    parts = shapely.get_parts(shapely.intersection(outline, shapely.box(0, 0, width, height)))
+    largest = max(parts, key=shapely.area, default=None)
+    if largest is None or not largest.area:
+        return None
+    # Against the clock where y points up is clockwise where it points down.
+    outline = shapely.orient_polygons(largest, exterior_cw=False).exterior
+    points = shapely.get_coordinates(outline)[:-1]
+    first = np.linalg.norm(points - polygon[0], axis=1).argmin()
+    return np.roll(points, -first, axis=0).astype(np.float32)
+
+
 # --- Tiles -----------------------------------------------------------------------------------
 
 

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from shapely import Polygon, area, box, get_parts
-from shapely.geometry.polygon import orient
 
 from textdet.common.files import shortened
-from textdet.common.geometry import tile_starts, without_crossings
+from textdet.common.geometry import part_inside, tile_starts
 from textdet.common.images import resize
 from textdet.data.annotation import Sample, Word
 
@@ -78,20 +76,9 @@ def _cut(word: Word, shape: tuple) -> Word | None:
     height = min(cv2.minAreaRect(word.polygon)[1])
     if whole and height >= MIN_WORD_HEIGHT:
         return word
-    polygon = _inside(word.polygon, limits)
+    polygon = part_inside(word.polygon, *limits.tolist())
     if polygon is None:
         return None
     return replace(
         word, characters=[], quads=word.quads[:0], polygon=polygon, ignore=True, weight=None
     )
-
-
-def _inside(polygon: np.ndarray, limits: np.ndarray) -> np.ndarray | None:
-    """The part of a polygon (k, 2) within 0..limits, the largest of several, clockwise; or None."""
-    (outline,) = without_crossings(np.array([Polygon(polygon)]))
-    parts = outline.intersection(box(0, 0, *limits.tolist()))
-    parts = [part for part in get_parts(parts) if isinstance(part, Polygon) and not part.is_empty]
-    if not parts:
-        return None
-    outline = orient(max(parts, key=area)).exterior  # against the clock where y points up
-    return np.array(outline.coords[:-1], np.float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from textdet.common.geometry import scaling, translation
+from textdet.common.geometry import part_inside, scaling, translation
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word, with_points
 from textdet.synth.augment import augment, make_pipelines
@@ -402,7 +402,7 @@ def clip_words(words: list[Word], size: int) -> list[Word]:
         quads = word.quads[inside]
         characters = [c for c, keep in zip(word.characters, inside, strict=True) if keep]
         text = "".join(characters)
-        polygon = enclosing_outline(text, quads).clip(0, size)
+        polygon = part_inside(enclosing_outline(text, quads), size, size)
         kept.append(Word(text, characters, quads, polygon))
     return kept
 
