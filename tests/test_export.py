@@ -86,6 +86,14 @@ def test_characters_survive_in_coco(tmp_path):
     np.testing.assert_array_equal(found.quads, cells)
 
 
+@pytest.mark.parametrize("odd", ["\x01", "\uffff", "\ud83d"])  # the last is half an emoji
+def test_what_xml_cannot_hold_costs_no_other_word(tmp_path, odd):
+    samples = [sample_in(tmp_path, "a.jpg", [word(f"a{odd}b", BOX), word("c", QUAD)])]
+    export_samples(samples, tmp_path / "out", "cvat")
+    ((sample,), problems) = read_dataset(tmp_path / "out")
+    assert [found.text for found in sample.words] == ["ab", "c"] and not problems
+
+
 def test_labels_of_an_engine_in_its_own_words(tmp_path):
     """What the engines' own readers look for, by which they were tried."""
     samples = samples_in(tmp_path / "source")

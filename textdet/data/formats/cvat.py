@@ -10,6 +10,7 @@ TEXTS. A label like "ignore", an attribute of that name that is set, or the tran
 don't-care. CVAT's COCO files, where the attributes stand under "attributes", are read as coco.
 """
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded,
 
 ANNOTATIONS_FILE, LABELS_FILE = "annotations.xml", "labels.json"
 XML_ERRORS = (ET.ParseError, LookupError, ValueError)  # an unknown encoding is a LookupError
+NOT_IN_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TEXTS = ("transcription", "text", "utf8_string", "value", "word")  # the surest first
 # Of the label "text": each with its kind of input and its default.
 ATTRIBUTES = (("transcription", "text", ""), ("ignore", "checkbox", "false"))
@@ -153,11 +155,6 @@ def _add_shape(image: ET.Element, word: Word) -> None:
         tag, place = "polygon", {"points": points}
     usual = {"label": "text", "source": "manual", "occluded": "0", "z_order": "0"}
     shape = ET.SubElement(image, tag, {**usual, **place})
-    values = {"transcription": _plain(word.text), "ignore": str(word.ignore).lower()}
+    values = {"transcription": NOT_IN_XML.sub("", word.text), "ignore": str(word.ignore).lower()}
     for name, value in values.items():
         ET.SubElement(shape, "attribute", {"name": name}).text = value
-
-
-def _plain(text: str) -> str:
-    """Without what XML cannot hold."""
-    return "".join(c for c in text if c in "\t\n\r" or c >= " " and c not in "\ufffe\uffff")
