@@ -21,6 +21,8 @@ from textdet.synth.settings import (
     read_settings,
     to_toml,
 )
+from textdet.synth.shares import within_one
+from textdet.synth.warps import sample_roll
 
 DEFAULTS = GeneratorSettings()
 SMALL = ("--num_images", 3, "--image_size", 96, "--num_workers", 1, "--save_folder")
@@ -155,6 +157,22 @@ def test_the_least_blur_leaves_a_picture_as_it_is():
 def test_kinds_that_are_not_named_keep_their_share():
     changed = DEFAULTS.changed(**parse_assignment("FILL_SHARES.flat=0"))
     assert changed.FILL_SHARES == {**constants.FILL_SHARES, "flat": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("SIDEWAYS_PROBABILITY", 84, 96), ("LARGE_ROTATION_PROBABILITY", 0, 45)],
+)
+def test_a_kind_that_is_to_come_always_leaves_no_room_for_others(name, low, high):
+    """Those beside it keep their defaults, which together with it are more than 1."""
+    rng, settings = np.random.default_rng(0), DEFAULTS.changed(**{name: 1})
+    turned = np.abs(np.rad2deg([sample_roll(rng, settings) for _ in range(300)]))
+    assert ((low <= turned) & (turned <= high)).all()
+
+
+def test_chances_stay_as_they_are_where_they_can():
+    assert within_one({"a": 0.3, "b": 0.7, "c": 0.0}) == {"a": 0.3, "b": 0.7, "c": 0.0}
+    assert within_one({"a": 0.4, "b": 0.8, "c": 0.0}) == pytest.approx({"a": 0.2, "b": 0.8, "c": 0})
 
 
 def test_show_settings_writes_a_file_that_can_be_read(tmp_path):

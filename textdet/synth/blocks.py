@@ -17,7 +17,7 @@ from textdet.synth.pictograms import add_pictogram
 from textdet.synth.placement import Placement, Spot
 from textdet.synth.plates import draw_plate
 from textdet.synth.settings import GeneratorSettings
-from textdet.synth.shares import sample_kind
+from textdet.synth.shares import sample_kind, within_one
 from textdet.synth.typeset import (
     TextLayer,
     TextStyle,
@@ -185,12 +185,8 @@ def scene_area(layer: TextLayer, em: float) -> float:
 
 
 def _line_shares(settings: GeneratorSettings) -> dict[str, float]:
-    bent = settings.CURVE_PROBABILITY + settings.STACK_PROBABILITY
-    return {
-        "straight": max(0.0, 1 - bent),
-        "curve": settings.CURVE_PROBABILITY,
-        "stack": settings.STACK_PROBABILITY,
-    }
+    bent = within_one({"curve": settings.CURVE_PROBABILITY, "stack": settings.STACK_PROBABILITY})
+    return {"straight": max(0.0, 1 - sum(bent.values())), **bent}
 
 
 def _set_curve(

@@ -36,3 +36,17 @@ def sample_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
     # As Generator.choice with p, which is much slower.
     edges = list(accumulate(shares.values()))
     return list(shares)[min(bisect(edges, rng.random() * edges[-1]), len(edges) - 1)]
+
+
+def within_one(chances: Mapping[str, float]) -> dict[str, float]:
+    """Probabilities of kinds of which at most one can come, made to add up to 1 at most.
+
+    Params:
+        chances: 0..1 each. Where they are more than 1 together, the highest stays as it is and the
+            others share what is left: who sets one of them to 1 gets nothing else.
+    """
+    highest = max(chances, key=chances.get)
+    others = sum(chances.values()) - chances[highest]
+    room = 1 - chances[highest]
+    scale = room / others if others > room else 1.0
+    return {kind: p if kind == highest else p * scale for kind, p in chances.items()}

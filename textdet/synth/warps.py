@@ -14,6 +14,7 @@ from textdet.common.geometry import map_pixels, map_points
 from textdet.common.stage_times import stage
 from textdet.synth.bends import Curve, Elastic
 from textdet.synth.settings import GeneratorSettings
+from textdet.synth.shares import within_one
 
 STEP = 4  # px; the backward map of bent text is computed this often, and linear in between
 
@@ -111,13 +112,12 @@ def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.
 
 def sample_roll(rng: np.random.Generator, settings: GeneratorSettings) -> float:
     """A block's rotation in its plane: radians, clockwise."""
-    whole, large, sideways = np.cumsum(
-        [
-            settings.ANY_ROTATION_PROBABILITY,
-            settings.LARGE_ROTATION_PROBABILITY,
-            settings.SIDEWAYS_PROBABILITY,
-        ]
-    )
+    chances = {
+        "whole": settings.ANY_ROTATION_PROBABILITY,
+        "large": settings.LARGE_ROTATION_PROBABILITY,
+        "sideways": settings.SIDEWAYS_PROBABILITY,
+    }
+    whole, large, sideways = np.cumsum([*within_one(chances).values()])
     kind = rng.random()
     if kind < whole:
         degrees = rng.uniform(-180, 180)
