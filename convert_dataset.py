@@ -227,7 +227,7 @@ def convert_chunk(chunk: Chunk, characters: bool, subfolders: bool = False) -> i
         extra = {"source": str(entry.image_path), **found.extra}
         sample = Sample(chunk.folder, file, found.width, found.height, found.words, extra)
         # As generate_utils.py draws them: a generated folder gets the maps that it had.
-        quads = [side_by_side(w.text, w.quads) for w in sample.words if not w.ignore]
+        quads = [side_by_side(w.text, w.quads) for w in sample.words if w.training_weight]
         maps = draw_heatmaps(quads, sample.width, sample.height) if characters else None
         try:
             write_triplet(sample, image, maps, C.JPEG_QUALITY)

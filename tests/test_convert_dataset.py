@@ -194,12 +194,19 @@ def test_maps_of_own_annotations_are_the_generators(tmp_path):
     (source / "annotations").mkdir(parents=True)
     (source / "images").mkdir()
     Image.new("RGB", (120, 60), "white").save(source / "images" / "a.png")
-    cells = {x: rectangle(x, 10, x + 20, 40).tolist() for x in (10, 30, 50, 85)}
+    cells = {x: rectangle(x, 10, x + 20, 40).tolist() for x in (10, 30, 50, 75, 95)}
     outline = rectangle(10, 10, 70, 40).tolist()
     both = zip("\u05d012", (50, 10, 30), strict=True)  # the letter stands right of the figure
     words = [
         {"text": "\u05d012", "characters": [{"text": t, "quad": cells[x]} for t, x in both]},
-        {"text": "a", "characters": [{"text": "a", "quad": cells[85]}], "ignore": True},
+        {"text": "a", "characters": [{"text": "a", "quad": cells[75]}], "ignore": True},
+        # As pseudo_label.py --ignored_weight writes them.
+        {
+            "text": "",
+            "characters": [{"quad": cells[95], "text": ""}],
+            "ignore": True,
+            "weight": 0.3,
+        },
     ]
     record = {
         "file": "a.png",
@@ -211,7 +218,9 @@ def test_maps_of_own_annotations_are_the_generators(tmp_path):
     run_well(*command, "--save_folder", folder, "--num_workers", 1)
     (sample,), _ = read_samples(folder)
     in_row = np.array([cells[x] for x in (10, 30, 50)])
-    np.testing.assert_array_equal(read_triplet(sample)[1], draw_heatmaps([in_row], 120, 60))
+    np.testing.assert_array_equal(
+        read_triplet(sample)[1], draw_heatmaps([in_row, cells[95]], 120, 60)
+    )
 
 
 def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):

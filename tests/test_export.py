@@ -86,6 +86,14 @@ def test_characters_survive_in_coco(tmp_path):
     np.testing.assert_array_equal(found.quads, cells)
 
 
+def test_areas_in_coco_are_above_0(tmp_path):
+    """Its evaluation leaves out others; our own annotations may run against the clock."""
+    samples = [sample_in(tmp_path, "a.jpg", [word("on", BOX[::-1])])]
+    export_samples(samples, tmp_path / "out", "coco")
+    coco = json.loads((tmp_path / "out/annotations/instances_default.json").read_text())
+    assert coco["annotations"][0]["area"] == 720
+
+
 @pytest.mark.parametrize("odd", ["\x01", "\uffff", "\ud83d"])  # the last is half an emoji
 def test_what_xml_cannot_hold_costs_no_other_word(tmp_path, odd):
     samples = [sample_in(tmp_path, "a.jpg", [word(f"a{odd}b", BOX), word("c", QUAD)])]

@@ -162,8 +162,14 @@ def test_cells_drawn_against_the_clock_are_turned(tmp_path):
     word = {"image_id": 7, "bbox": [10, 10, 22, 10], "text": "no", "characters": characters}
     images = [{"id": 7, "file_name": "a.png"}]
     (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": [word]}))
-    (item,), _ = read("coco", tmp_path)
-    np.testing.assert_array_equal(item.words[0].quads, cells)
+    own = [{"text": letter["text"], "quad": letter["polygon"]} for letter in characters]
+    word = {"text": "no", "polygon": square(10, 10, 22).tolist(), "characters": own}
+    (tmp_path / "annotations").mkdir()
+    line = json.dumps({"file": "a.png", "size": [200, 100], "words": [word]})
+    (tmp_path / "annotations" / "0.jsonl").write_text(line)
+    for name in ("coco", "triplets"):
+        (item,), _ = read(name, tmp_path)
+        np.testing.assert_array_equal(item.words[0].quads, cells)
 
 
 @pytest.mark.parametrize("upwards", [False, True])

@@ -283,7 +283,7 @@ def _record(word: Word) -> dict:
     characters = [{"text": text, "polygon": rounded(quad)} for text, quad in cells]
     return {
         **coco_shape(word.polygon),
-        "area": round(signed_area(word.polygon), 2),
+        "area": round(abs(signed_area(word.polygon)), 2),
         "iscrowd": int(word.ignore),
         "utf8_string": word.text,
         "attributes": {"transcription": word.text, "ignore": word.ignore},

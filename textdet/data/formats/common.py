@@ -129,11 +129,7 @@ def make_word(
         raise error(f"the box of {text[:60]!r} has no area")
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
-    # So do its cells: affinities join their upper and their lower halves.
-    across, down = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T  # the diagonals
-    backwards = across[0] * down[1] < across[1] * down[0]
-    quads = along_line(np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads))
-    return Word(text, list(characters), quads, polygon.astype(np.float32), ignore)
+    return Word(text, list(characters), along_line(quads), polygon.astype(np.float32), ignore)
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
@@ -146,15 +142,19 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 
 
 def along_line(quads: np.ndarray) -> np.ndarray:
-    """A word's cells with corners in the order in which its line runs, which those of upright boxes
-    have not where the letters stand below each other, or where the word lies on its side.
+    """A word's cells with their corners clockwise, the first side along the word's line: affinities
+    join their upper and their lower halves. Of upright boxes that is another side where the letters
+    stand below each other, or where the word lies on its side.
 
     Params:
-        quads: (n, 4, 2) px, clockwise.
+        quads: (n, 4, 2) px, from their top left corners, either way round.
 
     Returns:
-        (n, 4, 2) px, the first side of each along the line; `quads` itself where it is so already.
+        (n, 4, 2) px.
     """
+    over, down = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T  # the diagonals
+    backwards = over[0] * down[1] < over[1] * down[0]
+    quads = np.where(backwards[:, None, None], quads[:, [0, 3, 2, 1]], quads)
     sides = np.stack([quads[:, 1] - quads[:, 0], quads[:, 3] - quads[:, 0]], 1)
     lengths = np.linalg.norm(sides, axis=2)
     steps = (np.diff(quads.mean(1), axis=0)[:, None] * directions(sides)[:-1]).sum(2)

@@ -8,10 +8,11 @@ where polygon and quad run clockwise from their top left corner as one reads, in
 ignore may be left out. Such a folder needs no heatmaps: convert_dataset.py draws them.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from textdet.data.annotation import UNREAD
-from textdet.data.formats.common import Item, Items, find_one
+from textdet.data.formats.common import Item, Items, along_line, find_one
 from textdet.data.triplets import read_samples
 
 
@@ -22,4 +23,5 @@ def read_triplets(source: Path) -> Items:
     yield from problems
     for sample in samples:
         size, unread = (sample.width, sample.height), sample.extra.get(UNREAD, 0)
-        yield Item(sample.image_path, sample.words, unread=unread, upright=True, size=size)
+        words = [replace(word, quads=along_line(word.quads)) for word in sample.words]
+        yield Item(sample.image_path, words, unread=unread, upright=True, size=size)
