@@ -220,6 +220,15 @@ def test_cvat_refuses_other_files(tmp_path, content, said):
         read_dataset(tmp_path, "cvat")
 
 
+def test_a_damaged_file_of_cvat_costs_no_other_one(tmp_path):
+    picture(tmp_path / "images" / "shop" / "a.jpg")
+    write(tmp_path / "1.xml", "<annotations><image id='0' name='b.jpg'/>")
+    write(tmp_path / "2.xml", CVAT)
+    (sample,), problems = read(tmp_path, "cvat")
+    assert sample.image_path.name == "a.jpg" and "b.jpg" in problems[0]
+    assert "1.xml: cannot be read" in problems[-1]
+
+
 def test_coco_of_annotation_tools(tmp_path):
     """CVAT's has attributes, and rotated boxes without segmentation; Label Studio's names images by
     their addresses, and all have classes."""

@@ -33,19 +33,24 @@ ATTRIBUTES = (("transcription", "text", ""), ("ignore", "checkbox", "false"))
 
 
 def read_cvat(source: Path) -> Items:
-    """Tasks and projects annotated in CVAT.
+    """Tasks and projects annotated in CVAT. Of a file that is cut short the images before that are
+    read.
 
     Raises:
-        DataError: when there is no such file, or it is damaged.
+        DataError: when there is no such file, or all of them are damaged.
     """
-    images, found = images_by_name(source), 0
-    for path in find_one(source, "*.xml"):
-        if looks_like(path):
-            found += 1
-            layout = Layout(_entry, _outline, _text)
+    images, layout = images_by_name(source), Layout(_entry, _outline, _text)
+    found, refused = 0, []
+    for path in filter(looks_like, find_one(source, "*.xml")):
+        try:
             yield from read_listed(images, path, _images(path), layout)
+            found += 1
+        except DataError as error:
+            refused.append(error)
     if not found:
-        raise DataError(f"{source}: no .xml in it is CVAT's; export as CVAT for images 1.1")
+        none = DataError(f"{source}: no .xml in it is CVAT's; export as CVAT for images 1.1")
+        raise refused[0] if refused else none
+    yield from map(str, refused)
 
 
 def looks_like(path: Path) -> bool:
