@@ -1,6 +1,7 @@
 """train.py --push_to_hub, with a stand-in for the model hub on localhost."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from stand_in_hub import TOKEN, stand_in_hub
 import train
 from textdet.common.cli import run_main
 from textdet.training.hub import OURS, make_card, make_usage
+from textdet.training.report import save_record
 
 NAME = "someone/words"
 
@@ -115,6 +117,19 @@ def test_a_hub_that_cannot_be_had_is_one_line(
     assert last.startswith("train.py: error: --push_to_hub: ") and said in last
     assert token is None or token not in last
     assert not hub[1]
+
+
+@pytest.mark.parametrize("flag", ["--hub_token", "--hub-token", "--hub_tok", "--hub-t"])
+def test_a_token_is_in_no_record(flag, tmp_path, monkeypatch):
+    """However the flag is written, as long as the parser takes it."""
+    for words in ([flag, TOKEN], [f"{flag}={TOKEN}"]):
+        monkeypatch.setenv("HF_TOKEN", "another")
+        monkeypatch.setattr(sys, "argv", ["train.py", *words, "--output_dir", "out"])
+        train.parse_arguments()
+        assert os.environ["HF_TOKEN"] == TOKEN
+        save_record(tmp_path / "training.json")
+        command = json.loads((tmp_path / "training.json").read_text())["command"]
+        assert TOKEN not in " ".join(command) and command[-2:] == ["--output_dir", "out"]
 
 
 def test_a_card_tells_mix_and_start():

@@ -122,10 +122,12 @@ def save_record(path: Path, **sections: object) -> None:
 
 
 def _without_token(command: list[str]) -> list[str]:
-    """A command line without what --hub_token names."""
-    hidden = [re.sub(r"^(--hub_token=).*", r"\1***", word) for word in command]
+    """A command line without what --hub_token names; the parser also takes the flag with a hyphen
+    and cut short."""
+    flag = r"--hub[_-]t[a-z]*"
+    hidden = [re.sub(rf"^({flag}=).*", r"\1***", word, flags=re.DOTALL) for word in command]
     return [
-        "***" if before == "--hub_token" else word
+        "***" if re.fullmatch(flag, before) else word
         for before, word in zip(["", *hidden], hidden, strict=False)
     ]
 
