@@ -53,6 +53,9 @@ def test_models_to_choose_from(random_model, tmp_path, monkeypatch):
     assert len(detection.list_models([random_model])) == 2  # and the bundled one
     with pytest.raises(DataError, match="no model"):
         detection.list_models([tmp_path])
+    last = shutil.copytree(random_model, tmp_path / "checkpoint-2")  # of a run under way
+    (last / "trainer_state.json").write_text("{}")
+    assert detection.list_models([tmp_path])[0] == str(last)
     monkeypatch.chdir(ROOT)
     assert detection.list_models([])[-1] == "static/model"
 

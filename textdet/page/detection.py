@@ -21,7 +21,13 @@ from textdet.decoding.settings import (
     save_settings,
 )
 from textdet.network.detector import TextDetector
-from textdet.network.model_files import CONFIG_FILE, TRAINED, bundled_model, find_model
+from textdet.network.model_files import (
+    CONFIG_FILE,
+    TRAINED,
+    bundled_model,
+    choose_model,
+    find_model,
+)
 from textdet.network.result import Maps, Result
 from textdet.network.result_files import result_record
 
@@ -33,14 +39,12 @@ def list_models(given: Iterable[Path]) -> list[str]:
     one.
 
     Params:
-        given: see find_model.
+        given: see choose_model.
 
     Raises:
         DataError: there is no model in one of them.
     """
-    paths = list(given)
-    for path in paths:
-        find_model(path)
+    paths = [choose_model(path) for path in given]
     if not paths and (TRAINED / CONFIG_FILE).is_file():
         paths = [TRAINED]
     bundled = bundled_model()
