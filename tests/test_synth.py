@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import shapely
+from fontTools.ttLib import TTFont
 
 from static import constants as C
 from textdet.common.errors import DataError
@@ -20,7 +21,7 @@ from textdet.synth.content import (
     only_words,
     sample_phrase,
 )
-from textdet.synth.fonts import load_fonts
+from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.settings import GeneratorSettings, read_settings
 from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.warps import plane_homography
@@ -119,6 +120,17 @@ def test_a_character_without_ink_is_not_supported():
     assert font.supports("Az5Щ")
     assert font.supports("a b")  # a space needs none
     assert not font.supports("a\u3164") and not font.supports("漢")
+
+
+def test_words_of_a_line_need_no_space_in_the_font(tmp_path):
+    """Fonts cut down to some letters often have none."""
+    path = next(font.path for font in FONTS if font.name == "NotoSans-Regular")
+    font = TTFont(path)
+    for table in font["cmap"].tables:
+        table.cmap.pop(ord(" "), None)
+    font.save(tmp_path / "cut.ttf")
+    font = Font(tmp_path / "cut.ttf")
+    assert font.supports("Fire exit") and not font.supports("Fire 漢")
 
 
 def phrases(vocabulary, kind, case, count=150):

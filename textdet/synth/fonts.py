@@ -178,6 +178,8 @@ class Font:
         inked = {glyph.cluster for glyph in glyphs if self.extent(glyph.index)}
         for glyph in glyphs:
             character = text[glyph.cluster]
+            if character == " ":  # between words, which are set one by one
+                continue
             if not glyph.index or (glyph.cluster not in inked and leaves_ink(character)):
                 return f"has no ink for {character!r}"
         return None if inked else "is asked for nothing"
