@@ -156,6 +156,15 @@ def test_a_script_without_a_guard_does_not_hang(folder, tmp_path):
     assert run_well(script).stdout == f"{len(read_samples(folder)[0])}\n"
 
 
+def test_a_folder_whose_name_is_not_utf8(folder, always):
+    """As archives from Windows leave them."""
+    odd = folder.rename(folder.with_name(os.fsdecode(b"\x98\xe0")))
+    for _ in range(2):
+        found = read_samples(odd)
+        assert isinstance(found[0][0], IndexedSample)
+        assert_same(found, read_plainly(odd))
+
+
 def test_small_folders_have_none(folder):
     assert INDEXED_FROM > 1 << 20
     assert type(read_samples(folder)[0][0]) is Sample

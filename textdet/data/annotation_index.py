@@ -7,6 +7,7 @@ reads a field when it is asked for. All processes share what the system keeps of
 
 import functools
 import json
+import mmap
 import multiprocessing
 import os
 import sys
@@ -214,7 +215,9 @@ def _batches(path: Path) -> Iterator[tuple["pa.RecordBatch", dict]]:
     """The batches of an index, each with its note. Raises whatever reading a damaged one does."""
     import pyarrow as pa
 
-    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    with path.open("rb") as file:  # pyarrow itself takes no name that is not UTF-8
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    reader = pa.ipc.open_file(pa.py_buffer(mapped))
     for number in range(reader.num_record_batches):
         batch, metadata = reader.get_batch_with_custom_metadata(number)
         yield batch, json.loads(metadata[NOTE])
@@ -368,7 +371,7 @@ def _write(path: Path, files: list[Path], older: list[Path]) -> None:
     beside = unfinished(path)
     try:
         with (
-            pa.OSFile(str(beside), "wb") as sink,
+            beside.open("wb") as sink,
             pa.ipc.new_file(sink, schema) as writer,
             progress_bar(total=sum(piece.stop - piece.start for piece in pieces), **unit) as bar,
         ):
