@@ -65,6 +65,15 @@ def map_pixels(homography: np.ndarray, pixels: np.ndarray, width: int, height: i
 # --- Quads and polygons ----------------------------------------------------------------------
 
 
+def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """Corners (4, 2) float64 of an upright box, clockwise from its top left one.
+
+    Params:
+        left, top, right, bottom: its sides, px.
+    """
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+
+
 def side_lengths(quads: np.ndarray) -> np.ndarray:
     """Measure the sides of quads.
 

@@ -17,6 +17,7 @@ from textdet.common.geometry import (
     directions,
     map_points,
     quad_size,
+    rectangle,
     signed_area,
 )
 from textdet.common.letters import leaves_ink
@@ -131,8 +132,8 @@ def frame_of(polygon: np.ndarray) -> Frame | None:
     lateral = width if _is_tall(quad) else height
     scale = min(WORD_HEIGHT / lateral, MAX_WIDTH / max(width, height))
     width, height, margin = width * scale, height * scale, CROP_MARGIN * lateral * scale
-    left, top, right, bottom = margin, margin, margin + width, margin + height
-    inner = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
+    right, bottom = margin + width, margin + height
+    inner = rectangle(margin, margin, right, bottom).astype(np.float32)
     to_crop = cv2.getPerspectiveTransform(quad.astype(np.float32), inner)
     size = tuple(int(-(-(side + margin) // STRIDE) * STRIDE) for side in (right, bottom))
     return Frame(polygon, to_crop, size, scale)

@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from static.constants import PICTOGRAMS
+from textdet.common.geometry import rectangle
 from textdet.data.annotation import moved_words
 from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
@@ -82,6 +83,6 @@ def add_pictogram(
     alpha = np.zeros(shape, np.uint8)
     alpha[text[1] : text[1] + height, text[0] : text[0] + width] = layer.alpha
     alpha[at[1] : at[1] + h, at[0] : at[0] + w] = coverage
-    frame = np.float32([(0, 0), (shape[1], 0), (shape[1], shape[0]), (0, shape[0])])
+    frame = rectangle(0, 0, shape[1], shape[0]).astype(np.float32)
     words = moved_words(layer.words, *text)
     return TextLayer(alpha, words, layer.baseline + text[1], frame, layer.bends)

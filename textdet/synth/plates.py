@@ -6,6 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from textdet.common.geometry import quad_size, rectangle
+
 
 @dataclass
 class Plate:
@@ -37,7 +39,6 @@ def draw_plate(outline: np.ndarray, shape: tuple[int, int], style: Any) -> Plate
     if not style.plate_opacity:
         return None
     size = shape[::-1]
-    sides = np.linalg.norm(np.roll(outline, -1, 0) - outline, axis=1)
     if len(outline) != 4:
         face = _filled(outline, size)
         border = None
@@ -45,8 +46,8 @@ def draw_plate(outline: np.ndarray, shape: tuple[int, int], style: Any) -> Plate
             kernel = np.ones((2 * round(style.plate_border) + 1,) * 2, np.uint8)
             border = face - cv2.erode(face, kernel, borderValue=0)
         return Plate(face, border)
-    w, h = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
-    flat = np.float32([(0, 0), (w, 0), (w, h), (0, h)])
+    w, h = quad_size(outline)
+    flat = rectangle(0, 0, w, h).astype(np.float32)
     plane = cv2.getPerspectiveTransform(flat, np.float32(outline))
 
     def cut(inset: float) -> np.ndarray:

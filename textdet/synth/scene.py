@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from textdet.common.geometry import map_pixels, map_points, translation
+from textdet.common.geometry import map_pixels, map_points, rectangle, translation
 from textdet.data.annotation import Word
 from textdet.synth.augment import augment, make_pipelines
 from textdet.synth.backgrounds import draw_background, draw_paper
@@ -195,12 +195,11 @@ def draw_page_scene(
         colour = settings.STAMP_INKS[rng.integers(len(settings.STAMP_INKS))]
         image = _lay_ink(image, rng.normal(0, 12, 3) + colour, stamps)
     words = clip_words(map_words(warp, page.words), size)
-    left, top, right, bottom = page.sheet
+    left, _, right, _ = page.sheet
     name = "paper"
     if right - left < size:  # a receipt, or any sheet on a desk
-        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         desk, name = draw_background(rng, settings, resources.backgrounds, size)
-        image = lay_on(rng, image, desk, map_points(warp, corners))
+        image = lay_on(rng, image, desk, map_points(warp, rectangle(*page.sheet)))
     else:
         image = scan(rng, settings, image, paper, dark, [word.polygon for word in words])
     if rng.random() < settings.INVERT_PAGE_PROBABILITY:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import shapely
 
+from textdet.common.geometry import rectangle
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word, moved_words
 from textdet.synth.bends import Curve, Elastic, sample_curve
@@ -129,12 +130,13 @@ def typeset(
         for word in line:
             sides = _place_glyphs(word, font, word.x + shift, baseline, boxes)
             top, bottom = word.top + baseline, word.bottom + baseline
-            cells += [(left, top, right, bottom) for left, right in sides]
-            outlines.append((min(sides)[0], top, max(right for _, right in sides), bottom))
+            cells += [rectangle(left, top, right, bottom) for left, right in sides]
+            end = max(right for _, right in sides)
+            outlines.append(rectangle(min(sides)[0], top, end, bottom))
             placed.append(word)
     if not placed:
         return None
-    quads, polygons = _rectangles(cells), _rectangles(outlines)
+    quads, polygons = np.float32(cells), np.float32(outlines)
     words, start = [], 0
     for word, polygon in zip(placed, polygons, strict=True):
         end = start + len(word.cells)
@@ -190,7 +192,7 @@ def typeset_on_curve(
                 whole = np.floor(pen).astype(int)
                 bitmap, left, above = font.turned_bitmap(index, angle, *(pen - whole))
                 boxes.append((whole[0] + left, whole[1] + above, bitmap))
-            (corners,) = _rectangles([(-half, word.top, half, word.bottom)])
+            corners = rectangle(-half, word.top, half, word.bottom).astype(np.float32)
             quad[:] = foot + corners[:, :1] * tangent + corners[:, 1:] * normal
         texts = [cell.text for cell in word.cells]
         outline = enclosing_outline(word.text, quads)
@@ -228,11 +230,11 @@ def typeset_stack(
         for index, x, y in cell.glyphs:
             bitmap, left, above = font.turned_bitmap(index, 0.0, x - middle, y)
             boxes.append((left, baseline + above, bitmap))
-        quads += [*_rectangles([(-half, word.top + baseline, half, word.bottom + baseline)])]
-    (polygon,) = _rectangles([(-half, quads[0][0, 1], half, quads[-1][2, 1])])
+        quads.append(rectangle(-half, word.top + baseline, half, word.bottom + baseline))
+    polygon = rectangle(-half, quads[0][0, 1], half, quads[-1][2, 1]).astype(np.float32)
     downwards = [1, 2, 3, 0]
     texts = [cell.text for cell in word.cells]
-    stacked = Word(word.text, texts, np.array(quads)[:, downwards], polygon[downwards])
+    stacked = Word(word.text, texts, np.float32(quads)[:, downwards], polygon[downwards])
     return _compose(boxes, [stacked])
 
 
@@ -389,12 +391,6 @@ def _compose(boxes: list, words: list[Word], frame: np.ndarray | None = None) ->
             region = alpha[y - top : below - top, x - left : end - left]
             cv2.add(region, bitmap, region)
     if frame is None:
-        frame = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+        frame = rectangle(left, top, right, bottom).astype(np.float32)
     origin = (-left, -top)
     return TextLayer(alpha, moved_words(words, *origin), -top, frame + np.float32(origin))
-
-
-def _rectangles(sides: np.ndarray) -> np.ndarray:
-    """Quads (n, 4, 2) float32, corners clockwise from the top left, of n boxes (left, top, right,
-    bottom)."""
-    return np.asarray(sides)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float32)

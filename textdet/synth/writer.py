@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from textdet.common.geometry import map_pixels, map_points, translation
+from textdet.common.geometry import map_pixels, map_points, rectangle, translation
 from textdet.data.annotation import Word, moved_words
 from textdet.synth.content import Vocabulary, sample_phrase
 from textdet.synth.fonts import Font
@@ -190,7 +190,7 @@ class Writer:
         height, width = layer.alpha.shape
         turn = plane_homography(np.deg2rad(degrees), 0, 0, 1e9)
         warp = translation(*centre) @ turn @ translation(-width / 2, -height / 2)
-        corners = map_points(warp, np.array([(0, 0), (width, 0), (width, height), (0, height)]))
+        corners = map_points(warp, rectangle(0, 0, width, height))
         if not self.is_free(corners, 2):
             return False
         turned = map_pixels(warp, layer.alpha, *ink.shape[::-1])

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.geometry import directions, signed_area
+from textdet.common.geometry import directions, rectangle, signed_area
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
@@ -130,15 +130,6 @@ def make_word(
     if area < 0:  # the project's outlines run clockwise (y points down)
         polygon = np.roll(polygon[::-1], 1, axis=0)
     return Word(text, list(characters), along_line(quads), polygon.astype(np.float32), ignore)
-
-
-def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
-    """Corners (4, 2) float64 of an upright box, clockwise from its top left one.
-
-    Params:
-        left, top, right, bottom: its sides, px.
-    """
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
 def along_line(quads: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.files import parse_json
+from textdet.common.geometry import rectangle
 from textdet.data.annotation import Word
 from textdet.data.formats.common import (
     UNDECODED,
@@ -23,7 +24,6 @@ from textdet.data.formats.common import (
     pair_files,
     read_lines,
     read_words,
-    rectangle,
 )
 
 _SROIE = re.compile(",".join([r"\s*(-?\d+(?:\.\d+)?)\s*"] * 8) + ",(.*)")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.files import write_atomically
-from textdet.common.geometry import outline_of_cells
+from textdet.common.geometry import outline_of_cells, rectangle
 from textdet.data.annotation import Sample, Word
 from textdet.data.formats.common import (
     NUMBER,
@@ -30,7 +30,6 @@ from textdet.data.formats.common import (
     pair_files,
     read_lines,
     read_words,
-    rectangle,
 )
 from textdet.data.formats.shapes import DONT_CARE, icdar_corners
 

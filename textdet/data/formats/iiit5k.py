@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.geometry import outline_of_cells
+from textdet.common.geometry import outline_of_cells, rectangle
 from textdet.data.annotation import READING_ERRORS, name_within
 from textdet.data.formats.common import (
     Item,
@@ -14,7 +14,6 @@ from textdet.data.formats.common import (
     cells_of_boxes,
     find_one,
     make_word,
-    rectangle,
 )
 from textdet.data.formats.mat_stream import Array, MatError, read_variable
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from textdet.common.geometry import start_at_top_left
-from textdet.data.formats.common import rectangle
+from textdet.common.geometry import rectangle, start_at_top_left
 
 DONT_CARE = "###"  # a transcription that says so, in ICDAR's files and most others
 # Labels that say so, in small letters without blanks and signs.

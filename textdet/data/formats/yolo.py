@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.geometry import rectangle
 from textdet.common.images import image_size
 from textdet.data.formats.common import (
     Items,
@@ -22,7 +23,6 @@ from textdet.data.formats.common import (
     images_by_name,
     pair_with_images,
     read_lines,
-    rectangle,
 )
 from textdet.data.formats.listed import Entry, Layout, read_listed
 from textdet.data.formats.shapes import is_ignored
