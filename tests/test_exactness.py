@@ -13,7 +13,6 @@ from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.bends import sample_elastic
 from textdet.synth.blocks import (
     Canvas,
-    map_words,
     place_block,
     sample_bend,
     scene_area,
@@ -25,7 +24,7 @@ from textdet.synth.placement import Placement
 from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import TextStyle, typeset, typeset_on_curve, typeset_stack
-from textdet.synth.warps import Warp, plane_homography
+from textdet.synth.warps import Warp, map_words, plane_homography
 from textdet.synth.writer import sample_supported
 
 DEFAULTS = GeneratorSettings()

@@ -10,7 +10,6 @@ from static import constants as C
 from textdet.common.geometry import translation
 from textdet.data.heatmaps import affinity_quads
 from textdet.synth.bends import sample_curve, sample_elastic
-from textdet.synth.blocks import map_words
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.scripts import visual_order, visual_runs
 from textdet.synth.settings import GeneratorSettings
@@ -21,7 +20,7 @@ from textdet.synth.typeset import (
     typeset_on_curve,
     typeset_stack,
 )
-from textdet.synth.warps import Warp, plane_homography
+from textdet.synth.warps import Warp, map_words, plane_homography
 
 DEFAULTS = GeneratorSettings()
 FONTS = {font.name: font for font in load_fonts(C.FONTS)[0]}

@@ -12,7 +12,7 @@ from fontTools.ttLib import TTFont
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.geometry import map_pixels, map_points, scaling, translation
-from textdet.synth.blocks import _sample_line, clip_words, map_words
+from textdet.synth.blocks import _sample_line, clip_words
 from textdet.synth.content import (
     RUSSIAN,
     Vocabulary,
@@ -24,7 +24,7 @@ from textdet.synth.content import (
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.settings import GeneratorSettings, read_settings
 from textdet.synth.typeset import TextStyle, typeset
-from textdet.synth.warps import plane_homography
+from textdet.synth.warps import map_words, plane_homography
 
 DEFAULTS = GeneratorSettings()
 LANGUAGES = DEFAULTS.languages()

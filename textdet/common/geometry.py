@@ -197,10 +197,23 @@ def part_inside(polygon: np.ndarray, width: float, height: float) -> np.ndarray 
     largest = max(parts, key=shapely.area, default=None)
     if largest is None or not largest.area:
         return None
+    return clockwise_from(polygon[0], largest)
+
+
+def clockwise_from(start: np.ndarray, shape: shapely.Polygon) -> np.ndarray:
+    """The outline of a shape.
+
+    Params:
+        start: (2,) px.
+        shape: in px, y down.
+
+    Returns:
+        (k, 2) float32, clockwise, from its corner nearest to `start`.
+    """
     # Against the clock where y points up is clockwise where it points down.
-    outline = shapely.orient_polygons(largest, exterior_cw=False).exterior
+    outline = shapely.orient_polygons(shape, exterior_cw=False).exterior
     points = shapely.get_coordinates(outline)[:-1]
-    first = np.linalg.norm(points - polygon[0], axis=1).argmin()
+    first = np.linalg.norm(points - start, axis=1).argmin()
     return np.roll(points, -first, axis=0).astype(np.float32)
 
 

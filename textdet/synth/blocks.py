@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from textdet.common.geometry import part_inside, scaling, translation
+from textdet.common.geometry import part_inside, scaling, side_lengths, translation
 from textdet.common.stage_times import stage
-from textdet.data.annotation import Word, with_points
+from textdet.data.annotation import Word
 from textdet.synth.augment import augment, make_pipelines
 from textdet.synth.bends import Curve, sample_curve, sample_elastic
 from textdet.synth.content import Vocabulary
@@ -27,7 +27,7 @@ from textdet.synth.typeset import (
     typeset_on_curve,
     typeset_stack,
 )
-from textdet.synth.warps import Warp
+from textdet.synth.warps import Warp, map_words
 from textdet.synth.writer import sample_supported
 
 CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])  # directions, from the top left clockwise
@@ -349,30 +349,6 @@ def _corners(polygon: shapely.Polygon) -> np.ndarray:
     return shapely.get_coordinates(polygon.exterior)[:-1]
 
 
-@stage("warping")
-def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
-    """Words with all their points mapped.
-
-    Params:
-        warp: a Warp, or a homography (3, 3).
-        words: in the continuous coordinates that it maps from.
-
-    Returns:
-        new words; after a bend, the polygon is that around the mapped characters.
-    """
-    warp = warp if isinstance(warp, Warp) else Warp(warp)
-    if not words:
-        return []
-    quads = np.concatenate([word.quads for word in words])
-    polygons = np.concatenate([word.polygon for word in words])
-    mapped = warp.points(np.concatenate([quads.reshape(-1, 2), polygons]))
-    cells = 4 * len(quads)
-    result = with_points(words, mapped[:cells].reshape(-1, 4, 2), mapped[cells:])
-    for word in result if warp.bends else ():
-        word.polygon = enclosing_outline(word.text, word.quads)
-    return result
-
-
 def clip_words(words: list[Word], size: int) -> list[Word]:
     """Drop what lies outside the image: characters whose centre does, and words left with none.
 
@@ -407,9 +383,7 @@ def _legible(settings: GeneratorSettings, warp: Warp, words: list[Word], size: f
     """Whether a person could read words of a layer once mapped: the narrowest character and the
     smallest letters. size: px of the layer an em."""
     flat = np.concatenate([word.quads for word in words])
-    before, after = (
-        np.linalg.norm(np.roll(q, -1, 1) - q, axis=2) for q in (flat, warp.points(flat))
-    )
+    before, after = side_lengths(flat), side_lengths(warp.points(flat))
     narrow = np.minimum(after[:, 0], after[:, 2]).min() < settings.MIN_CHARACTER_SIDE
     scale = np.minimum(after[:, 1] / before[:, 1], after[:, 3] / before[:, 3]).min()
     return not narrow and scale * size >= settings.MIN_FONT_SIZE

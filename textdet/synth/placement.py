@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from textdet.common.geometry import translation
 from textdet.common.stage_times import stage
 from textdet.synth.ink import measure_softness
 from textdet.synth.settings import GeneratorSettings
@@ -57,8 +58,7 @@ class Surface:
         """
         plane = plane_homography(roll, self.yaw, self.pitch, focal)
         plane[:2, 2] = self.shift
-        move = np.array([[1, 0, -self.shift[0]], [0, 1, -self.shift[1]], [0, 0, 1]])
-        return move @ plane
+        return translation(*-self.shift) @ plane
 
 
 @dataclass(frozen=True)

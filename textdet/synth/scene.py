@@ -17,7 +17,6 @@ from textdet.synth.blocks import (
     Canvas,
     Dropped,
     clip_words,
-    map_words,
     place_block,
     scene_area,
     typeset_block,
@@ -32,7 +31,7 @@ from textdet.synth.resources import Resources
 from textdet.synth.scanner import age_paper, lay_on, scan
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.shares import sample_kind
-from textdet.synth.warps import plane_homography
+from textdet.synth.warps import map_words, plane_homography
 from textdet.synth.writer import is_typewriter
 
 

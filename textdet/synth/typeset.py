@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import shapely
 
-from textdet.common.geometry import rectangle
+from textdet.common.geometry import clockwise_from, rectangle
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word, moved_words
 from textdet.synth.bends import Curve, Elastic, sample_curve
@@ -272,11 +272,8 @@ def enclosing_outline(text: str, quads: np.ndarray) -> np.ndarray:
     pairs = np.concatenate([quads[:-1], quads[1:]], 1) if len(quads) > 1 else quads
     hulls = shapely.convex_hull(shapely.multipoints(pairs.astype(np.float64)))
     shape = shapely.simplify(shapely.union_all(hulls), 0.01)
-    points = shapely.get_coordinates(shapely.orient_polygons(shape, exterior_cw=False))[:-1]
-    # Counter-clockwise with y up is clockwise with y down.
     backwards = np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0
-    first = np.linalg.norm(points - (quads[-1, 0] if backwards else quads[0, 0]), axis=1).argmin()
-    return np.roll(points, -first, axis=0).astype(np.float32)
+    return clockwise_from(quads[-1 if backwards else 0, 0], shape)
 
 
 def _set_line(

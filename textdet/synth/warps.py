@@ -12,9 +12,11 @@ import numpy as np
 
 from textdet.common.geometry import map_pixels, map_points
 from textdet.common.stage_times import stage
+from textdet.data.annotation import Word, with_points
 from textdet.synth.bends import Curve, Elastic
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.shares import within_one
+from textdet.synth.typeset import enclosing_outline
 
 STEP = 4  # px; the backward map of bent text is computed this often, and linear in between
 
@@ -86,6 +88,30 @@ class Warp:
     def then(self, homography: np.ndarray) -> "Warp":
         """This map followed by a homography (3, 3)."""
         return Warp(homography @ self.homography, self.bends)
+
+
+@stage("warping")
+def map_words(warp: Warp | np.ndarray, words: list[Word]) -> list[Word]:
+    """Words with all their points mapped.
+
+    Params:
+        warp: a Warp, or a homography (3, 3).
+        words: in the continuous coordinates that it maps from.
+
+    Returns:
+        new words; after a bend, the polygon is that around the mapped characters.
+    """
+    warp = warp if isinstance(warp, Warp) else Warp(warp)
+    if not words:
+        return []
+    quads = np.concatenate([word.quads for word in words])
+    polygons = np.concatenate([word.polygon for word in words])
+    mapped = warp.points(np.concatenate([quads.reshape(-1, 2), polygons]))
+    cells = 4 * len(quads)
+    result = with_points(words, mapped[:cells].reshape(-1, 4, 2), mapped[cells:])
+    for word in result if warp.bends else ():
+        word.polygon = enclosing_outline(word.text, word.quads)
+    return result
 
 
 def plane_homography(roll: float, yaw: float, pitch: float, focal: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from textdet.synth.settings import GeneratorSettings
 from textdet.synth.shares import sample_kind
 from textdet.synth.strokes import draw_rule
 from textdet.synth.typeset import TextLayer, TextStyle, typeset
-from textdet.synth.warps import plane_homography
+from textdet.synth.warps import map_words, plane_homography
 
 ROOM_TRIES = 40  # places looked at for a stamp or a stroke
 
@@ -195,9 +195,7 @@ class Writer:
             return False
         turned = map_pixels(warp, layer.alpha, *ink.shape[::-1])
         np.maximum(ink, turned, out=ink)
-        for word in layer.words:
-            quads, polygon = map_points(warp, word.quads), map_points(warp, word.polygon)
-            self.page.words.append(Word(word.text, word.characters, quads, polygon))
+        self.page.words += map_words(warp, layer.words)
         return True
 
     def is_free(self, points: np.ndarray, margin: float) -> bool:
