@@ -212,6 +212,21 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "out"]
 
 
+def test_a_folder_that_cannot_be_replaced_is_refused_before_the_work(tmp_path, monkeypatch):
+    def samples():
+        raise AssertionError("work that would be lost")
+        yield
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    for folder in (tmp_path / "link", Path(".")):
+        with pytest.raises(DataError, match="cannot be replaced"):
+            export_samples(samples(), folder, "coco")
+    export_samples([sample_in(tmp_path, "a.jpg", [])], tmp_path / "link" / "new", "coco")
+    assert (tmp_path / "empty" / "new" / "images" / "a.jpg").exists()
+
+
 def test_words_too_small_for_whole_pixels_are_counted(tmp_path):
     thin = word("i", [[10.1, 10], [10.4, 10], [10.4, 20], [10.1, 20]])
     counts, _ = export_samples([sample_in(tmp_path, "a.jpg", [thin])], tmp_path / "o", "icdar2015")

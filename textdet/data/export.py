@@ -41,11 +41,18 @@ def export_samples(
         for each image left out.
 
     Raises:
-        DataError: the folder is not empty, or no image can be read.
+        DataError: the folder is not empty or cannot be replaced, or no image can be read.
         OSError: when the disk refuses.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: there is something already; name a new --save_folder")
+    if folder.exists():
+        try:
+            folder.rmdir()  # before the work: nobody can replace a link, a mounted disk or "."
+        except OSError as error:
+            raise DataError(
+                f"{folder} cannot be replaced ({error.strerror}); name a new folder in it"
+            ) from None
     beside = unfinished(folder)
     try:
         (beside / IMAGES).mkdir(parents=True)
@@ -66,8 +73,6 @@ def export_samples(
         if not written:
             raise DataError(f"no image could be exported; {problems[:1]}")
         writer_of(name)(beside, written, **options)
-        if folder.exists():
-            folder.rmdir()
         os.replace(beside, folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
