@@ -120,6 +120,9 @@ def test_a_scene_of_no_blocks_has_no_text():
         ("BLUR_PROBABILITY=1.5", "must be between 0 and 1, not 1.5"),
         ("BLUR_PROBABILITY=true", "takes numbers, not True"),
         ("BLUR_PROBABILITY=nan", "takes numbers, not nan"),
+        (f"SMALLEST_SPACE=1{400 * '0'}", "takes numbers, not 1000"),  # beyond a float's
+        (f"SMALLEST_SPACE=1{5000 * '0'}", "not NAME=VALUE"),
+        (f"BLOCKS={5000 * '['}", "not NAME=VALUE"),
         ("BLUR_PROBABILITY='often'", "takes numbers, not 'often'"),
         ("SHRINK_STEP=1", "must be between 0.05 and 0.95"),
         ("SIGN_COLOURS=[[1, 2]]", "lists of 3 numbers"),

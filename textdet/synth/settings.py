@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import sys
 import tokenize
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -234,7 +235,8 @@ def _checked_tuple(setting: Setting, value: Any) -> tuple:
 
 def _checked_number(setting: Setting, value: Any, kind: float) -> float:
     name = setting.name
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= sys.float_info.max:  # nor is nan
         raise DataError(f"{name} takes numbers, not {value!r}")
     if isinstance(kind, int) and not isinstance(value, int):
         raise DataError(f"{name} takes whole numbers, not {value!r}")
@@ -264,7 +266,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-16" if data.startswith(UTF16) else "utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # not UTF-8 or not TOML
+    except (ValueError, RecursionError) as error:  # not UTF-8 or not TOML
         raise DataError(f"{path} is not TOML: {error}") from None
 
 
@@ -282,7 +284,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{text!r} is not NAME=VALUE with a value as in TOML: {error}") from None
 
 
