@@ -24,6 +24,7 @@ from static import constants as C
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.metrics import polygon_ious
+from textdet.synth import backgrounds
 from textdet.synth.fonts import open_fonts
 from textdet.synth.settings import GeneratorSettings
 
@@ -284,6 +285,26 @@ def test_own_material_with_damaged_files(tmp_path):
     assert "2 of 2 backgrounds searched for text: 1 may have some" in result.stdout
     found = {word.text.lower() for s in read_samples(folder)[0] for word in s.words}
     assert any("alpha" in text or "beta" in text for text in found)
+
+
+def test_large_photographs_are_checked_at_the_size_that_they_are_used_at(tmp_path, monkeypatch):
+    """There may be thousands, which are checked before every run."""
+    read, decoded = backgrounds.read_image, []
+
+    def spy(*args, **options):
+        decoded.append(read(*args, **options))
+        return decoded[-1]
+
+    monkeypatch.setattr(backgrounds, "read_image", spy)
+    for name, size in (("large", (1600, 800)), ("narrow", (1600, 40))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.jpg")
+    large, narrow = (tmp_path / "large.jpg", tmp_path / "narrow.jpg")
+    (tmp_path / "cut.jpg").write_bytes(large.read_bytes()[:-1500])
+    paths = [large, narrow, tmp_path / "cut.jpg"]
+    usable, problems = backgrounds.check_backgrounds(paths, 200)
+    assert usable == [large] and len(problems) == 2
+    assert problems[0].endswith("narrow.jpg: 1600x40 px is too small or too narrow")
+    assert [image.shape for image in decoded] == [(100, 200, 3), (5, 200, 3)]
 
 
 def test_a_folder_within_the_backgrounds_does_not_become_one(tmp_path):

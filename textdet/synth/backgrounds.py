@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.images import IMAGE_SUFFIXES, is_image, name_further_frames, read_image
+from textdet.common.images import (
+    IMAGE_SUFFIXES,
+    image_size,
+    is_image,
+    name_further_frames,
+    read_image,
+)
 from textdet.common.stage_times import stage
 from textdet.synth.distractors import draw_distractors
 from textdet.synth.settings import GeneratorSettings
@@ -58,7 +64,8 @@ def check_backgrounds(paths: Iterable[Path], largest: int) -> tuple[list[Path], 
     usable, problems = [], []
     for path in paths:
         try:
-            height, width = read_image(path).shape[:2]
+            width, height = image_size(path)
+            read_image(path, least=largest)  # as it will be used: a large JPEG takes a quarter
             problems += name_further_frames(path)
         except DataError as error:
             problems.append(str(error))
