@@ -243,8 +243,9 @@ def make_images(
     cluster = choose_cluster(args.cluster, *needed)
 
     def make(missing: Iterable[Chunk]) -> Iterator[int]:
-        calls = ((job, chunk) for chunk in missing)
-        for chunk_counts, chunk_seconds in run_calls(run_chunk, calls, workers, cluster):
+        calls = ((chunk,) for chunk in missing)  # without the job, which may name many photographs
+        found = run_calls(run_chunk, calls, workers, cluster, shared=(job,))
+        for chunk_counts, chunk_seconds in found:
             counts.update(chunk_counts)
             seconds.update(chunk_seconds)
             yield chunk_counts["images"]

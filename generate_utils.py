@@ -198,8 +198,8 @@ def fill_job(job: Job, count: int, record: dict, workers: int) -> None:
     chunks = cut_chunks(job.folder, range(count), CHUNK)
 
     def make(missing: Iterable[Chunk]) -> Iterator[int]:
-        calls = ((job, chunk) for chunk in missing)
-        for found, _ in run_calls(run_chunk, calls, max(1, min(workers, len(chunks)))):
+        calls, processes = ((chunk,) for chunk in missing), max(1, min(workers, len(chunks)))
+        for found, _ in run_calls(run_chunk, calls, processes, shared=(job,)):
             yield found["images"]
 
     fill_folder(job.folder, record, chunks, make, lambda folder: {"images": count}, total=count)
