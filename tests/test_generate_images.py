@@ -464,6 +464,7 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
     collection.fonts = [TTFont(path) for name in names for path in C.FONTS.rglob(name)]
     collection.save(fonts / "both.ttc")
     (fonts / "web.woff2").write_bytes(b"wOF2")
+    (fonts / "more").symlink_to(C.FONTS)
     with_cmap(fonts / "signs.ttf", 0, lambda letter: (0xF000 + letter, 0x2701 + letter % 64))
     with_cmap(fonts / "last.ttf", 1, lambda letter: (letter, 0x25A1))
     photos.mkdir()
@@ -492,9 +493,11 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
         "1 .heic",
         "loop.jpg: not a readable image",
         "scan.tif: 1 of its 2 pages",
+        f"{photos / 'sub'}: a link to a folder, which is not followed",
+        f"{fonts / 'more'}: a link to a folder, which is not followed",
     ):
         assert line in text
-    assert len(problems) == 8
+    assert len(problems) == 10
     assert [path.name for path in job.backgrounds] == ["old.jfif", "scan.tif"]
     assert [path.name for path in job.fonts] == ["both.ttc"]
     found = open_fonts(job.fonts[0])

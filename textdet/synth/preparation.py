@@ -109,6 +109,12 @@ def find_materials(
         problems += _undrawn_lines(words, vocabularies[0], able, settings.MIN_FONT_SIZE, size)
     photographs = list_backgrounds(backgrounds, apart_from)
     problems += name_other_pictures(backgrounds.rglob("*"))
+    problems += [
+        f"{path}: a link to a folder, which is not followed"
+        for folder in (fonts, backgrounds)
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() and path.is_dir()
+    ]
     with progress_bar(photographs, desc="checking", unit="photo") as bar:
         usable, bad_backgrounds = check_backgrounds(bar, settings.BACKGROUND_SIDE)
     found = (
