@@ -343,6 +343,11 @@ def name_within(name: object) -> str:
     return path.as_posix()
 
 
+def rounded(points: np.ndarray) -> list:
+    """Points (..., 2) as JSON has them, px to 1/100."""
+    return np.round(np.asarray(points, np.float64), 2).tolist()
+
+
 def unread_words(sample: Sample) -> str | None:
     """A line about an image with words of which nobody knows where they are, so that its empty
     places cannot be taught as being without text; None for any other."""
@@ -355,8 +360,8 @@ def _words_to_json(words: list[Word]) -> list[dict]:
     that it takes word by word."""
     if not words:
         return []
-    quads = _rounded(np.concatenate([word.quads.reshape(-1, 4, 2) for word in words]))
-    corners = _rounded(np.concatenate([word.polygon for word in words]))
+    quads = rounded(np.concatenate([word.quads.reshape(-1, 4, 2) for word in words]))
+    corners = rounded(np.concatenate([word.polygon for word in words]))
     records, cell, corner = [], 0, 0
     for word in words:
         cells, end = cell + len(word.quads), corner + len(word.polygon)
@@ -373,10 +378,6 @@ def _words_to_json(words: list[Word]) -> list[dict]:
         )
         cell, corner = cells, end
     return records
-
-
-def _rounded(points: np.ndarray) -> list:
-    return np.round(points.astype(np.float64), 2).tolist()
 
 
 def _string(text: object) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from textdet.common.pictures import draw_found
-from textdet.data.formats.shapes import coco_shape, icdar_corners, rounded
+from textdet.data.annotation import rounded
+from textdet.data.formats.shapes import coco_shape, icdar_corners
 
 
 @dataclass

@@ -20,7 +20,15 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json, write_json
 from textdet.common.geometry import signed_area
-from textdet.data.annotation import FARTHEST, READING_ERRORS, Sample, Word, flag_of, points_of
+from textdet.data.annotation import (
+    FARTHEST,
+    READING_ERRORS,
+    Sample,
+    Word,
+    flag_of,
+    points_of,
+    rounded,
+)
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -34,7 +42,7 @@ from textdet.data.formats.common import (
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
-from textdet.data.formats.shapes import as_quad, coco_shape, rounded, turned_box
+from textdet.data.formats.shapes import as_quad, coco_shape, turned_box
 
 
 def read_coco(source: Path) -> Items:

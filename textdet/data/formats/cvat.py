@@ -19,10 +19,10 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically, write_json
-from textdet.data.annotation import Sample, Word, flag_of, points_of
+from textdet.data.annotation import Sample, Word, flag_of, points_of, rounded
 from textdet.data.formats.common import Items, find_one, images_by_name
 from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
-from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded, turned_box
+from textdet.data.formats.shapes import bounds, is_ignored, is_upright, turned_box
 
 ANNOTATIONS_FILE, LABELS_FILE = "annotations.xml", "labels.json"
 XML_ERRORS = (ET.ParseError, LookupError, ValueError)  # an unknown encoding is a LookupError

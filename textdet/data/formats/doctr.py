@@ -16,10 +16,10 @@ import numpy as np
 
 from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
-from textdet.data.annotation import Sample, points_of
+from textdet.data.annotation import Sample, points_of, rounded
 from textdet.data.formats.common import Items
 from textdet.data.formats.listed import Entry, Layout, read_json_files
-from textdet.data.formats.shapes import as_quad, bounds, is_ignored, rounded
+from textdet.data.formats.shapes import as_quad, bounds, is_ignored
 
 KEYS = ("polygons", "typed_words")
 

@@ -18,10 +18,10 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json, write_atomically
 from textdet.common.geometry import rectangle
-from textdet.data.annotation import Sample, flag_of, points_of
+from textdet.data.annotation import Sample, flag_of, points_of, rounded
 from textdet.data.formats.common import Items, find_one, images_by_name, read_lines
 from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
-from textdet.data.formats.shapes import coco_shape, is_ignored, rounded
+from textdet.data.formats.shapes import coco_shape, is_ignored
 
 METADATA = "metadata.jsonl"
 OUTLINES = ("polygon", "polygons", "segmentation")

@@ -17,10 +17,10 @@ import numpy as np
 
 from textdet.common.files import parse_json, write_json
 from textdet.common.geometry import rectangle
-from textdet.data.annotation import Sample, Word, points_of
+from textdet.data.annotation import Sample, Word, points_of, rounded
 from textdet.data.formats.common import Items, find_one
 from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of, with_unlabelled
-from textdet.data.formats.shapes import bounds, is_ignored, is_upright, rounded
+from textdet.data.formats.shapes import bounds, is_ignored, is_upright
 
 VERSION = "6.3.1"  # whose files these are
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
-from textdet.data.annotation import Sample, flag_of, points_of
+from textdet.data.annotation import Sample, flag_of, points_of, rounded
 from textdet.data.formats.common import Items
 from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of
-from textdet.data.formats.shapes import bounds, is_ignored, rounded
+from textdet.data.formats.shapes import bounds, is_ignored
 
 
 def read_mmocr(source: Path) -> Items:

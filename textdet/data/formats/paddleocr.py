@@ -12,10 +12,10 @@ from typing import Any
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json, write_atomically
-from textdet.data.annotation import Sample, flag_of, points_of
+from textdet.data.annotation import Sample, flag_of, points_of, rounded
 from textdet.data.formats.common import Items, find_one, images_by_name, read_lines
 from textdet.data.formats.listed import Entry, Layout, read_listed, with_unlabelled
-from textdet.data.formats.shapes import DONT_CARE, is_ignored, rounded
+from textdet.data.formats.shapes import DONT_CARE, is_ignored
 
 LABELS = "Label.txt"
 UNREAD_TEXT = "TEMPORARY"

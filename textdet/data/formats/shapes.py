@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from textdet.common.geometry import rectangle, start_at_top_left
+from textdet.data.annotation import rounded
 
 DONT_CARE = "###"  # a transcription that says so, in ICDAR's files and most others
 # Labels that say so, in small letters without blanks and signs.
@@ -67,11 +68,6 @@ def as_quad(outline: np.ndarray) -> np.ndarray:
     if len(outline) == 4:
         return outline
     return start_at_top_left(cv2.boxPoints(cv2.minAreaRect(outline))[None])[0]
-
-
-def rounded(outline: np.ndarray) -> list[list[float]]:
-    """An outline (k, 2) as JSON has it, px to 1/100."""
-    return np.round(np.asarray(outline, np.float64), 2).tolist()
 
 
 def coco_shape(outline: np.ndarray) -> dict:
