@@ -162,7 +162,7 @@ def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = 85) -
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a matplotlib figure, whole or not at all, and close it.
+    """Write a matplotlib figure, whole or not at all.
 
     Params:
         path: its suffix chooses the format, such as .png or .svg.
@@ -170,10 +170,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Raises:
         OSError: when the disk refuses.
     """
-    import matplotlib.pyplot as plt
-
     figure.tight_layout()
     data = io.BytesIO()
     figure.savefig(data, dpi=110, format=path.suffix[1:])
-    plt.close(figure)
     write_atomically(path, data.getvalue())

@@ -64,16 +64,14 @@ def plot_statistics(samples: list[Sample], path: Path) -> None:
         path: of the picture: histograms of the words' height, length and direction, and of how many
             there are in an image.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     words = [word for sample in samples for word in sample.words if len(word.quads)]
     heights = [np.linalg.norm(w.quads[:, 3] - w.quads[:, 0], axis=1).mean() for w in words]
     along = np.array([(w.quads[:, 1] - w.quads[:, 0]).mean(0) for w in words]).reshape(-1, 2)
     degrees = np.rad2deg(np.arctan2(-along[:, 1], along[:, 0]))  # y points down
-    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2))
+    figure = Figure(figsize=(14, 3.2))
+    axes = figure.subplots(1, 4)
     for axis, values, bins, label in (
         (axes[0], heights, np.geomspace(5, 400, 30), "height of a word, px"),
         (axes[1], [len(w.quads) for w in words], np.arange(0.5, 21), "characters in a word"),

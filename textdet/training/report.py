@@ -139,12 +139,10 @@ def plot_training_curves(history: list[dict], path: Path) -> None:
         history: a Trainer's log_history.
         path: of the picture.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    figure = Figure(figsize=(11, 4))
+    left, right = figure.subplots(1, 2)
     for axes, names in (
         (left, ("loss", "eval_loss", "eval_heatmap_error")),
         (right, ("eval_f1", "eval_precision", "eval_recall", "eval_iou")),

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import optuna
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
@@ -17,9 +18,6 @@ from textdet.decoding.metrics import FOUND_IOU, match_maps, overlap_table, summa
 from textdet.decoding.settings import SETTINGS, DetectionSettings
 from textdet.tuning.scoring import OBJECTIVES, Point, Scorer, best_score, pareto_front, score_of
 from textdet.tuning.study import finished_trials, params_of
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 RANGES = {name: declared.searched for name, declared in SETTINGS.items() if declared.searched}
 PLOTS = ("history", "pareto_front", "importance", "contour")
@@ -91,7 +89,8 @@ def _plot_history(result: SearchResult, folder: Path) -> None:
     numbers = np.arange(1, len(trials) + 1)
     stopped = np.array([trial.state == TrialState.PRUNED for trial in trials], bool)
     scores = np.array([best_score(t.user_attrs["sweep"], result.objective) for t in trials])
-    figure, axes = plt.subplots(figsize=(8, 5))
+    figure = Figure(figsize=(8, 5))
+    axes = figure.subplots()
     axes.plot(numbers[~stopped], scores[~stopped], "o", color="C0", markersize=4, label="trial")
     axes.plot(
         *(numbers[stopped], scores[stopped], "x"),
@@ -113,7 +112,8 @@ def _plot_pareto_front(result: SearchResult, folder: Path) -> None:
     """F1 over mean IoU of everything that was scored; only its upper right corner matters."""
     f1, iou = _column(result.points, "f1"), _column(result.points, "iou")
     front = pareto_front(result.points)
-    figure, axes = plt.subplots(figsize=(7, 6))
+    figure = Figure(figsize=(7, 6))
+    axes = figure.subplots()
     axes.plot(iou, f1, ".", color="silver", markersize=3, label="every setting tried")
     axes.plot(
         *(_column(front, "iou"), _column(front, "f1"), "o-"),
@@ -136,7 +136,8 @@ def _plot_pareto_front(result: SearchResult, folder: Path) -> None:
 def _plot_importance(result: SearchResult, folder: Path) -> None:
     """Optuna's PED-ANOVA: which threshold tells the best tenth of the settings from the others."""
     shares = importances(result)
-    figure, axes = plt.subplots(figsize=(8, 3))
+    figure = Figure(figsize=(8, 3))
+    axes = figure.subplots()
     names = sorted(shares, key=shares.get)
     bars = axes.barh(names, [shares[each] for each in names], color="C0")
     axes.bar_label(bars, fmt="%.2f", padding=4)
@@ -170,9 +171,10 @@ def importances(result: SearchResult) -> dict[str, float]:
 
 def _plot_contours(result: SearchResult, folder: Path) -> None:
     """The best score over two thresholds at a time, whatever the third one is."""
-    figure, row = plt.subplots(1, 2, figsize=(14, 6.2))
+    figure = Figure(figsize=(14, 6.2))
+    row = figure.subplots(1, 2)
     levels = result.scores().max() - np.array(BANDS)
-    bands = matplotlib.colors.BoundaryNorm(levels, 256, extend="min")
+    bands = BoundaryNorm(levels, 256, extend="min")
     for axes, other in zip(row, ("link_threshold", "text_threshold"), strict=True):
         x, y, scores = _best_in_cells(result, other)
         if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -245,7 +247,8 @@ def draw_before_after(
         width, height = (
             PANEL * np.array([sample.width, sample.height]) / max(sample.width, sample.height)
         )
-        figure, row = plt.subplots(1, 2, figsize=(max(2 * width, PANEL) + 0.3, height + 1.3))
+        figure = Figure(figsize=(max(2 * width, PANEL) + 0.3, height + 1.3))
+        row = figure.subplots(1, 2)
         for axes, settings, name, score in zip(
             row, (default, tuned), ("before", "tuned"), f1[:, place], strict=True
         ):
