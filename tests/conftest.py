@@ -61,6 +61,12 @@ def assert_refused(result, *said):
         assert str(text) in last
 
 
+def contents(folder):
+    """Every file in a folder and below, its bytes by its name there."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory):
     """Folder of a model with random weights, as train.py leaves it. Not to be written to."""

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SIZE, run_well, start
+from conftest import ROOT, SIZE, contents, run_well, start
 
 from static import constants as C
 from textdet.common.cluster import choose_cluster
@@ -80,11 +80,6 @@ def run_here(monkeypatch, script, *args):
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", [script, *map(str, args)])
         runpy.run_path(str(ROOT / script), run_name="script")["main"]()
-
-
-def contents(folder):
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def opened(folder):

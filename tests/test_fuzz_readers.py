@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+from test_formats import cells
 
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import Page
@@ -121,12 +122,6 @@ def changed(rng, data: bytes, name: str) -> bytes:
 
 def word_records(**more):
     return [{"image_id": 1, "text": "on", "bbox": [1, 1, 19, 10], **more} for _ in range(3)]
-
-
-def cells(*values):
-    array = np.empty((1, len(values)), object)
-    array[0] = values
-    return array
 
 
 def mat(folder, name, data, compressed):

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run, run_well
+from conftest import ROOT, assert_refused, contents, run, run_well
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image
 
@@ -32,15 +32,6 @@ from textdet.synth.fonts import open_fonts
 from textdet.synth.settings import GeneratorSettings
 
 SMALL = ("--image_size", 160, "--chunk_size", 3, "--seed", 7)
-
-
-def contents(folder):
-    """Every file of a data set by its bytes."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import contents
 from PIL import Image
 from test_detect import BrightnessDetector, picture
 
@@ -54,10 +55,6 @@ def named(folder, output):
     pages = find_pages(sorted(folder.iterdir()), problems)
     assert not problems
     return [(i, page, output / f"{i:02}") for i, page in enumerate(pages)]
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize(

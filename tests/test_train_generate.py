@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate.data_loader import prepare_data_loader
-from conftest import run_well
+from conftest import contents, run_well
 from easy_images import SIDE, write_images
 
 import train
@@ -181,11 +181,7 @@ def losses(folder):
 
 
 def files_in(folder):
-    return {
-        path.relative_to(folder): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and "cache" not in path.parts
-    }
+    return {file: data for file, data in contents(folder).items() if "cache/" not in file}
 
 
 def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, monkeypatch):
