@@ -92,6 +92,12 @@ def directions(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
+def arc_lengths(line: np.ndarray) -> np.ndarray:
+    """How far along a polyline (k, 2) each of its points lies: (k,) px, 0 for the first."""
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    return np.append(0, np.cumsum(steps))
+
+
 def fill_polygon(mask: np.ndarray, polygon: np.ndarray, value: int) -> None:
     """Fill a polygon in a mask, in place.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from textdet.common.geometry import quad_size
+from textdet.common.geometry import arc_lengths, quad_size
 from textdet.decoding.components import Words, sample_map
 
 MIN_BEND = 0.06  # bend / width across of the box, from which a word is looked at closely
@@ -87,9 +87,7 @@ def ribbon_of(polygon: np.ndarray) -> Ribbon:
 
 
 def _ribbon(upper: np.ndarray, lower: np.ndarray) -> Ribbon:
-    middle = (upper + lower) / 2
-    steps = np.linalg.norm(np.diff(middle, axis=0), axis=1)
-    return Ribbon(upper, lower, np.append(0, np.cumsum(steps)))
+    return Ribbon(upper, lower, arc_lengths((upper + lower) / 2))
 
 
 def may_be_curved(words: Words, boxes: np.ndarray) -> np.ndarray:
@@ -150,8 +148,7 @@ def fit_ribbon(mask: np.ndarray, text: np.ndarray, box: np.ndarray) -> Ribbon | 
         basis = np.polynomial.legendre.legvander(place, degree)
         factors = np.linalg.lstsq(basis * weights, points * weights, rcond=1e-6)[0]
         line = np.polynomial.legendre.legvander(LINE_POINTS, degree) @ factors
-        steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
-        arc = np.append(0, np.cumsum(steps))
+        arc = arc_lengths(line)
         place, distance = _project(points, line, arc)
         height = len(xs) / (FILLING * max(np.ptp(place), 1e-9))
         degree = int(np.clip(round(np.ptp(place) / height - STIFFNESS), *DEGREES))

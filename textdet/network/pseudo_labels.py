@@ -14,6 +14,7 @@ import numpy as np
 from textdet.common.geometry import (
     CENTRE,
     FROM_CENTRE,
+    arc_lengths,
     directions,
     map_points,
     quad_size,
@@ -293,7 +294,6 @@ def _is_tall(quad: np.ndarray) -> bool:
 
 def _along(line: np.ndarray, parts: int) -> np.ndarray:
     """Points (parts + 1, 2) at equal distances along a polyline (k, 2)."""
-    lengths = np.linalg.norm(np.diff(line, axis=0), axis=1)
-    at = np.concatenate([[0], np.cumsum(lengths)])
+    at = arc_lengths(line)
     wanted = np.linspace(0, at[-1], parts + 1)
     return np.stack([np.interp(wanted, at, line[:, axis]) for axis in (0, 1)], 1)

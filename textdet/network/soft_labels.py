@@ -105,12 +105,9 @@ def correct_maps(
     seen_maps, blind_maps = (
         draw_heatmaps([word.quads for word in own], width, height) for own in (seen, blind)
     )
-    inside = np.zeros((height, width), np.uint8)
-    _fill(inside, seen, 1)
-    keep = np.stack([(inside > 0) | (seen_maps[0] > 0), seen_maps[1] > 0])
-    inside[:] = 0
-    _fill(inside, blind, 1)
-    return np.maximum(np.where(keep & (inside == 0), maps, 0), blind_maps), labelled
+    in_seen, in_blind = (_inside(own, width, height) for own in (seen, blind))
+    keep = np.stack([in_seen | (seen_maps[0] > 0), seen_maps[1] > 0]) & ~in_blind
+    return np.maximum(np.where(keep, maps, 0), blind_maps), labelled
 
 
 def label_in_map(textmap: np.ndarray, word: Word, ignored_weight: float = 0.0) -> Word:
@@ -132,7 +129,9 @@ def label_in_map(textmap: np.ndarray, word: Word, ignored_weight: float = 0.0) -
     return label_word(word, crop, crop.pixels, ignored_weight)
 
 
-def _fill(mask: np.ndarray, words: list[Word], value: int) -> None:
-    """Fill the polygons of words in a (H, W) uint8 mask."""
+def _inside(words: list[Word], width: int, height: int) -> np.ndarray:
+    """(height, width) bool, whether each pixel lies in the polygon of a word."""
+    mask = np.zeros((height, width), np.uint8)
     for word in words:
-        fill_polygon(mask, word.polygon, value)
+        fill_polygon(mask, word.polygon, 1)
+    return mask > 0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 PACKAGES = ("torch", "transformers", "accelerate", "monai", "albumentations", "numpy")
+PREDICTIONS = 6  # validation images that are shown
 TILE = 400  # px, side of a tile in the pictures
 
 
@@ -62,20 +63,19 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
     return contact_sheet(tiles, columns=3, side=TILE)
 
 
-def draw_predictions(trainer: "Trainer", source: Source, count: int = 6) -> np.ndarray:
-    """Draw what the network sees in the first validation images.
+def draw_predictions(trainer: "Trainer", source: Source) -> np.ndarray:
+    """Draw what the network sees in the first PREDICTIONS validation images.
 
     Params:
         trainer: a HeatmapTrainer; its model is put in evaluation mode.
         source: the validation images.
-        count: how many of them at most.
 
     Returns:
         (H, W, 3) uint8 RGB, a row an image: true maps, predicted maps, boxes found in these.
     """
     tiles = []
     model = trainer.model.eval()
-    for index in range(min(count, len(source))):
+    for index in range(min(PREDICTIONS, len(source))):
         _, image, true, _ = source.read_sound(index)
         pixels = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(model.device)
         with torch.no_grad():
