@@ -193,7 +193,7 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, monk
     told = "Trained on scenes drawn while it was trained and 4 images of labelled, mixed 3:1."
     assert told in (whole / "README.md").read_text(encoding="utf-8")
     made = files_in(whole / train.VALIDATION)
-    assert sum(path.suffix == ".jpg" for path in made) == 3
+    assert sum(name.endswith(".jpg") for name in made) == 3
 
     flags += ("--dataloader_num_workers", 1, "--output_dir", parts)
     train_here(monkeypatch, *flags, "--max_steps", 2)
