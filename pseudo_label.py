@@ -104,12 +104,13 @@ def main() -> None:
         samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     samples = samples[: args.max_samples]
-    detection = asdict(find_model(model_dir).settings())
+    model = find_model(model_dir)
+    detection = asdict(model.settings())
     settings = {
         "input_dir": str(args.input_dir.resolve()),
         "format": args.format,
         "images": words_fingerprint(samples),
-        "model": find_model(model_dir).fingerprint(),
+        "model": model.fingerprint(),
         "labels": args.labels,
         # Cells depend on none of it: the network sees each word by itself.
         "detection": detection if args.labels == "maps" else None,

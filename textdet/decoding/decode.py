@@ -51,7 +51,7 @@ def take_large_words(maps: np.ndarray, smaller: np.ndarray) -> None:
         maps: (2, H, W) uint8, character then affinity.
         smaller: (2, h, w) uint8, of the smaller view. Its words that are at least LARGE_WORD px
             high in `maps` and as clear as SURE replace what `maps` has there, unless `maps` has
-            two or more words of less than half their height in them. All are found with CRAFT's
+            two or more words of less than half their height in them. All are found with fixed
             thresholds, so that maps kept for tune.py do not depend on those that it tries.
     """
     height, width = maps.shape[1:]
