@@ -41,8 +41,8 @@ class Strength:
 STRENGTHS = {
     "light": Strength(1.5, 1.5, 0.15, 5, 0.0, 0.3, 0.0, 0.0, 0.1),
     "default": Strength(3.0, 2.0, 0.25, 15, 0.05, 0.3, 0.2, 0.05, 0.2),
-    # Text at about the size at which it is looked for: the bundled model's from round 14 on.
-    "photographs": Strength(1.8, 2.0, 0.3, 18, 0.08, 0.4, 0.25, 0.08, 0.25),
+    # Text at about the size at which it is looked for: the bundled model's in its last rounds.
+    "photographs": Strength(1.4, 1.5, 0.3, 15, 0.05, 0.3, 0.1, 0.03, 0.12),
     "strong": Strength(4.0, 3.0, 0.5, 30, 0.1, 0.5, 0.4, 0.15, 0.4),
 }
 
