@@ -93,6 +93,16 @@ def test_parts_of_a_word_stand_as_unicode_says(text, runs):
     assert visual_runs(text) == runs
 
 
+def test_each_script_of_a_word_keeps_its_rules():
+    """Arabic letters that others stand before are joined as without them."""
+    font = FONTS["DejaVuSans-Bold"]
+    font.set_size(40)
+    alone = [glyph.index for glyph in font.shape("عربي")]
+    assert [glyph.index for glyph in font.shape("שعربي")][:4] == alone
+    assert [glyph.index for glyph in font.shape("ABعربي")][2:] == alone
+    assert font.joins("SMS/عربي") and not font.joins("SMS/שלום")
+
+
 @pytest.mark.parametrize("bent", [False, True])
 def test_cells_of_both_directions_are_linked_as_they_stand(bent):
     font, text = FONTS["DejaVuSans-Bold"], "\u05d1-COVID-19"
@@ -119,6 +129,7 @@ def test_a_stack_of_both_directions_keeps_its_order():
 
 def test_what_a_font_lacks_is_said():
     assert "Devanagari" in FONTS["NotoSans-Regular"].lacks("नमस्ते")
+    assert "Devanagari" in FONTS["NotoSans-Regular"].lacks("SMSनमस्ते")
     assert "ink" in FONTS["NotoSans-Regular"].lacks("漢")
     assert FONTS["DejaVuSans-Bold"].lacks("می\u200cخواهم") is None
 

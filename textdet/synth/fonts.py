@@ -12,7 +12,7 @@ import uharfbuzz as hb
 
 from textdet.common.errors import DataError
 from textdet.common.letters import leaves_ink
-from textdet.synth.scripts import SHAPED, visual_runs
+from textdet.synth.scripts import SHAPED, script_runs, visual_runs
 
 # Ligatures would put two letters into one glyph; scripts that need shaping keep theirs.
 FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}
@@ -157,18 +157,20 @@ class Font:
 
     def _shape(self, text: str) -> _Shaped:
         glyphs, pen, scripts = [], 0, set()
-        for start, end, backwards in visual_runs(text):
-            buffer = hb.Buffer()
-            buffer.add_str(text[start:end])
-            buffer.guess_segment_properties()
-            buffer.direction = "rtl" if backwards else "ltr"
-            scripts.add(buffer.script)
-            hb.shape(self._hb_font, buffer, {} if buffer.script in SHAPED else FEATURES)
-            for info, pos in zip(buffer.glyph_infos, buffer.glyph_positions or (), strict=True):
-                x, y, cluster = pen + pos.x_offset, -pos.y_offset, start + info.cluster
-                advance = pos.x_advance
-                glyphs.append(_make_glyph((info.codepoint, cluster, x, y, advance)))
-                pen += advance
+        for first, last, backwards in visual_runs(text):
+            parts = script_runs(text, first, last)
+            for start, end in reversed(parts) if backwards else parts:
+                buffer = hb.Buffer()
+                buffer.add_str(text[start:end])
+                buffer.guess_segment_properties()
+                buffer.direction = "rtl" if backwards else "ltr"
+                scripts.add(buffer.script)
+                hb.shape(self._hb_font, buffer, {} if buffer.script in SHAPED else FEATURES)
+                for info, pos in zip(buffer.glyph_infos, buffer.glyph_positions or (), strict=True):
+                    x, y, cluster = pen + pos.x_offset, -pos.y_offset, start + info.cluster
+                    advance = pos.x_advance
+                    glyphs.append(_make_glyph((info.codepoint, cluster, x, y, advance)))
+                    pen += advance
         lacks = self._missing(text, glyphs, scripts)
         return _Shaped(glyphs, pen, bool(scripts & SHAPED.keys()), lacks)
 

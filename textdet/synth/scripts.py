@@ -4,7 +4,11 @@ The order of a word's parts and of a line's words follows the Unicode bidirectio
 (UAX #9), without its explicit marks and its rules for nested brackets.
 """
 
+import functools
 import unicodedata
+from itertools import pairwise
+
+import uharfbuzz as hb
 
 # ISO 15924 tag: name, of scripts whose letters take other shapes or places beside each other.
 SHAPED = {
@@ -26,7 +30,8 @@ SHAPED = {
     "Mymr": "Myanmar",
     "Tibt": "Tibetan",
 }
-FIRST_RIGHT_TO_LEFT = "\u0590"  # no character before it runs from right to left
+# No character before it runs from right to left or is of a script in SHAPED.
+FIRST_COMPLEX = "\u0590"
 
 
 def base_level(text: str) -> int | None:
@@ -51,7 +56,7 @@ def visual_runs(text: str) -> list[tuple[int, int, bool]]:
     Returns:
         (start, end, whether right to left) of each part, from the left to the right of the picture.
     """
-    if max(text, default="") < FIRST_RIGHT_TO_LEFT:
+    if max(text, default="") < FIRST_COMPLEX:
         return [(0, len(text), False)]
     kinds = [unicodedata.bidirectional(character) for character in text]
     if not {"R", "AL", "AN"} & set(kinds):
@@ -61,6 +66,36 @@ def visual_runs(text: str) -> list[tuple[int, int, bool]]:
     runs = list(zip([0, *cuts], [*cuts, len(text)], strict=True))
     order = visual_order([levels[start] for start, _ in runs])
     return [(*runs[k], levels[runs[k][0]] % 2 == 1) for k in order]
+
+
+def script_runs(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Part a run where its script changes to or from a shaped one: HarfBuzz takes the rules of the
+    first letter's script for all that it is given. Signs belong to the letters before them.
+
+    Params:
+        text: a word.
+        start, end: of the run, which has one direction.
+
+    Returns:
+        (start, end) of each part, in reading order.
+    """
+    if max(text, default="") < FIRST_COMPLEX:
+        return [(start, end)]
+    scripts = [_script_of(character) for character in text[start:end]]
+    if SHAPED.keys().isdisjoint(scripts):
+        return [(start, end)]
+    letters = [k for k, script in enumerate(scripts) if script]
+    cuts = [start + b for a, b in pairwise(letters) if scripts[a] != scripts[b]]
+    return list(pairwise([start, *cuts, end]))
+
+
+@functools.cache
+def _script_of(character: str) -> str | None:
+    """ISO 15924 tag; None for signs and marks of several scripts."""
+    buffer = hb.Buffer()
+    buffer.add_str(character)
+    buffer.guess_segment_properties()
+    return buffer.script
 
 
 def visual_order(levels: list[int]) -> list[int]:
