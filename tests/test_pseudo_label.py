@@ -134,6 +134,18 @@ def test_letters_one_below_the_other_are_linked():
     assert min(links) > 50
 
 
+def test_marks_share_the_cell_of_their_letter():
+    quads = turned(cells(4, 16, 28), 0, (40, 60))
+    seen = word_of("abcd", quads)
+    for text, letters in (
+        ("Vie\u0302\u0323t", ["V", "i", "e\u0302\u0323", "t"]),
+        ("हिन्दी\u200cक", ["हि", "न्", "दी", "क"]),
+        ("\u0301abc", ["\u0301", "a", "b", "c"]),  # nothing to stand on
+    ):
+        found = label([Word(text, [], quads[:0], seen.polygon), seen])[0]
+        assert found.characters == letters and found.confidence == 1
+
+
 def test_confidence_follows_the_count():
     quads = turned(cells(6, 16, 28), 0, (40, 60))
     seen = word_of("abcdef", quads)

@@ -1,4 +1,6 @@
-"""Which characters of a text leave ink."""
+"""Which characters of a text leave ink, and which of them are one letter."""
+
+import unicodedata
 
 # First and last code points of Unicode's property Default_Ignorable_Code_Point, which Python's
 # unicodedata lacks (DerivedCoreProperties.txt, version 16): joiners, marks of direction, soft
@@ -17,3 +19,15 @@ def leaves_ink(character: str) -> bool:
     code = ord(character)
     ignorable = code >= 0xAD and any(first <= code <= last for first, last in _IGNORABLE)
     return not (ignorable or character.isspace())
+
+
+def letters_of(text: str) -> list[str]:
+    """The letters of a text, as a person counts them: each character that leaves ink with the marks
+    that follow it, such as accents, vowel signs and tones, which the generator has in its cell."""
+    letters = []
+    for character in filter(leaves_ink, text):
+        if letters and unicodedata.category(character).startswith("M"):
+            letters[-1] += character
+        else:
+            letters.append(character)
+    return letters

@@ -21,7 +21,7 @@ from textdet.common.geometry import (
     rectangle,
     signed_area,
 )
-from textdet.common.letters import leaves_ink
+from textdet.common.letters import letters_of
 from textdet.data.annotation import Word
 from textdet.decoding.characters import FOREGROUND, ink_outline, peak_clarity, split_characters
 from textdet.network.runtimes import STRIDE
@@ -226,7 +226,7 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
     Returns:
         A new word with its characters' quads, (n, 4, 2) px of the image.
     """
-    letters = [] if word.ignore else [*filter(leaves_ink, word.text)]
+    letters = [] if word.ignore else letters_of(word.text)
     if len(letters) > max(textmap.shape):  # narrower than a pixel: this is not what it says
         return replace(word, ignore=True)
     outline = ink_outline(textmap, crop.polygon)
