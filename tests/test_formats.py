@@ -153,23 +153,27 @@ def test_coco_with_characters(tmp_path):
     assert "no area" in item.problems[0] and "gone.png" in lines[0]
 
 
-def test_cells_drawn_against_the_clock_are_turned(tmp_path):
-    """Otherwise affinities, which join upper and lower halves, would have no area."""
+def test_what_is_drawn_against_the_clock_is_turned(tmp_path):
+    """Otherwise affinities, which join upper and lower halves of cells, would have no area, words
+    cut out along their outline would be mirrored, and ICDAR's evaluation refuses the file."""
     picture(tmp_path / "a.png")
     cells = [square(10, 10), square(22, 10)]
     backwards = [cell[[0, 3, 2, 1]].tolist() for cell in cells]
     characters = [{"text": t, "polygon": p} for t, p in zip("no", backwards, strict=True)]
-    word = {"image_id": 7, "bbox": [10, 10, 22, 10], "text": "no", "characters": characters}
+    outline = square(10, 10, 22)
+    word = {"text": "no", "polygon": outline[[0, 3, 2, 1]].tolist(), "characters": characters}
     images = [{"id": 7, "file_name": "a.png"}]
-    (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": [word]}))
+    data = {"images": images, "annotations": [{**word, "image_id": 7}]}
+    (tmp_path / "words.json").write_text(json.dumps(data))
     own = [{"text": letter["text"], "quad": letter["polygon"]} for letter in characters]
-    word = {"text": "no", "polygon": square(10, 10, 22).tolist(), "characters": own}
+    word["characters"] = own
     (tmp_path / "annotations").mkdir()
     line = json.dumps({"file": "a.png", "size": [200, 100], "words": [word]})
     (tmp_path / "annotations" / "0.jsonl").write_text(line)
     for name in ("coco", "triplets"):
         (item,), _ = read(name, tmp_path)
         np.testing.assert_array_equal(item.words[0].quads, cells)
+        np.testing.assert_array_equal(item.words[0].polygon, outline)
 
 
 @pytest.mark.parametrize("upwards", [False, True])

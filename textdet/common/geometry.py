@@ -168,6 +168,11 @@ def signed_area(polygon: np.ndarray) -> float:
     return cv2.contourArea(near, oriented=True)
 
 
+def clockwise(polygon: np.ndarray) -> np.ndarray:
+    """A polygon (k, 2), from the same corner, the way round that is clockwise in the image."""
+    return np.roll(polygon[::-1], 1, axis=0) if signed_area(polygon) < 0 else polygon
+
+
 def without_crossings(polygons: np.ndarray) -> np.ndarray:
     """Outlines that do not cross themselves.
 

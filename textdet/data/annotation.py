@@ -10,6 +10,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
+from textdet.common.geometry import clockwise
 
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
@@ -79,7 +80,7 @@ class Word:
         """A word from its annotation.
 
         Params:
-            record: as to_json gives it; only the polygon must be there.
+            record: as to_json gives it; only the polygon must be there, either way round.
 
         Raises:
             DataError, READING_ERRORS: it is damaged.
@@ -95,7 +96,7 @@ class Word:
             text=text,
             characters=[_string(cell["text"]) for cell in cells],
             quads=quads.astype(np.float32),
-            polygon=polygon.astype(np.float32),
+            polygon=clockwise(polygon).astype(np.float32),
             ignore=flag_of(record.get("ignore")),
             confidence=confidence,
             weight=weight,

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.geometry import directions, rectangle, signed_area
+from textdet.common.geometry import clockwise, directions, rectangle, signed_area
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
@@ -123,13 +123,11 @@ def make_word(
     quads = points_of(quads).astype(np.float32).reshape(-1, 4, 2)
     if len(polygon) < 3:
         raise ValueError(f"the outline of {text[:60]!r} is not one")
-    area = signed_area(polygon)
-    if abs(area) < MIN_AREA:
+    if abs(signed_area(polygon)) < MIN_AREA:
         error = ValueError if text else NoWordError
         raise error(f"the box of {text[:60]!r} has no area")
-    if area < 0:  # the project's outlines run clockwise (y points down)
-        polygon = np.roll(polygon[::-1], 1, axis=0)
-    return Word(text, list(characters), along_line(quads), polygon.astype(np.float32), ignore)
+    polygon = clockwise(polygon).astype(np.float32)
+    return Word(text, list(characters), along_line(quads), polygon, ignore)
 
 
 def along_line(quads: np.ndarray) -> np.ndarray:
