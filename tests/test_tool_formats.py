@@ -388,6 +388,10 @@ TYPED = [
     {"value": "q", "geometry": [5, 6, 70, 80]},
     {"value": "b", "geometry": [120, 10, 150, 30]},
 ]
+SHARES = [  # the same, of the image's sides
+    {"value": "q", "geometry": [0.025, 0.06, 0.35, 0.8]},
+    {"value": "b", "geometry": [0.6, 0.1, 0.75, 0.3]},
+]
 
 
 @pytest.mark.parametrize(
@@ -398,6 +402,11 @@ TYPED = [
         ({"polygons": [QUAD, BOX], "typed_words": TYPED}, QUAD, [("q", False), ("b", False)]),
         (
             {"typed_words": TYPED},
+            [[5, 6], [70, 6], [70, 80], [5, 80]],
+            [("q", False), ("b", False)],
+        ),
+        (
+            {"typed_words": SHARES},
             [[5, 6], [70, 6], [70, 80], [5, 80]],
             [("q", False), ("b", False)],
         ),

@@ -2,13 +2,15 @@
 
     {"a.jpg": {"img_dimensions": [height, width], "img_hash": "...", "polygons": [[[x, y], ...]]}}
 
-polygons are for docTR's DetectionDataset: quads, or such a list for each class. Instead of them or
-beside them, typed_words [{"value": "on", "geometry": [left, top, right, bottom]}] are for its
-OCRDataset; where both are there, the words' texts come from these. Nobody says in which order
-img_dimensions are, so that they are not looked at.
+polygons are for docTR's DetectionDataset: quads in px, or such a list for each class. Instead of
+them or beside them, typed_words [{"value": "on", "geometry": [left, top, right, bottom]}] are for
+its OCRDataset, which takes 0..1 of the image's width and height; px are read as well. Where both
+are there, the words' texts come from these. Nobody says in which order img_dimensions are, so that
+they are not looked at.
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,21 @@ import numpy as np
 
 from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
+from textdet.common.images import image_size
 from textdet.data.annotation import Sample, points_of, rounded
-from textdet.data.formats.common import Items
-from textdet.data.formats.listed import Entry, Layout, read_json_files
+from textdet.data.formats.common import Items, choose_image, images_by_name
+from textdet.data.formats.listed import Entry, Images, Layout, read_json_files
 from textdet.data.formats.shapes import as_quad, bounds, is_ignored
 
 KEYS = ("polygons", "typed_words")
+DIGITS = 6  # of a share of an image's side
+SHARES_BELOW = 1.5  # numbers of boxes; a word in px is larger
 
 
 def read_doctr(source: Path) -> Items:
     """Labels for docTR's text detection and its OCR data sets."""
-    layout = Layout(_entry, _outline, _text, upright=False)
+    entry = partial(_entry, images_by_name(source), source)
+    layout = Layout(entry, _outline, _text, upright=False)
     return read_json_files(source, looks_like, dict.items, layout)
 
 
@@ -36,22 +42,27 @@ def looks_like(data: Any) -> bool:
     return isinstance(first, dict) and any(key in first for key in KEYS)
 
 
-def _entry(named: tuple[str, dict]) -> Entry:
-    """A record a word: its outline, text and class."""
+def _entry(images: Images, source: Path, named: tuple[str, dict]) -> Entry:
+    """A record a word: its outline, text and class, and the size of what shares are of."""
     name, label = named
     outlines, words = label.get("polygons"), label.get("typed_words") or []
     texts = [word.get("value") for word in words]
     if outlines is None:
-        return Entry(name, [(w["geometry"], t, "") for w, t in zip(words, texts, strict=True)])
+        size = image_size(choose_image(images, name, source), upright=False)
+        boxes = (word["geometry"] for word in words)
+        return Entry(name, [(box, t, "", size) for box, t in zip(boxes, texts, strict=True)])
     by_class = outlines if isinstance(outlines, dict) else {"": outlines}
     pairs = [(outline, kind) for kind, group in by_class.items() for outline in group]
     if len(texts) != len(pairs):
         texts = [""] * len(pairs)
-    return Entry(name, [(o, text, kind) for (o, kind), text in zip(pairs, texts, strict=True)])
+    words = [(o, text, kind, None) for (o, kind), text in zip(pairs, texts, strict=True)]
+    return Entry(name, words)
 
 
 def _outline(record: tuple) -> np.ndarray:
-    points = points_of(record[0])
+    points, size = points_of(record[0]), record[3]
+    if size and np.abs(points).max() < SHARES_BELOW:
+        points *= size
     return rectangle(*points.ravel()) if len(points) == 2 else points
 
 
@@ -65,20 +76,22 @@ def write_doctr(folder: Path, samples: list[Sample]) -> None:
 
     Params:
         folder: with the images in images/.
-        samples: these; docTR knows no don't-care, so none of their words may be that.
+        samples: these, with words, none of which is don't-care: docTR knows no such thing.
 
     Raises:
         OSError: when the disk refuses.
     """
     labels = {}
     for sample in samples:
+        sides = np.array([sample.width, sample.height] * 2)
+        boxes = [(np.array(bounds(word.polygon)) / sides).clip(0, 1) for word in sample.words]
         labels[sample.image_path.name] = {
             "img_dimensions": [sample.height, sample.width],
             "img_hash": hashlib.sha256(sample.image_path.read_bytes()).hexdigest(),
             "polygons": [rounded(as_quad(word.polygon)) for word in sample.words],
             "typed_words": [
-                {"value": word.text, "geometry": list(bounds(word.polygon))}
-                for word in sample.words
+                {"value": word.text, "geometry": box.round(DIGITS).tolist()}
+                for word, box in zip(sample.words, boxes, strict=True)
             ],
         }
     write_json(folder / "labels.json", labels)
