@@ -54,9 +54,10 @@ def test_what_is_exported_is_read_back(tmp_path, name):
     assert not problems
     assert counts["curved words made quads"] == int(target.quads)
     names = {Path(sample.file).stem: sample for sample in back}
-    assert set(names) == {"a", "b_улица 1", "c"}
+    stems = ("a", "b_улица 1", "c") if target.without_words else ("a", "b_улица 1")
+    assert set(names) == set(stems)
     lost = 0
-    for sample, stem in zip(samples, ("a", "b_улица 1", "c"), strict=True):
+    for sample, stem in zip(samples, stems, strict=False):
         found = names[stem]
         assert (found.width, found.height) == (sample.width, sample.height)
         assert found.image_path.read_bytes() == sample.image_path.read_bytes()
@@ -110,7 +111,9 @@ def test_labels_of_an_engine_in_its_own_words(tmp_path):
     doctr = json.loads((tmp_path / "doctr" / "labels.json").read_text())
     assert all((tmp_path / "doctr" / "images" / image).is_file() for image in doctr)
     assert np.shape(doctr["a.jpg"]["polygons"]) == (4, 4, 2)
-    assert len(doctr["a.jpg"]["img_hash"]) == 64 and doctr["c.jpg"]["polygons"] == []
+    assert len(doctr["a.jpg"]["img_hash"]) == 64
+    (first, *_) = doctr["a.jpg"]["typed_words"]
+    assert first["geometry"] == [0.05, 0.2, 0.2, 0.44]  # of the sides, which its OCRDataset takes
     coco = json.loads((tmp_path / "coco" / "annotations" / "instances_default.json").read_text())
     ids = [record["id"] for record in coco["annotations"]]
     assert ids == list(range(1, 7)) and coco["annotations"][0]["bbox"] == [10, 20, 30, 24]
@@ -231,6 +234,21 @@ def test_words_too_small_for_whole_pixels_are_counted(tmp_path):
     thin = word("i", [[10.1, 10], [10.4, 10], [10.4, 20], [10.1, 20]])
     counts, _ = export_samples([sample_in(tmp_path, "a.jpg", [thin])], tmp_path / "o", "icdar2015")
     assert counts["words"] == 0 and counts["words left out, which have no area in whole px"] == 1
+
+
+def test_images_without_words_are_not_for_doctr(tmp_path):
+    """Its DetectionDataset takes the axes of polygons that are not there, and fails as a whole."""
+    samples = [
+        sample_in(tmp_path, "a.jpg", [word("on", np.subtract(BOX, 15))]),
+        sample_in(tmp_path, "b.jpg", [word("", BOX, True)]),
+    ]
+    counts, _ = export_samples(samples, tmp_path / "out", "doctr")
+    labels = json.loads((tmp_path / "out" / "labels.json").read_text())
+    assert [*labels] == ["a.jpg"] and counts["don't-care words left out, which it does not know"]
+    assert counts["images without words left out, which it does not read"] == 1
+    assert labels["a.jpg"]["typed_words"][0]["geometry"] == [0, 0.05, 0.125, 0.29]  # 0 for -5 px
+    with pytest.raises(DataError, match="without words"):
+        export_samples(samples[1:], tmp_path / "none", "doctr")
 
 
 def test_words_that_the_reader_could_not_read_are_counted(tmp_path):

@@ -59,19 +59,23 @@ def export_samples(
         written, counts, problems = [], Counter(), []
         taken: set[str] = set()
         for sample in samples:
+            words, changes = fit_words(sample.words, EXPORTS[name])
+            if not words and not EXPORTS[name].without_words:
+                counts["images without words left out, which it does not read"] += 1
+                counts.update(changes)
+                continue
             try:
                 file = _copy_image(sample, beside / IMAGES, taken)
             except DataError as error:
                 problems.append(str(error))
                 continue
-            words, changes = fit_words(sample.words, EXPORTS[name])
             counts.update({"images": 1, "words": len(words)}, **changes)
             if unread := sample.extra.get(UNREAD):
                 counts["words missing, of which nobody knows where they are"] += unread
             size = {"width": sample.width, "height": sample.height}
             written.append(Sample(beside, file, **size, words=words))
         if not written:
-            raise DataError(f"no image could be exported; {problems[:1]}")
+            raise DataError(f"no image could be exported; {(problems or [*counts])[:1]}")
         writer_of(name)(beside, written, **options)
         os.replace(beside, folder)
     except BaseException:

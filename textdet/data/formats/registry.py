@@ -75,6 +75,7 @@ class Export:
         quads: whether every word has four corners there.
         dont_care: whether the format knows words that do not count.
         whole_pixels: whether its coordinates are whole numbers.
+        without_words: whether its reader takes images without words.
     """
 
     module: str
@@ -83,6 +84,7 @@ class Export:
     quads: bool = False
     dont_care: bool = True
     whole_pixels: bool = False
+    without_words: bool = True
 
 
 EXPORTS = {
@@ -91,7 +93,9 @@ EXPORTS = {
     ),
     "coco": Export("coco", "write_coco", "COCO's tools"),
     "paddleocr": Export("paddleocr", "write_paddleocr", "PaddleOCR and PPOCRLabel"),
-    "doctr": Export("doctr", "write_doctr", "docTR", quads=True, dont_care=False),
+    "doctr": Export(
+        "doctr", "write_doctr", "docTR", quads=True, dont_care=False, without_words=False
+    ),
     "mmocr": Export("mmocr", "write_mmocr", "MMOCR"),
     "labelstudio": Export("labelstudio", "write_labelstudio", "Label Studio"),
     "cvat": Export("cvat", "write_cvat", "CVAT"),
