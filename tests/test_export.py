@@ -115,6 +115,7 @@ def test_labels_of_an_engine_in_its_own_words(tmp_path):
     (first, *_) = doctr["a.jpg"]["typed_words"]
     assert first["geometry"] == [0.05, 0.2, 0.2, 0.44]  # of the sides, which its OCRDataset takes
     coco = json.loads((tmp_path / "coco" / "annotations" / "instances_default.json").read_text())
+    assert coco["info"] == {}  # without it loadRes of pycocotools 2.0.10 fails
     ids = [record["id"] for record in coco["annotations"]]
     assert ids == list(range(1, 7)) and coco["annotations"][0]["bbox"] == [10, 20, 30, 24]
     assert coco["annotations"][0]["area"] == 720

@@ -281,7 +281,8 @@ def write_coco(folder: Path, samples: list[Sample]) -> None:
             ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1}
             annotations.append({**ids, **_record(word)})
     categories = [{"id": 1, "name": "text", "supercategory": ""}]
-    data = {"images": images, "annotations": annotations, "categories": categories}
+    lists = {"images": images, "annotations": annotations, "categories": categories}
+    data = {"info": {}, "licenses": [], **lists}  # pycocotools asks for the first
     (folder / "annotations").mkdir()
     write_json(folder / "annotations" / "instances_default.json", data)
 
