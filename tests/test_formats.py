@@ -142,12 +142,14 @@ def test_coco_with_characters(tmp_path):
                 ],
             },
             {"image_id": 7, "bbox": [50, 10, 20, 10], "utf8_string": "crowd", "iscrowd": 1},
+            {"image_id": 7, "bbox": [80, 10, 20, 10], "utf8_string": "###", "iscrowd": 0},
             {"image_id": 7, "bbox": [50, 10, 0, 10]},
         ],
     }
     (tmp_path / "words.json").write_text(json.dumps(data))
     (item,), lines = read("coco", tmp_path)
-    assert [(word.text, word.ignore) for word in item.words] == [("no", False), ("crowd", True)]
+    words = [(word.text, word.ignore) for word in item.words]
+    assert words == [("no", False), ("crowd", True), ("###", True)]
     np.testing.assert_array_equal(item.words[0].quads, [square(10, 10), square(30, 10)])
     np.testing.assert_array_equal(item.words[0].polygon, np.reshape(flat, (4, 2)))
     assert "no area" in item.problems[0] and "gone.png" in lines[0]

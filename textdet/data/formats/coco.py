@@ -42,7 +42,7 @@ from textdet.data.formats.common import (
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
-from textdet.data.formats.shapes import as_quad, coco_shape, turned_box
+from textdet.data.formats.shapes import as_quad, coco_shape, is_ignored, turned_box
 
 
 def read_coco(source: Path) -> Items:
@@ -52,6 +52,7 @@ def read_coco(source: Path) -> Items:
         attributes, category = record.get("attributes") or {}, record.get("category_name", "")
         text, marked = text_of_attributes(attributes, category)
         text = _text(record) or text.strip()
+        marked = marked or is_ignored(text)
         ignore = marked or flag_of(record.get("ignore")) or flag_of(record.get("iscrowd"))
         letters = record.get("characters") or []
         quads = [as_quad(_outline(letter)) for letter in letters]
