@@ -422,6 +422,17 @@ def test_doctr(tmp_path, label, first, words):
     assert len(problems) == 1 and "gone.jpg" in problems[0]
 
 
+def test_shares_are_those_of_the_image_beside_them(tmp_path):
+    """The parts of a set may have images of one name."""
+    for part, size in (("train", (200, 100)), ("val", (400, 200))):
+        picture(tmp_path / part / "images" / "a.jpg", size)
+        write(tmp_path / part / "labels.json", {"a.jpg": {"typed_words": SHARES}})
+    samples, problems = read(tmp_path, "doctr")
+    assert not problems
+    for sample, factor in zip(samples, (1, 2), strict=True):
+        np.testing.assert_allclose(sample.words[1].polygon, np.multiply(BOX, factor), atol=0.01)
+
+
 def test_mmocr(tmp_path):
     picture(tmp_path / "textdet_imgs" / "train" / "a.jpg")
     instances = [

@@ -10,7 +10,6 @@ they are not looked at.
 """
 
 import hashlib
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,19 @@ import numpy as np
 
 from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
-from textdet.common.images import image_size
 from textdet.data.annotation import Sample, points_of, rounded
-from textdet.data.formats.common import Items, choose_image, images_by_name
-from textdet.data.formats.listed import Entry, Images, Layout, read_json_files
+from textdet.data.formats.common import Items
+from textdet.data.formats.listed import Entry, Layout, read_json_files
 from textdet.data.formats.shapes import as_quad, bounds, is_ignored
 
 KEYS = ("polygons", "typed_words")
 DIGITS = 6  # of a share of an image's side
-SHARES_BELOW = 1.5  # numbers of boxes; a word in px is larger
+SHARES_BELOW = 1.5  # the numbers of a box; a word in px is larger
 
 
 def read_doctr(source: Path) -> Items:
     """Labels for docTR's text detection and its OCR data sets."""
-    entry = partial(_entry, images_by_name(source), source)
-    layout = Layout(entry, _outline, _text, upright=False)
+    layout = Layout(_entry, _outline, _text, upright=False, in_shares=True)
     return read_json_files(source, looks_like, dict.items, layout)
 
 
@@ -42,26 +39,23 @@ def looks_like(data: Any) -> bool:
     return isinstance(first, dict) and any(key in first for key in KEYS)
 
 
-def _entry(images: Images, source: Path, named: tuple[str, dict]) -> Entry:
-    """A record a word: its outline, text and class, and the size of what shares are of."""
+def _entry(named: tuple[str, dict]) -> Entry:
+    """A record a word: its outline, text and class."""
     name, label = named
     outlines, words = label.get("polygons"), label.get("typed_words") or []
     texts = [word.get("value") for word in words]
     if outlines is None:
-        size = image_size(choose_image(images, name, source), upright=False)
-        boxes = (word["geometry"] for word in words)
-        return Entry(name, [(box, t, "", size) for box, t in zip(boxes, texts, strict=True)])
+        return Entry(name, [(w["geometry"], t, "") for w, t in zip(words, texts, strict=True)])
     by_class = outlines if isinstance(outlines, dict) else {"": outlines}
     pairs = [(outline, kind) for kind, group in by_class.items() for outline in group]
     if len(texts) != len(pairs):
         texts = [""] * len(pairs)
-    words = [(o, text, kind, None) for (o, kind), text in zip(pairs, texts, strict=True)]
-    return Entry(name, words)
+    return Entry(name, [(o, text, kind) for (o, kind), text in zip(pairs, texts, strict=True)])
 
 
-def _outline(record: tuple) -> np.ndarray:
-    points, size = points_of(record[0]), record[3]
-    if size and np.abs(points).max() < SHARES_BELOW:
+def _outline(record: tuple, size: tuple[int, int]) -> np.ndarray:
+    points = points_of(record[0])
+    if np.abs(points).max(initial=0) < SHARES_BELOW:
         points *= size
     return rectangle(*points.ravel()) if len(points) == 2 else points
 

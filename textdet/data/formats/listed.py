@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
+from textdet.common.images import image_size
 from textdet.data.annotation import FARTHEST, READING_ERRORS, Word
 from textdet.data.formats.common import (
     Item,
@@ -48,15 +50,18 @@ class Layout:
 
     Params:
         entry_of: takes what stands for an image, gives its Entry.
-        outline_of: takes a word's record, gives its outline (k, 2), px.
+        outline_of: takes a word's record and, with in_shares, as `size` its image's width and
+            height; gives its outline (k, 2), px.
         text_of: takes it, gives the transcription and whether the word is don't-care.
         upright: whether the tool shows images turned upright by their EXIF tag, as in Item.
+        in_shares: whether it may give places as shares of the image's sides.
     """
 
     entry_of: Callable[[Any], Entry]
-    outline_of: Callable[[Any], np.ndarray]
+    outline_of: Callable[..., np.ndarray]
     text_of: Callable[[Any], tuple[str, bool]]
     upright: bool = True
+    in_shares: bool = False
 
 
 def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) -> Items:
@@ -68,11 +73,6 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
         listed: what stands in it for each image.
         layout: how that is read.
     """
-
-    def parse(record: Any) -> Word:
-        text, ignore = layout.text_of(record)
-        return make_word(text, layout.outline_of(record), ignore)
-
     for number, raw in enumerate(listed, 1):
         try:
             entry = layout.entry_of(raw)
@@ -83,13 +83,25 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
             continue
         try:
             image = choose_image(images, entry.name, path)
+            outline_of = layout.outline_of
+            if layout.in_shares:
+                outline_of = partial(outline_of, size=image_size(image, layout.upright))
         except READING_ERRORS as error:
             yield f"{path}: {error}"
             continue
         records = numbered_words(f"{path}: {entry.name}", entry.records)
-        found = read_words(records, parse, layout.outline_of)
+        found = read_words(records, partial(_parse, layout.text_of, outline_of), outline_of)
         how = {"upright": layout.upright, "size": entry.size}
         yield Item(image, found.words, entry.split, found.problems, found.unread, **how)
+
+
+def _parse(
+    text_of: Callable[[Any], tuple[str, bool]],
+    outline_of: Callable[[Any], np.ndarray],
+    record: Any,
+) -> Word:
+    text, ignore = text_of(record)
+    return make_word(text, outline_of(record), ignore)
 
 
 def read_json_files(

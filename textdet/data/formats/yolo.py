@@ -15,10 +15,8 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.geometry import rectangle
-from textdet.common.images import image_size
 from textdet.data.formats.common import (
     Items,
-    choose_image,
     find_one,
     images_by_name,
     pair_with_images,
@@ -39,14 +37,13 @@ def read_yolo(source: Path) -> Items:
     images, classes = images_by_name(source), _classes(source)
 
     def entry(path: Path) -> Entry:
-        size = image_size(choose_image(images, path.stem, path))
-        return Entry(path.stem, [(line, size) for _, line in read_lines(path)], size)
+        return Entry(path.stem, [line for _, line in read_lines(path)])
 
-    def text(record: tuple[str, tuple[int, int]]) -> tuple[str, bool]:
-        number = int(record[0].split()[0])
+    def text(line: str) -> tuple[str, bool]:
+        number = int(line.split()[0])
         return "", is_ignored("", [classes.get(number, "")])
 
-    layout, labels = Layout(entry, _outline, text), []
+    layout, labels = Layout(entry, _outline, text, in_shares=True), []
     for path in find_one(source, "labels/**/*.txt", "*.txt"):
         lines = [line for _, line in read_lines(path)]
         if any(map(looks_like, lines)) or (not lines and "labels" in path.parts):
@@ -65,8 +62,7 @@ def looks_like(line: str) -> bool:
     return bool(_LINE.fullmatch(line)) and all(-0.5 < float(n) < 1.5 for n in line.split()[1:])
 
 
-def _outline(record: tuple[str, tuple[int, int]]) -> np.ndarray:
-    line, size = record
+def _outline(line: str, size: tuple[int, int]) -> np.ndarray:
     if not looks_like(line):
         raise ValueError(f"not a line of YOLO: {line[:60]!r}")
     numbers = np.array(line.split()[1:], np.float64)
