@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -25,6 +26,7 @@ from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.settings import GeneratorSettings, read_settings
 from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.warps import map_words, plane_homography
+from textdet.synth.writer import sample_supported
 
 DEFAULTS = GeneratorSettings()
 LANGUAGES = DEFAULTS.languages()
@@ -157,6 +159,21 @@ def test_words_of_every_kind(kind):
             for phrase in drawn:
                 able = [font for font in speakers if all(map(font.supports, phrase))]
                 assert len(able) >= len(speakers) / 3, phrase
+
+
+def test_words_of_other_scripts_stay_what_they_are():
+    def drawn(word, kind, case):
+        return {text for (text,) in phrases(Vocabulary("own", [word], [word]), kind, case, 40)}
+
+    assert "გამარჯობა" in drawn("გამარჯობა", "word", "title")  # no capital begins a Georgian word
+    assert "ßa" not in drawn("ßa", "word", "title")
+    assert all("हिन्दी" in text for text in drawn("हिन्दी!", "web", "lower"))
+
+
+def test_a_font_without_capitals_draws_small_letters():
+    font = SimpleNamespace(supports=str.islower)
+    own, rng = Vocabulary("own", ["haus"], ["haus"], is_own=True), np.random.default_rng(0)
+    assert sample_supported(rng, only_words(DEFAULTS), font, own, "upper") == ["haus"]
 
 
 def test_russian_is_russian():

@@ -1,6 +1,7 @@
 """What the text says: words of the lists, names, prices, dates, addresses, codes."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ LETTERS = {
     "english": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
 }
-NOT_IN_HOSTS = re.compile(r"[^\w-]|_")
 FIELD = re.compile(r"{(.)}")
 RUSSIAN = re.compile(r"[а-яё -]+", re.IGNORECASE)
 
@@ -159,7 +159,8 @@ def sample_phrase(
 
 def _cased(token: str, case: str) -> str:
     if case == "title":
-        return " ".join(part[:1].upper() + part[1:] for part in token.split(" "))
+        # Not upper(): Georgian capitals are for whole words, none begins with one.
+        return " ".join(part[:1].title() + part[1:] for part in token.split(" "))
     return token.upper() if case == "upper" else token
 
 
@@ -210,8 +211,14 @@ def _word(rng, vocabulary) -> str:
 
 def _host(rng, vocabulary) -> str:
     """A word as it may stand in a web address; some letters where it has none, as "₽"."""
-    word = NOT_IN_HOSTS.sub("", _word(rng, vocabulary).lower())
+    word = "".join(filter(_in_hosts, _word(rng, vocabulary).lower()))
     return word if word.strip("-") else _letters(rng, vocabulary, 3).lower()
+
+
+def _in_hosts(character: str) -> bool:
+    """Marks count: without its vowel signs an Indian word is another one."""
+    is_mark = unicodedata.category(character).startswith("M")
+    return character.isalnum() or character == "-" or is_mark
 
 
 def _person(rng, vocabulary) -> dict[str, str]:
