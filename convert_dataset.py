@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from static import constants as C
+from textdet.common.bidi import side_by_side
 from textdet.common.cli import (
     ArgumentParser,
     add_cluster_flag,
@@ -50,7 +51,6 @@ from textdet.data.formats.registry import FORMATS, read_items, sample_of
 from textdet.data.heatmaps import draw_heatmaps
 from textdet.data.preview import write_preview
 from textdet.data.triplets import numbered_file, read_sample_image, write_triplet
-from textdet.synth.typeset import side_by_side
 
 
 def parse_arguments() -> argparse.Namespace:

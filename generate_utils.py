@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from static import constants as C
+from textdet.common.bidi import side_by_side
 from textdet.common.memory import keep_memory
 from textdet.common.stage_times import SECONDS, stage
 from textdet.common.workers import run_calls
@@ -33,7 +34,6 @@ from textdet.synth.fonts import load_fonts, open_fonts
 from textdet.synth.resources import Resources, fonts_by_language
 from textdet.synth.scene import draw_image
 from textdet.synth.settings import GeneratorSettings
-from textdet.synth.typeset import side_by_side
 
 HEIGHTS = (0, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # px, where the bins of text heights begin
 CHUNK = 10  # images a process makes in one go, of a small folder

@@ -7,15 +7,14 @@ import shapely
 from test_synth import ink_share
 
 from static import constants as C
+from textdet.common.bidi import side_by_side, visual_order, visual_runs
 from textdet.common.geometry import translation
 from textdet.data.heatmaps import affinity_quads
 from textdet.synth.bends import sample_curve, sample_elastic
 from textdet.synth.fonts import Font, load_fonts
-from textdet.synth.scripts import visual_order, visual_runs
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.typeset import (
     TextStyle,
-    side_by_side,
     typeset,
     typeset_on_curve,
     typeset_stack,

@@ -20,8 +20,9 @@ from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import make_folders, read_samples, read_triplet
 from textdet.decoding.characters import LOOSEST_END, ink_outline, peak_clarity
-from textdet.network.labelling import Labelling, label_chunk
+from textdet.network.labelling import Labelling, _write_piece, label_chunk
 from textdet.network.pseudo_labels import LOWEST_CONFIDENCE, cut_evenly, label_images
+from textdet.network.soft_labels import correct_maps
 
 
 def cells(count, width, height):
@@ -144,6 +145,28 @@ def test_marks_share_the_cell_of_their_letter():
     ):
         found = label([Word(text, [], quads[:0], seen.polygon), seen])[0]
         assert found.characters == letters and found.confidence == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [("\u05d0\u05d1\u05d2\u05d3", [3, 2, 1, 0]), ("\u05d0\u05d112", [3, 2, 0, 1])],
+)
+def test_letters_from_right_to_left_have_their_own_cells(text, places, tmp_path):
+    """Of all of a word or of a part; neighbours are linked as they stand."""
+    quads = turned(cells(4, 16, 28), 10, (40, 60))
+    picture = draw_heatmaps([quads], 160, 120)[0]
+    bare = Word(text, [], quads[:0], word_of("abcd", quads).polygon)
+    maps, (found,) = correct_maps(np.stack([picture, np.full_like(picture, 255)]), [bare])
+    assert found.characters == list(text)
+    for cell, place in zip(found.quads, places, strict=True):
+        assert overlap(cell, quads[place]) > 0.6
+    from_left = found.quads[np.argsort(places)]
+    links = draw_heatmaps([from_left], 160, 120)[1]
+    np.testing.assert_array_equal(maps[1] > 0, links > 0)
+    make_folders(tmp_path)
+    sample = Sample(tmp_path, "a.jpg", 160, 120, [found])
+    _write_piece(sample, np.repeat(picture[..., None], 3, 2), None, 90)
+    np.testing.assert_array_equal(read_triplet(sample)[1][1], links)
 
 
 def test_confidence_follows_the_count():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from textdet.common.bidi import side_by_side
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.data.annotation import PIECE_OF, Sample, Word, unread_words
@@ -155,7 +156,8 @@ def _write_piece(
 ) -> None:
     """Write a labelled image with its heatmaps; without maps they are drawn from its words."""
     if maps is None:
-        maps = draw_heatmaps([word.quads for word in sample.words], sample.width, sample.height)
+        quads = [side_by_side(word.text, word.quads) for word in sample.words]
+        maps = draw_heatmaps(quads, sample.width, sample.height)
     else:
         maps = np.moveaxis(maps, 2, 0)
     write_triplet(sample, image, maps, jpeg_quality)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from textdet.common.bidi import visual_runs
 from textdet.common.geometry import (
     CENTRE,
     FROM_CENTRE,
@@ -244,7 +245,9 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
         return Word(word.text, [], word.quads[:0], word.polygon, True)
     weight = ignored_weight * confidence if word.ignore else None
     texts = letters or [""] * len(quads)
-    quads = map_points(crop.to_image, _linked_downwards(quads))
+    # Letters one below the other start at their top right corner: affinity_quads joins them.
+    quads = np.roll(quads, -1, axis=1) if _is_stack(quads) else _in_reading_order(quads, letters)
+    quads = map_points(crop.to_image, quads)
     return Word(word.text, texts, quads, word.polygon, word.ignore, confidence, weight)
 
 
@@ -254,15 +257,24 @@ def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:
     return bool(textmap[top:bottom, left:right].max() >= 255 * FOREGROUND)
 
 
-def _linked_downwards(quads: np.ndarray) -> np.ndarray:
-    """Quads of letters one below the other start at their top right corner, so that
-    heatmaps.affinity_quads joins them; others stay."""
+def _is_stack(quads: np.ndarray) -> bool:
+    """Whether letters stand one below the other."""
     if len(quads) < 2:
-        return quads
+        return False
     step = quads[-1].mean(0) - quads[0].mean(0)
     right, down = (quads[:, 1] - quads[:, 0]).mean(0), (quads[:, 3] - quads[:, 0]).mean(0)
-    is_stack = abs(step @ down) * np.linalg.norm(right) > abs(step @ right) * np.linalg.norm(down)
-    return np.roll(quads, -1, axis=1) if is_stack else quads
+    return abs(step @ down) * np.linalg.norm(right) > abs(step @ right) * np.linalg.norm(down)
+
+
+def _in_reading_order(quads: np.ndarray, letters: list[str]) -> np.ndarray:
+    """A word's quads from left to right in the order of its letters, which may run from right to
+    left; without letters as they are."""
+    if not letters:
+        return quads
+    runs = visual_runs("".join(letters))
+    seen = [k for start, end, back in runs for k in range(start, end)[:: -1 if back else 1]]
+    starts = np.cumsum([0, *map(len, letters[:-1])])
+    return quads[np.argsort(seen)[starts].argsort().argsort()]
 
 
 def cut_evenly(polygon: np.ndarray, parts: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from textdet.common.bidi import side_by_side
 from textdet.common.geometry import fill_polygon
 from textdet.data.annotation import Word
 from textdet.data.heatmaps import draw_heatmaps
@@ -103,7 +104,8 @@ def correct_maps(
             is_blind = word.text and not word.ignore and word.confidence < 1
             (blind if is_blind else seen).append(word)
     seen_maps, blind_maps = (
-        draw_heatmaps([word.quads for word in own], width, height) for own in (seen, blind)
+        draw_heatmaps([side_by_side(w.text, w.quads) for w in own], width, height)
+        for own in (seen, blind)
     )
     in_seen, in_blind = (_inside(own, width, height) for own in (seen, blind))
     keep = np.stack([in_seen | (seen_maps[0] > 0), seen_maps[1] > 0]) & ~in_blind

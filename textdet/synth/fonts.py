@@ -10,9 +10,10 @@ import freetype
 import numpy as np
 import uharfbuzz as hb
 
+from textdet.common.bidi import visual_runs
 from textdet.common.errors import DataError
 from textdet.common.letters import leaves_ink
-from textdet.synth.scripts import SHAPED, script_runs, visual_runs
+from textdet.synth.scripts import SHAPED, script_runs
 
 # Ligatures would put two letters into one glyph; scripts that need shaping keep theirs.
 FEATURES = {"liga": False, "clig": False, "dlig": False, "calt": False}

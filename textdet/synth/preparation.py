@@ -181,7 +181,8 @@ def describe(
     lists = sorted(words.glob("*.txt")) if words.is_dir() else [words]
     root = Path(__file__).resolve().parents[2]
     modules = sorted((root / "textdet" / "synth").glob("*.py"))
-    code = [root / "generate_utils.py", root / "textdet/data/heatmaps.py", *modules]
+    others = "generate_utils.py", "textdet/data/heatmaps.py", "textdet/common/bidi.py"
+    code = [*(root / name for name in others), *modules]
     return {
         "backgrounds": _digest(backgrounds),
         "fonts": _digest(fonts),

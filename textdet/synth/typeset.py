@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import shapely
 
+from textdet.common.bidi import base_level, side_by_side, visual_order
 from textdet.common.geometry import clockwise_from, rectangle
 from textdet.common.stage_times import stage
 from textdet.data.annotation import Word, moved_words
 from textdet.synth.bends import Curve, Elastic, sample_curve
 from textdet.synth.fonts import Font
-from textdet.synth.scripts import base_level, visual_order, visual_runs
 from textdet.synth.settings import GeneratorSettings
 
 PAD = 2  # px, empty border of a layer
@@ -236,25 +236,6 @@ def typeset_stack(
     texts = [cell.text for cell in word.cells]
     stacked = Word(word.text, texts, np.float32(quads)[:, downwards], polygon[downwards])
     return _compose(boxes, [stacked])
-
-
-def side_by_side(text: str, quads: np.ndarray) -> np.ndarray:
-    """A word's cells so that neighbours follow each other, which those in reading order do not
-    where the word has parts from left to right and from right to left.
-
-    Params:
-        text: the word's.
-        quads: (n, 4, 2) px in reading order.
-
-    Returns:
-        (n, 4, 2), `quads` itself where they follow each other already.
-    """
-    if len(visual_runs(text)) == 1:
-        return quads
-    places = quads.mean(1) @ (quads[:, 1] - quads[:, 0]).sum(0)
-    steps = np.diff(places)
-    one_way = (steps > 0).all() or (steps < 0).all()  # as on a stack
-    return quads if one_way else quads[np.argsort(places)]
 
 
 def enclosing_outline(text: str, quads: np.ndarray) -> np.ndarray:
