@@ -372,12 +372,13 @@ def test_stretches_at_a_constant_rate_and_a_decay_at_the_end(data, tmp_path):
     assert {int(values["step"]) for values in state.values()} == {8}
 
 
-def test_a_run_does_not_go_on_with_another_optimizer(data, tmp_path):
+@pytest.mark.parametrize("other", [{"muon": True}, {"optim": "sgd"}])
+def test_a_run_does_not_go_on_with_another_optimizer(data, tmp_path, other):
     settings = {"save_strategy": "steps", "save_steps": 1}
     make_trainer(data, tmp_path, max_steps=1, **settings).train()
     called = []
     trainer = make_trainer(
-        data, tmp_path, [AtStart(lambda: called.append(1))], max_steps=2, muon=True
+        data, tmp_path, [AtStart(lambda: called.append(1))], max_steps=2, **other
     )
     with pytest.raises(DataError, match="another optimizer .*--model_name_or_path"):
         trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))

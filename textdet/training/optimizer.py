@@ -124,6 +124,7 @@ def keep_flags(optimizer: torch.optim.Optimizer) -> None:
     given = [
         {name: group[name] for name in FLAGS if name in group} for group in optimizer.param_groups
     ]
+    names = set(optimizer.param_groups[0])
 
     def check(_, state: dict) -> None:
         found = [len(group["params"]) for group in state["param_groups"]]
@@ -132,6 +133,8 @@ def keep_flags(optimizer: torch.optim.Optimizer) -> None:
 
     def restore(loaded: torch.optim.Optimizer) -> None:
         for group, flags in zip(loaded.param_groups, given, strict=True):
+            if missing := names - group.keys():  # which the optimizer has not filled in, either
+                raise OtherOptimizer(f"without {', '.join(sorted(missing))}")
             group.update(flags, initial_lr=flags["lr"])
 
     optimizer.register_load_state_dict_pre_hook(check)
