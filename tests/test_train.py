@@ -43,7 +43,7 @@ from textdet.network.segformer import (
 )
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset
-from textdet.training.callbacks import AtStart, StopEarly
+from textdet.training.callbacks import AtStart, KeepSchedule, StopEarly
 from textdet.training.checkpoints import is_finished, last_checkpoint, steps_ahead
 from textdet.training.data import find_samples
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
@@ -352,6 +352,18 @@ def test_flags_given_anew_count_when_a_run_goes_on(data, tmp_path):
     assert rates[2:] == pytest.approx([0.5e-5, 0.25e-5]), rates
     decays = {group["weight_decay"] for group in trainer.optimizer.param_groups}
     assert decays == {0.0, 0.5}
+
+
+def test_a_checkpoint_without_a_schedule_has_that_of_its_steps():
+    """As --save_only_model leaves it."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: 1 - n / 4)
+    state = SimpleNamespace(global_step=2)
+    KeepSchedule().on_train_begin(None, state, None, lr_scheduler=schedule)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0.25
 
 
 def test_stretches_at_a_constant_rate_and_a_decay_at_the_end(data, tmp_path):

@@ -81,6 +81,8 @@ class KeepSchedule(TrainerCallback):
         """
         if not isinstance(lr_scheduler, LambdaLR):
             return
+        # Of --save_only_model a checkpoint has no schedule, and it would begin anew.
+        lr_scheduler.last_epoch = lr_scheduler.last_epoch or state.global_step
         groups = lr_scheduler.optimizer.param_groups
         lr_scheduler.base_lrs = [group["initial_lr"] for group in groups]
         for group, factor in zip(groups, lr_scheduler.lr_lambdas, strict=True):
