@@ -181,11 +181,15 @@ def is_trained(
     Raises:
         DataError: it has, but by another command.
     """
+    from textdet.network.model_files import STATE_FILE
     from textdet.training.checkpoints import is_finished
 
-    if not is_finished(args, checkpoint, data_args.early_stopping_patience):
-        return False
     output, further = Path(args.output_dir), "--num_train_epochs or --max_steps goes further"
+    # --save_total_limit 1 and --save_strategy best leave no checkpoint of the end.
+    has_state = (output / STATE_FILE).is_file() and not args.resume_from_checkpoint
+    end = output if has_state else checkpoint
+    if not is_finished(args, end, data_args.early_stopping_patience):
+        return False
     if changes:
         raise DataError(
             f"{output}: trained as far as asked, but with {changes}; a larger {further} with what "

@@ -709,6 +709,20 @@ def test_a_run_that_stopped_early_is_finished(tmp_path):
         assert is_finished(Arguments(), tmp_path, patience) == finished, patience
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_run_without_a_checkpoint_of_its_end_is_finished(tmp_path, named):
+    """As --save_total_limit 1 leaves it; unless a checkpoint is named to go on from."""
+    best = tmp_path / "checkpoint-10"
+    best.mkdir()
+    for folder, epoch in ((best, 1.0), (tmp_path, 3.0)):
+        state = {"log_history": [], "epoch": epoch, "global_step": int(10 * epoch)}
+        (folder / "trainer_state.json").write_text(json.dumps(state))
+    args = SimpleNamespace(output_dir=str(tmp_path), max_steps=-1, num_train_epochs=3)
+    args.resume_from_checkpoint = str(best) if named else None
+    data_args = SimpleNamespace(early_stopping_patience=None)
+    assert train.is_trained(args, str(best), data_args, "") == (not named)
+
+
 def test_the_smallest_error_is_the_best(tmp_path):
     for metric, greater in (("f1", True), ("eval_heatmap_error", False), ("eval_loss", False)):
         args = DetectorTrainingArguments(
