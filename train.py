@@ -126,7 +126,8 @@ def train(
     if args.should_log:
         name_left_out(data.problems)
     draw = partial(draw_triplet, scenes) if scenes else None
-    train_set, sampler = make_training_set(data_args, data.train, args.seed, draw, generator_args)
+    seed = args.seed if args.data_seed is None else args.data_seed
+    train_set, sampler = make_training_set(data_args, data.train, seed, draw, generator_args)
 
     if data_args.show_samples:
         save_samples(output / "samples.png", train_set, sampler, data_args.show_samples)

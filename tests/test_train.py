@@ -366,6 +366,13 @@ def test_a_checkpoint_without_a_schedule_has_that_of_its_steps():
     assert optimizer.param_groups[0]["lr"] == 0.25
 
 
+def test_the_loader_follows_its_flags(data, tmp_path):
+    flags = {"dataloader_multiprocessing_context": "spawn", "dataloader_in_order": False}
+    trainer = make_trainer(data, tmp_path, dataloader_num_workers=1, **flags)
+    loader = trainer.get_train_dataloader()
+    assert loader.multiprocessing_context.get_start_method() == "spawn" and not loader.in_order
+
+
 def test_stretches_at_a_constant_rate_and_a_decay_at_the_end(data, tmp_path):
     """Each command goes on where the one before stopped, with the optimizer's state."""
     settings = {"lr_scheduler_type": "warmup_stable_decay", "warmup_steps": 2}
@@ -748,6 +755,8 @@ def test_show_samples_draws_the_mix_and_stops(data, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["samples.png"]
     plain = (tmp_path / "out" / "samples.png").read_bytes()
     here(monkeypatch, *args, "--show_samples", 6, "--gap_weight", 4)
+    assert (tmp_path / "out" / "samples.png").read_bytes() != plain
+    here(monkeypatch, *args, "--show_samples", 6, "--data_seed", 5)
     assert (tmp_path / "out" / "samples.png").read_bytes() != plain
 
 

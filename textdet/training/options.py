@@ -203,6 +203,7 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         (data_args, "show_samples", 0),
         (data_args, "gap_weight", 1),
         (args, "seed", 0),
+        (args, "data_seed", 0),
         (args, "learning_rate", 0),
         (args, "weight_decay", 0),
         (args, "num_train_epochs", 0),

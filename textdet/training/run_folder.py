@@ -23,6 +23,7 @@ OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weig
 OF_DATA += ("test_size", "unseen", "max_train_samples")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
+OF_TRAINING += ("data_seed",)
 # What the section "model" says of the start, which the first command of a run decides.
 OF_START = {"model_name_or_path": str, "from_scratch": bool, "started_from": str}
 
