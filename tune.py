@@ -170,7 +170,7 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     trained on, those that train.py would test on; of the rest all.
 
     Raises:
-        DataError: flags that cannot be, or a folder without a model or without data.
+        DataError: flags that cannot be, a folder without a model or without data, or no word.
     """
     model_folder = find_model(args.model_dir).folder
     if args.test_size == 0:
@@ -187,7 +187,12 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
             unseen += held_back or samples
     test = (split_samples(trained, args.test_size)[1] if trained else []) + unseen
     number = min(args.max_samples, len(test))
-    return [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
+    test = [test[i] for i in np.linspace(0, len(test) - 1, number).round().astype(int)]
+    if all(word.ignore for sample in test for word in sample.words):
+        # The best settings would be those that find nothing.
+        folders = ", ".join(map(str, args.input_dir))
+        raise DataError(f"{folders}: the {number} images to tune on have no words that count")
+    return test
 
 
 def own_settings(model_dir: Path) -> DetectionSettings | None:

@@ -15,7 +15,7 @@ from conftest import SIZE, assert_refused, run, run_well, start
 
 import tune
 from textdet.common.errors import DataError
-from textdet.data.annotation import ANNOTATIONS, CHARACTERS
+from textdet.data.annotation import ANNOTATIONS, CHARACTERS, Sample
 from textdet.data.held_out import list_held_out
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.decode import add_margin, decode_maps
@@ -209,6 +209,16 @@ def test_images_that_the_model_was_trained_on_are_left_out(triplets, tmp_path):
     given = {"model_dir": tmp_path, "input_dir": [str(triplets)], "max_samples": 500}
     found = find_test_samples(SimpleNamespace(**given, test_size=0.5))
     assert [sample.file for sample in found] == [sample.file for sample in samples[:2]]
+
+
+def test_images_without_a_word_are_refused(tmp_path, monkeypatch):
+    """Settings that find nothing would be the best, and be written."""
+    (tmp_path / "config.json").write_text("{}")
+    samples = [Sample(tmp_path, f"{number}.jpg", 9, 9, []) for number in range(8)]
+    monkeypatch.setattr(tune, "read_dataset", lambda folder: (samples, []))
+    given = {"model_dir": tmp_path, "input_dir": [tmp_path], "max_samples": 5, "test_size": 1}
+    with pytest.raises(DataError, match="the 5 images to tune on have no words that count"):
+        find_test_samples(SimpleNamespace(**given))
 
 
 def only(*names):
