@@ -122,7 +122,7 @@ def train(
         with args.main_process_first(desc="images to validate with"):
             make_validation(scenes, generated, data_args.max_eval_samples, bool(checkpoint))
     turn = args.main_process_first(desc="the cache")
-    data = open_data(data_args, turn, seen, args.should_save, generated)
+    data = open_data(data_args, turn, seen, generated)
     if args.should_log:
         name_left_out(data.problems)
     draw = partial(draw_triplet, scenes) if scenes else None

@@ -518,7 +518,7 @@ def describe_run(
         "data": asdict(data_args),
         **({"generator": generator} if generator else {}),
         "training": args.to_dict(),
-        **(still_held_out(before, data.record).to_json() if data.record else {}),
+        **still_held_out(before, data.record).to_json(),
     }
 
 

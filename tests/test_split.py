@@ -190,6 +190,19 @@ def test_what_the_first_model_has_seen_is_not_validated_with(fonts, tmp_path, ca
     assert flattered.validation and "scores flatter" in capsys.readouterr().out
 
 
+def test_copies_of_what_is_trained_on_are_not_validated_with(fonts, tmp_path):
+    """As blank pieces of scans are; nor where the run goes on, which then knows them."""
+    folder = Path(shutil.copytree(fonts, tmp_path / "copies"))
+    data_args = DataArguments(input_dir=[str(folder)], test_size=0.5)
+    split = find_samples(data_args, Record())
+    copy, *others = split.validation
+    shutil.copyfile(split.train[0].image_path, copy.image_path)
+    first = find_samples(data_args, Record())
+    again = find_samples(data_args, first.record)
+    for found in (first, again):
+        assert [s.file for s in found.validation] == [s.file for s in others]
+
+
 def test_real_images_without_characters_are_tuned_on_all(fonts, model, tmp_path):
     """Also when convert_dataset.py has written them, with heatmaps that are empty."""
     own = make_other(fonts, tmp_path / "own")

@@ -27,13 +27,13 @@ class Split:
 
     Params:
         problems: a line for each damaged annotation.
-        record: of all images; None where nobody writes it.
+        record: of all images.
     """
 
     train: list[Sample]
     validation: list[Sample]
     problems: list[str]
-    record: Record | None
+    record: Record
 
 
 @dataclass
@@ -44,21 +44,20 @@ class TrainingData:
         train, validation: the sound ones.
         problems: a line for each image that is left out.
         fingerprint: see data_fingerprint.
-        record: of all images; None where nobody writes it.
+        record: of all images.
     """
 
     train: Source
     validation: Source
     problems: list[str]
     fingerprint: str
-    record: Record | None
+    record: Record
 
 
 def open_data(
     data_args: DataArguments,
     turn: AbstractContextManager,
     before: Record,
-    writes: bool,
     generated: Path | None = None,
 ) -> TrainingData:
     """Read and split the samples, and open the pixels of both sides.
@@ -66,13 +65,12 @@ def open_data(
     Params:
         turn: within it caches are made: one of several processes after the other.
         before: of the model that training starts from.
-        writes: whether this process writes training.json.
         generated: a folder of triplets to validate with, beside the images of --input_dir.
 
     Raises:
         DataError: a folder without sound triplets, or too much is damaged.
     """
-    split = find_samples(data_args, before, writes, generated)
+    split = find_samples(data_args, before, generated)
     sides = split.train, split.validation
     with turn:
         (train, validation), damaged = zip(
@@ -97,14 +95,11 @@ def open_data(
     )
 
 
-def find_samples(
-    data_args: DataArguments, before: Record, writes: bool = True, generated: Path | None = None
-) -> Split:
+def find_samples(data_args: DataArguments, before: Record, generated: Path | None = None) -> Split:
     """Read the annotations of all --input_dir and split them.
 
     Params:
         before: of the model that training starts from: what it has seen is not validated with.
-        writes: whether to make the record, for which all images are read.
         generated: a folder that is validated with as a whole.
 
     Raises:
@@ -113,7 +108,7 @@ def find_samples(
     made, problems = read_folders([generated] if generated else [])
     if not data_args.input_dir:
         validation = at_most(data_args.max_eval_samples, made)
-        return Split([], validation, problems, record_of([], made, []) if writes else None)
+        return Split([], validation, problems, record_of([], made, []))
     for folder in map(Path, data_args.input_dir):
         refuse_labels(folder)
     samples, damaged = read_folders(data_args.input_dir)
@@ -138,11 +133,17 @@ def find_samples(
         )
     sides = {id(sample) for sample in (*train, *validation)}
     others = [sample for sample in samples if id(sample) not in sides]
+    record = record_of(train, [*made, *validation], others)
+    for known, how in (
+        (record, "are copies of images that are trained on"),
+        (before, "were trained on by the model that this starts from"),
+    ):
+        validation = leave_out_seen(known, validation, how)
     return Split(
         at_most(data_args.max_train_samples, train),
-        at_most(data_args.max_eval_samples, [*made, *leave_out_seen(before, validation)]),
+        at_most(data_args.max_eval_samples, [*made, *validation]),
         problems,
-        record_of(train, [*made, *validation], others) if writes else None,
+        record,
     )
 
 
@@ -164,18 +165,18 @@ def refuse_labels(folder: Path) -> None:
         raise DataError(f"{folder}: {title}: words but no heatmaps; pseudo_label.py makes them")
 
 
-def leave_out_seen(before: Record, validation: list[Sample]) -> list[Sample]:
-    """Leave out what the model that training starts from was trained on, and say so.
+def leave_out_seen(record: Record, validation: list[Sample], how: str) -> list[Sample]:
+    """Leave out what a model was, or is to be, trained on, and say so.
 
     Params:
-        before: of that model.
+        record: of that model.
         validation: the images to validate with; all stay when none would be left.
+        how: what is said of those left out.
     """
-    unseen = find_unseen(before, validation)
+    unseen = find_unseen(record, validation)
     if len(unseen) < len(validation):
-        seen = f"{len(validation) - len(unseen)} of the {len(validation)} images held out"
         print(
-            f"{seen} were trained on by the model that this starts from: "
+            f"{len(validation) - len(unseen)} of the {len(validation)} images held out {how}: "
             + ("not validated with" if unseen else "the validation's scores flatter")
         )
     return unseen or validation
