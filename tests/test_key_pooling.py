@@ -4,15 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from conftest import assert_refused, run, run_well
+from conftest import run_well
 from safetensors.torch import load_file, save_file
 
-from static import constants as C
+from textdet.common.errors import DataError
 from textdet.network.model_files import WEIGHTS_FILE, bundled_model
-from textdet.network.runtimes import OnnxRuntime, TorchRuntime
 from textdet.network.segformer import load_trained
 
 
@@ -51,34 +49,21 @@ def test_is_the_network_with_keys_twice_as_large(pooled, tmp_path):
     assert (found - plain).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (2, 96, 224, 3)])
-def test_the_export_pools_alike_where_keys_are_odd(pooled, shape):
-    run_well("detect.py", "--export_onnx", "--model_dir", pooled)
-    network = TorchRuntime(pooled, "cpu")
-    network.bf16 = False
-    batch = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    difference = np.abs(network(batch).astype(int) - OnnxRuntime(pooled)(batch))
-    assert difference.max() <= 1 and (difference > 0).mean() < 0.001
-
-
-def test_training_keeps_it(pooled, triplets, tmp_path):
-    run_well(
-        *("train.py", "--input_dir", triplets, "--model_name_or_path", pooled),
-        *("--output_dir", tmp_path / "out", "--crop_size", 64, "--max_steps", 1),
-        *("--image_size", 128, "--test_size", 0.25),
-    )
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
+def test_a_saved_copy_keeps_it(pooled, tmp_path):
+    load_trained(pooled).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
     assert config["key_pooling"] == [2, 2, 1, 1]
 
 
-def test_a_flag_halves_the_keys_of_any_start(triplets, tmp_path):
+def test_a_flag_halves_the_keys_of_any_start(random_model, triplets, tmp_path):
+    assert "key_pooling" not in json.loads((random_model / "config.json").read_text())
     run_well(
         *("train.py", "--input_dir", triplets, "--output_dir", tmp_path, "--crop_size", 64),
-        *("--model_name_or_path", bundled_model(), "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
+        *("--model_name_or_path", random_model, "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
         *("--image_size", 128, "--test_size", 0.25, "--learning_rate", 0),
     )
     assert json.loads((tmp_path / "config.json").read_text())["key_pooling"] == [2, 2, 1, 1]
-    known, saved = (load_file(folder / WEIGHTS_FILE) for folder in (bundled_model(), tmp_path))
+    known, saved = (load_file(folder / WEIGHTS_FILE) for folder in (random_model, tmp_path))
     assert known.keys() == saved.keys()
     name = "segformer.encoder.block.0.0.attention.self.sr.weight"
     torch.testing.assert_close(saved[name], known[name].float())
@@ -87,5 +72,6 @@ def test_a_flag_halves_the_keys_of_any_start(triplets, tmp_path):
 @pytest.mark.parametrize("value", [2, [2, 2], [2, 0, 1, 1], [2, 2, 1, 2], [1.5, 1, 1, 1]])
 def test_nonsense_is_refused(pooled, value):
     change_config(pooled, key_pooling=value)
-    result = run("detect.py", C.STATIC / "photos", "--model_dir", pooled, "--runtime", "torch")
-    assert_refused(result, "key_pooling must be 4 whole numbers", value)
+    with pytest.raises(DataError, match="key_pooling must be 4 whole numbers") as refusal:
+        load_trained(pooled)
+    assert str(value) in str(refusal.value)
