@@ -859,7 +859,8 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
 def test_flags_that_cannot_be(flags, message):
     class Arguments:
         eval_strategy, has_default_rate, metric_for_best_model = "no", False, "f1"
-        seed, learning_rate, weight_decay, dataloader_num_workers = 0, 1e-4, 0, 2
+        seed, data_seed, learning_rate, weight_decay = 0, None, 1e-4, 0
+        dataloader_num_workers = 2
         per_device_train_batch_size = per_device_eval_batch_size = 1
         gradient_accumulation_steps = num_train_epochs = 1
 
