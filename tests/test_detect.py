@@ -434,7 +434,14 @@ def test_wrong_arguments_of_a_detector_are_refused(given, error, said):
 
 def test_inputs_and_names(tmp_path):
     output = tmp_path / "output"
-    for name in ("a/photo.jpg", "a/photo.png", "b/photo.jpg", "a/notes.txt", "a/deep/x.JPG"):
+    for name in (
+        "a/photo.jpg",
+        "a/photo.png",
+        "b/photo.jpg",
+        "a/notes.txt",
+        "a/deep/x.JPG",
+        "a/._x.png",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -455,6 +455,7 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
     collection.fonts = [TTFont(path) for name in names for path in C.FONTS.rglob(name)]
     collection.save(fonts / "both.ttc")
     (fonts / "web.woff2").write_bytes(b"wOF2")
+    (fonts / "._both.ttc").write_bytes(b"Mac OS X")  # beside each file on a foreign disk
     (fonts / "more").symlink_to(C.FONTS)
     with_cmap(fonts / "signs.ttf", 0, lambda letter: (0xF000 + letter, 0x2701 + letter % 64))
     with_cmap(fonts / "last.ttf", 1, lambda letter: (letter, 0x25A1))

@@ -254,7 +254,7 @@ def test_threads_that_read_leave_the_warnings_as_they_were():
 
 
 def test_pictures_that_are_not_read_are_counted_by_their_endings():
-    names = ("a.heic", "b.HEIC", "c.pdf", "d.jpg", "e.txt", "f.jfif")
+    names = ("a.heic", "b.HEIC", "c.pdf", "d.jpg", "e.txt", "f.jfif", "._c.pdf")
     first, second = name_other_pictures(map(Path, names))
     assert first.startswith("2 .heic (a.heic)") and second.startswith("1 .pdf (c.pdf)")
     known = {".jpg", ".jpe", ".jfif", ".pgm", ".j2k", ".avif", ".tif", ".gif", ".tiff"}

@@ -12,6 +12,7 @@ from textdet.common.errors import DataError
 from textdet.common.fingerprints import fingerprint
 
 UNFINISHED = ".textdet-tmp"  # ending of files that a killed run leaves
+MACOS = "._"  # begins the names of files that macOS puts beside others on foreign disks
 MAX_NAME = 200  # bytes of a name that comes from a data set or a user
 
 

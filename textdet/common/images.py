@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.files import MACOS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,8 +46,9 @@ MAX_PIXELS = 100_000_000  # of an image; files that declare more are refused bef
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path's name ends like an image's; the file is not looked at."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    """Whether a path's name ends like an image's, and is not that of what macOS has put beside one;
+    the file is not looked at."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(MACOS)
 
 
 def name_other_pictures(paths: Iterable[Path]) -> list[str]:
@@ -60,7 +62,7 @@ def name_other_pictures(paths: Iterable[Path]) -> list[str]:
     """
     found: dict[str, list[Path]] = {}
     for path in paths:
-        if path.suffix.lower() in OTHER_SUFFIXES:
+        if path.suffix.lower() in OTHER_SUFFIXES and not path.name.startswith(MACOS):
             found.setdefault(path.suffix.lower(), []).append(path)
     return [
         f"{len(files)} {suffix} ({files[0]}); make them .jpg or .png, others are not read"

@@ -12,6 +12,7 @@ import uharfbuzz as hb
 
 from textdet.common.bidi import visual_runs
 from textdet.common.errors import DataError
+from textdet.common.files import MACOS
 from textdet.common.letters import leaves_ink
 from textdet.synth.scripts import SHAPED, script_runs
 
@@ -289,6 +290,8 @@ def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
         raise DataError(f"{folder}: no such folder; --fonts takes a folder of {endings} files")
     fonts, problems = [], []
     for path in sorted(folder.rglob("*")):
+        if path.name.startswith(MACOS):
+            continue
         try:
             if path.suffix.lower() in FONT_SUFFIXES:
                 fonts += open_fonts(path)
