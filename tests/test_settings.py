@@ -124,6 +124,10 @@ def test_which_model_is_used(tmp_path, monkeypatch):
         choose_model(tmp_path.__class__("named"))
     if bundled_model().is_dir():
         assert choose_model(None) == bundled_model()
+    checkpoint = tmp_path.__class__("checkpoits/checkpoint-3")
+    checkpoint.mkdir()
+    (checkpoint / "trainer_state.json").touch()  # its training is under way
+    assert choose_model(None) == checkpoint
     for folder in ("checkpoits", "named"):
         (tmp_path / folder / "config.json").touch()
         assert choose_model(None if folder == "checkpoits" else tmp_path / folder).name == folder

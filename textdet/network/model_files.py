@@ -92,12 +92,17 @@ def choose_model(path: Path | None) -> Path:
     """
     if path is None:
         candidates = TRAINED, bundled_model()
-        path = next((each for each in candidates if (each / CONFIG_FILE).is_file()), TRAINED)
+        path = next((each for each in candidates if _holds_model(each)), TRAINED)
     if not (path / CONFIG_FILE).is_file() and (last := _last_written(path)):
         print(f"{path}: its training is not finished, taking {last}", file=sys.stderr)
         return last
     find_model(path)
     return path
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether train.py has left a model in a folder, or a checkpoint of the training under way."""
+    return (folder / CONFIG_FILE).is_file() or _last_written(folder) is not None
 
 
 def hint_at_last(path: Path) -> str:
