@@ -25,6 +25,7 @@ import generate_utils
 from static import constants as C
 from textdet.data import chunked_folder
 from textdet.data.heatmaps import draw_heatmaps
+from textdet.data.preview import write_preview
 from textdet.data.triplets import read_samples, read_triplet
 from textdet.decoding.metrics import polygon_ious
 from textdet.synth import backgrounds
@@ -223,6 +224,16 @@ def test_preview_and_record(reference):
     record = json.loads((reference / "dataset.json").read_text())
     assert record["seed"] == 7 and record["counts"]["images"] == 10
     assert (reference / "preview.jpg").stat().st_size > 10_000
+
+
+def test_a_preview_without_an_image_that_somebody_has_deleted(reference, tmp_path, capsys):
+    """Such a folder was made further to its end, and then refused."""
+    folder = shutil.copytree(reference, tmp_path / "data")
+    (folder / "preview.jpg").unlink()
+    (folder / "images/00000000.jpg").unlink()
+    write_preview(folder)
+    assert "left out: " in (said := capsys.readouterr().err) and "00000000.jpg: no such" in said
+    assert (folder / "preview.jpg").stat().st_size > 10_000
 
 
 def test_other_settings_stop_unless_overwritten(reference, tmp_path):

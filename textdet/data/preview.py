@@ -1,11 +1,14 @@
 """Pictures of a data set: a contact sheet, and what its words are like."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from textdet.common.cli import name_left_out
+from textdet.common.errors import DataError
 from textdet.common.images import resize
 from textdet.common.pictures import (
     GREEN,
@@ -41,19 +44,28 @@ def draw_words(image: np.ndarray, words: list[Word]) -> np.ndarray:
 def write_preview(folder: Path) -> None:
     """Write a contact sheet of a triplet folder's first images: each, its maps over it, its quads.
 
-    Raises DataError when a file of these is missing or damaged.
+    Those of which a file is missing or damaged, as when somebody has deleted what did not please,
+    are named, and others stand in their place.
     """
-    samples = itertools.islice(iterate_samples(folder), PREVIEW_IMAGES)
     tiles = []
-    for sample in samples:
+    for sample, image, maps in itertools.islice(_sound(iterate_samples(folder)), PREVIEW_IMAGES):
         # Enlarged or shrunk before anything is drawn, so that outlines stay sharp.
         factor = PREVIEW_SIDE / max(sample.width, sample.height)
-        image, maps = read_triplet(sample)
         image, *maps = (resize(p, factor, cv2.INTER_LINEAR) for p in (image, *maps))
         words = [word.mapped(factor) for word in sample.words]
         row = (image, draw_maps(image, np.stack(maps)), draw_words(image, words))
         tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
-    save_picture(folder / PREVIEW_FILE, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
+    if tiles:
+        save_picture(folder / PREVIEW_FILE, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
+
+
+def _sound(samples: Iterable[Sample]) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """The samples that can be read, with their images and maps; the others are named."""
+    for sample in samples:
+        try:
+            yield sample, *read_triplet(sample)
+        except DataError as error:
+            name_left_out([str(error)])
 
 
 def plot_statistics(samples: list[Sample], path: Path) -> None:
