@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+from textdet.common.cli import one_line
 from textdet.common.pictures import draw_polygons, outline_width, save_figure
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
@@ -261,7 +262,8 @@ def draw_before_after(
             )
         figure.supxlabel(
             f"green: word found (IoU at least {FOUND_IOU})   red: false box   orange: word missed\n"
-            f"{sample.file}, {rank + 1} of {len(order)} in the order of gain"
+            f"{one_line(sample.file)}, {rank + 1} of {len(order)} in the order of gain",
+            parse_math=False,  # names may hold dollar signs
         )
         figure.tight_layout()  # and again in save_figure: pictures move the first time
         save_figure(figure, folder / f"before_after_{number}.png")
