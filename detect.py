@@ -88,8 +88,9 @@ def parse_arguments() -> argparse.Namespace:
     args.variants = take_variants(args)
     if not args.inputs and not args.export_onnx:
         parser.error("name at least one image, folder or glob, or - for standard input")
-    if args.cluster and len(args.variants) > 1:
-        parser.error("--cluster goes with one value of each setting")
+    for flag in ("cluster", "heatmaps"):
+        if getattr(args, flag) and len(args.variants) > 1:
+            parser.error(f"--{flag} goes with one value of each setting")
     return args
 
 
@@ -121,8 +122,7 @@ def detect(args: argparse.Namespace) -> None:
     """
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
     pages = find_pages(paths, skipped)
-    options = {"characters": args.characters, "batch_size": args.batch_size}
-    opener = detector_opener(args, args.model_dir, **options)
+    opener = opener_of(args)
     detector = None if args.cluster else opener()  # before anything is written
     make_folder(args.output_dir)
     if detector:
@@ -138,6 +138,12 @@ def detect(args: argparse.Namespace) -> None:
             bar.update()
     name_skipped(skipped, bool(written))
     report(args, sorted(written, key=lambda one: one.number), len(skipped))
+
+
+def opener_of(args: argparse.Namespace) -> partial:
+    """What opens the detector that the flags describe. Raises DataError."""
+    options = {"characters": args.characters, "batch_size": args.batch_size}
+    return detector_opener(args, args.model_dir, **options)
 
 
 def find_on_cluster(
@@ -191,7 +197,7 @@ def compare(args: argparse.Namespace) -> None:
     """
     paths, skipped = find_images(args.inputs, args.recursive, args.output_dir, is_result)
     pages = find_pages(paths, skipped)
-    detector = detector_opener(args, args.model_dir)()
+    detector = opener_of(args)()
     if detector.files.is_craft and "decoder" in args.variants[0]:
         raise DataError("with CRAFT's weights the decoder decides which maps there are: name one")
     make_folder(args.output_dir)

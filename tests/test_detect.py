@@ -595,6 +595,29 @@ def test_variants_of_settings_are_drawn_side_by_side(model_dir, tmp_path):
     assert_refused(run(*command, "--low_text", 0.3, 1.5, tmp_path / "a.png"), "low_text", "1.5")
 
 
+def test_variants_obey_the_other_flags(tmp_path, monkeypatch, capsys):
+    word = picture(160, 80, (20, 20, 60, 40), (70, 20, 110, 40))
+    word[20:40, 60:70] = 160  # between its two characters
+    cv2.imwrite(str(tmp_path / "a.png"), word)
+
+    def opener(args, model_dir, characters=False, batch_size=1):
+        detector = BrightnessDetector(batch_size=batch_size)
+        detector.characters = characters
+        return lambda: detector
+
+    monkeypatch.setattr(detect, "detector_opener", opener)
+    command = ["detect.py", str(tmp_path / "a.png"), "--low_text", "0.3", "0.5"]
+    for flag, bluest in (("--characters", True), ("--poly", False)):
+        monkeypatch.setattr(sys, "argv", [*command, flag, "--output_dir", str(tmp_path / flag)])
+        detect.main()
+        sheet = cv2.imread(str(tmp_path / flag / "a_variants.jpg")).astype(int)
+        assert ((sheet[..., 0] - sheet[..., 1:].max(axis=2)).max() > 50) == bluest
+    monkeypatch.setattr(sys, "argv", [*command, "--heatmaps"])
+    with pytest.raises(SystemExit):
+        detect.main()
+    assert "--heatmaps goes with one value" in capsys.readouterr().err
+
+
 def test_a_name_that_is_not_utf8(random_model, tmp_path):
     """As old archives hold; two runs leave one result."""
     name = os.fsdecode(b"caf\xe9.png")
