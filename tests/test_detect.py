@@ -480,6 +480,8 @@ def test_inputs_and_names(tmp_path):
     record = json.dumps({"file": str(first.path), **fields})
     (output / "photo.json").write_text(record)
     assert free_name(output, first, set()) == "photo"
+    for way in ("b/../a", "link"):
+        assert free_name(output, Page(tmp_path / way / "photo.jpg"), set()) == "photo"
     assert free_name(output, second, set()) == "photo_2"
     assert free_name(output, replace(first, number=2), set()) == "photo_p2"
     # What this script has not written stays, even in its folder.

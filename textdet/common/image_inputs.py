@@ -91,8 +91,8 @@ def find_images(
             else:
                 paths.append(match)
     unique = {}
-    for path in paths:  # links may lead to the same folder by many ways
-        unique.setdefault((os.path.realpath(path.parent), path.name), path)
+    for path in paths:
+        unique.setdefault(place_of(path), path)
     paths = list(unique.values())
     there = [p for p in paths if p != STDIN and os.path.realpath(p.parent) == output_dir]
     results = [path for path in there if is_result(path)]
@@ -107,6 +107,11 @@ def find_images(
     if not paths:
         raise DataError("; ".join(problems))
     return paths, problems
+
+
+def place_of(path: Path) -> tuple[str, str]:
+    """A file's folder and its name there: links and ".." lead to one folder by many ways."""
+    return os.path.realpath(path.parent), path.name
 
 
 def find_pages(paths: list[Path], problems: list[str]) -> list[Page]:

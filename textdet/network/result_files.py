@@ -9,7 +9,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import read_json, shortened, write_atomically
-from textdet.common.image_inputs import STDIN, Page
+from textdet.common.image_inputs import STDIN, Page, place_of
 from textdet.common.pictures import draw_found, draw_maps, save_picture
 from textdet.decoding.settings import DetectionSettings
 from textdet.network.detector import TextDetector
@@ -59,7 +59,8 @@ def _is_free(base: Path, page: Page) -> bool:
     record = _read_record(base)
     if record is None:  # none, or not one of ours
         return not any(base.with_name(f"{base.name}{ending}").exists() for ending in ENDINGS)
-    return record["file"] == _file(page.path) and record.get("page", 1) == page.number
+    is_same = place_of(Path(str(record["file"]))) == place_of(page.path)
+    return is_same and record.get("page", 1) == page.number
 
 
 def _read_record(base: Path) -> dict | None:
