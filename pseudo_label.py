@@ -189,12 +189,14 @@ def summarise(folder: Path) -> dict[str, int | float]:
     Raises:
         DataError: when it holds no image.
     """
-    images, ignored, characters, trust = 0, 0, 0, []
+    images, ignored, characters, fitting, trust = 0, 0, 0, 0, []
     for sample in iterate_samples(folder):
         images += 1
         counted = [word for word in sample.words if not word.ignore]
         ignored += len(sample.words) - len(counted)
         characters += sum(len(word.characters) for word in counted)
+        # Of a word without a transcription nobody knows how many letters it has.
+        fitting += sum(word.confidence == 1 for word in counted if word.text)
         trust += [word.confidence for word in counted]
     left_out = read_left_out(folder)
     if not images:
@@ -204,7 +206,7 @@ def summarise(folder: Path) -> dict[str, int | float]:
         "words": len(trust),
         "don't-care words": ignored,
         "characters": characters,
-        "words with as many characters as letters": sum(value == 1 for value in trust),
+        "words with as many characters as letters": fitting,
         "mean confidence": round(float(np.mean(trust)), 3) if trust else 0.0,
         "left out": len(left_out),
     }

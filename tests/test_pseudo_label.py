@@ -13,8 +13,9 @@ import shapely
 from conftest import ROOT, SIZE, assert_refused, run, run_well
 from filelock import FileLock
 
+from pseudo_label import summarise
 from textdet.data.annotation import Sample, Word
-from textdet.data.chunked_folder import CLAIMS, Chunk, chunk_path
+from textdet.data.chunked_folder import CLAIMS, Chunk, chunk_path, finish_chunk
 from textdet.data.fitted import draw_weights
 from textdet.data.heatmaps import affinity_quads, draw_heatmaps
 from textdet.data.pieces import cut_pieces, piece_file
@@ -198,6 +199,19 @@ def test_words_without_text_and_without_ink():
     assert len(found[0].quads) == 6 and found[0].confidence == 1 and not found[0].ignore
     assert [len(word.quads) for word in found[1:4]] == [0, 0, 0]
     assert all(word.ignore for word in found[1:4])
+
+
+def test_the_summary_knows_of_no_letters_where_there_is_no_text(tmp_path):
+    make_folders(tmp_path)
+    square = np.float32([(0, 0), (9, 0), (9, 9), (0, 9)])
+    words = [
+        Word(text, [""], square[None], square, confidence=confidence)
+        for text, confidence in (("a", 1), ("ab", 0.5), ("", 1))
+    ]
+    finish_chunk(chunk_path(tmp_path, 0), [Sample(tmp_path, "0.jpg", 9, 9, words).to_json()], [])
+    counts = summarise(tmp_path)
+    assert counts["words"] == counts["characters"] == 3
+    assert counts["words with as many characters as letters"] == 1
 
 
 def test_words_without_text_are_trusted_by_their_peaks():
