@@ -544,10 +544,14 @@ def test_detections(tmp_path):
     write(folder / "gone.json", {**record, "file": str(tmp_path / "gone.jpg")})
     write(folder / "stdin.json", {**record, "file": "-"})
     write(folder / "scan_p2.json", {**record, "page": 2})
-    (sample,), problems = read(folder, "detections")
+    other = picture(tmp_path / "more" / "photos" / "a.jpg")
+    write(folder / "a_2.json", {**record, "file": str(other)})
+    (sample, second), problems = read(folder, "detections")
     assert sample.image_path == image and sample.file == "a.jpg"
+    # Of one name two images would become one: their pieces, their lines of evaluate.py's table.
+    assert second.image_path == other and second.file == "photos/a.jpg"
     assert_outlines(sample, BOX, ARC)
-    assert "word 3" in problems[0] and "only first pages" in problems[2] and len(problems) == 4
+    assert "word 3" in problems[0] and "only first pages" in problems[3] and len(problems) == 5
     with pytest.raises(DataError, match="neither taught nor judged by"):
         read_dataset(folder)
 

@@ -177,20 +177,36 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
     name = find_labels(folder) if name == "auto" else name
     if name == "triplets":
         return read_samples(folder)
-    samples, problems = [], []
+    samples, problems, taken = [], [], set()
     for item in read_items(name, folder):
         if isinstance(item, str):
             problems.append(item)
             continue
         problems += item.problems
         try:
-            samples.append(sample_of(item, folder))
+            sample = sample_of(item, folder)
+            sample.file = _own_name(sample, taken)
+            samples.append(sample)
             problems += name_further_frames(item.image_path)
         except DataError as error:
             problems.append(str(error))
     if not samples:
         raise DataError(f"{folder}: no annotated image in it can be read; {problems[:1]}")
     return samples, problems
+
+
+def _own_name(sample: Sample, taken: set[str]) -> str:
+    """A sample's file, with as many of its folders as tell it from others: images of detect.py's
+    results lie anywhere, and one may lie in images/, one beside it.
+
+    Params:
+        taken: those of other samples; gets this one.
+    """
+    parts = sample.image_path.absolute().parts
+    longer = ("/".join(parts[-count:]) for count in range(2, len(parts)))
+    name = next(name for name in (sample.file, *longer) if name not in taken)
+    taken.add(name)
+    return name
 
 
 def sample_of(item: Item, folder: Path) -> Sample:
