@@ -17,8 +17,8 @@ from textdet.decoding.decode import decode_maps
 from textdet.decoding.metrics import match_image, polygon_ious, summarise
 from textdet.decoding.proportional import MAX_WINDOWS
 from textdet.decoding.settings import DECODERS, DetectionSettings
-from textdet.decoding.split_lines import part_lines
-from textdet.decoding.split_words import MAX_SPLIT_AREA, cut_weak_links, even_gaps, part_touching
+from textdet.decoding.split_lines import split_lines
+from textdet.decoding.split_words import MAX_SPLIT_AREA, cut_weak_links, even_gaps, split_touching
 
 SIZE = 320
 
@@ -238,7 +238,7 @@ def test_a_space_is_wider_or_deeper_than_between_letters(distance, valley, gaps)
 
 
 def test_what_is_too_faint_for_a_word_stays_with_its_neighbour():
-    """It would be lost, parted: a smear beside a word, or a line below one."""
+    """It would be lost, split: a smear beside a word, or a line below one."""
     text = np.zeros((40, 120), np.float32)
     text[10:30, 10:60], text[14:26, 60:66], text[10:30, 66:100] = 1, 0.45, 0.65
     for text_threshold, ends in ((0.6, [63, 100]), (0.7, [100])):
@@ -362,7 +362,7 @@ def test_a_step_changes_nothing_of_what_it_was_given(kind):
     maps[1] = np.maximum.reduce([maps[1], space // 2, column])
     maps = maps if kind is np.uint8 else maps.astype(kind) / 255
     given = label(score_maps(*maps, 0.6, 0.3, 0.4))
-    for step in (lambda before: cut_weak_links(before, 0.6), part_touching, part_lines):
+    for step in (lambda before: cut_weak_links(before, 0.6), split_touching, split_lines):
         before = copy.deepcopy(given)
         found = step(given)
         assert found is not given and found.count > given.count
@@ -444,7 +444,7 @@ def test_thirty_thousand_small_words_and_a_map_of_forty_thousand_columns(decoder
     assert np.isfinite(found.boxes).all()
 
 
-def test_thousands_of_specks_that_touch_are_parted_in_bounded_time():
+def test_thousands_of_specks_that_touch_are_split_in_bounded_time():
     """One component with a core in every tenth pixel: work a core would never end."""
     maps = np.zeros((2, 800, 800), np.uint8)
     maps[0] = 110
@@ -455,9 +455,9 @@ def test_thousands_of_specks_that_touch_are_parted_in_bounded_time():
     assert len(found.boxes) == 10_000
 
 
-def test_components_inside_each_other_are_parted_in_bounded_time(monkeypatch):
+def test_components_inside_each_other_are_split_in_bounded_time(monkeypatch):
     """The windows of nested frames cover the map again and again: only the first are looked at."""
-    looked_at = {"parted": 0, "followed": 0}
+    looked_at = {"split": 0, "followed": 0}
 
     def counted(function, name):
         def count(mask, *args):
@@ -466,7 +466,7 @@ def test_components_inside_each_other_are_parted_in_bounded_time(monkeypatch):
 
         return count
 
-    monkeypatch.setattr(split_words, "_nearest", counted(split_words._nearest, "parted"))
+    monkeypatch.setattr(split_words, "_nearest", counted(split_words._nearest, "split"))
     monkeypatch.setattr(proportional, "fit_ribbon", counted(proportional.fit_ribbon, "followed"))
     maps = np.zeros((2, 900, 900), np.uint8)
     for inset in range(0, 440, 4):
@@ -474,5 +474,5 @@ def test_components_inside_each_other_are_parted_in_bounded_time(monkeypatch):
     maps[0, 448:452] = np.where(maps[0, 448:452], 255, 0)
     found = decode_maps(maps, DetectionSettings(), poly=True)
     assert len(found.boxes) == len(found.polys) > 0
-    for name, most in (("parted", MAX_SPLIT_AREA), ("followed", MAX_WINDOWS)):
+    for name, most in (("split", MAX_SPLIT_AREA), ("followed", MAX_WINDOWS)):
         assert most - 1 < looked_at[name] / maps[0].size <= most, name

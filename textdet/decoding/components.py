@@ -50,7 +50,7 @@ class Segmentation:
         is_link: bool (H, W), above link_threshold: pixels that join characters.
         count: the number of labels, 0 included; some may be of no pixel.
         labels: int32 (H, W), the component of each pixel that is text or link, 0 for none.
-        is_border: bool (H, W), pixels between two components that were parted, with the label of
+        is_border: bool (H, W), pixels between two components that were split, with the label of
             either: no part of a word. None where there are none.
         is_open: bool (H, W), the components that have not been looked at yet. None for all.
     """
@@ -81,7 +81,7 @@ class Segmentation:
     @cached_property
     def letters(self) -> tuple[np.ndarray, Runs, np.ndarray]:
         """The labels (n,) of the components that hold characters, ascending; the runs of their
-        is_letter, a group a component; their highest character values (n,).
+        is_letter, one group per component; their highest character values (n,).
         """
         return group_runs(self.is_letter, self.labels, self.maps.text)
 
@@ -99,7 +99,7 @@ class Words:
         components: int (N,), the label of each word.
         numbers: int (L,), the word of each label, -1 for none.
         is_text: bool (H, W), pixels of characters.
-        text: the runs of is_text, a group a word.
+        text: the runs of is_text, one group per word.
         bounds: int (N, 4), of the word: first column, first row, last column, last row.
         areas: int (N,), its pixels.
         peaks: (N,), the highest character value, in the map's unit.

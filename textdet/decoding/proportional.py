@@ -27,8 +27,8 @@ from textdet.decoding.components import (
 )
 from textdet.decoding.curved import Ribbon, fit_ribbon, may_be_curved
 from textdet.decoding.run_lengths import Runs, group_runs
-from textdet.decoding.split_lines import part_lines
-from textdet.decoding.split_words import cut_weak_links, part_touching
+from textdet.decoding.split_lines import split_lines
+from textdet.decoding.split_words import cut_weak_links, split_touching
 
 LINE_PASSES = 3  # how often components are searched for two lines, at most
 
@@ -52,7 +52,7 @@ def decode_proportional(
 ) -> Detections:
     """The words of one image's maps, in boxes that fit the characters' Gaussians.
 
-    A word is a component of text and links. Components that hold several words or lines are parted,
+    A word is a component of text and links. Components that hold several words or lines are split,
     each side of a box is moved out to where the Gaussian of the characters there ends, and polygons
     follow curves in any direction.
 
@@ -68,7 +68,7 @@ def decode_proportional(
 
 
 def segment(maps: ScoreMaps, relative_link: float = 0.0) -> Segmentation:
-    """Find the components that are words: those of the maps, parted where they hold several.
+    """Find the components that are words: those of the maps, split where they hold several.
 
     Params:
         relative_link: 0..1, see decode_proportional.
@@ -76,12 +76,12 @@ def segment(maps: ScoreMaps, relative_link: float = 0.0) -> Segmentation:
     segmentation = cut_weak_links(label(maps), relative_link)
     if maps.low_text >= maps.touching_text:
         return segmentation  # text does more than touch
-    segmentation = part_touching(segmentation)
+    segmentation = split_touching(segmentation)
     for _ in range(LINE_PASSES):
-        parted = part_lines(segmentation)
-        if parted is segmentation:
+        split = split_lines(segmentation)
+        if split is segmentation:
             break
-        segmentation = part_touching(cut_weak_links(parted, relative_link))
+        segmentation = split_touching(cut_weak_links(split, relative_link))
     return segmentation
 
 
@@ -189,7 +189,7 @@ def _share(
     """How far the level is crossed on the way from one pixel's centre to its neighbour's, 0..1.
 
     0.5, the pixel's edge, where the outer one is not below the level: at the map's border, and
-    between words that were parted.
+    between words that were split.
     """
     high = textmap[rows, inside].astype(np.float32)
     low = textmap[rows, outside.clip(0, textmap.shape[1] - 1)].astype(np.float32)

@@ -14,19 +14,19 @@ MAX_SQUARE_RATIO = 1.4  # length / height; below it lines may run along the shor
 MIN_LINE_LENGTH = 1.2  # length / height of a line; otherwise letters would be taken for lines
 MAX_VALLEY = 0.55  # the map between two lines, as a share of the lower one's
 MIN_HILL = 0.3  # the lower line's share of the higher one's; less is a comma or an accent
-MAX_STEPS = 40  # places across a component where it may be parted
+MAX_STEPS = 40  # places across a component where it may be split
 MAX_POINTS = 5000  # of a component are looked at; more would only take time
 BORDER_WIDTH = 1.0  # pixels on either side of a border that are taken out; no two remain in touch
 
 
-def part_lines(segmentation: Segmentation) -> Segmentation:
-    """Part components that hold two lines of text, or more, in two.
+def split_lines(segmentation: Segmentation) -> Segmentation:
+    """Split components that hold two lines of text, or more, in two.
 
     Where lines stand close, a few bright pixels between them join their words. Seen along the lines
     they are two hills with a valley between. A strip of pixels along it is taken out.
 
     Returns:
-        New components, of which those that were parted are open; or the segmentation as it is.
+        New components, of which those that were split are open; or the segmentation as it is.
     """
     labels = segmentation.labels
     suspects = _suspects(segmentation)

@@ -18,7 +18,7 @@ MAX_SPACING = 1.35  # times the distance of the other letters: farther apart the
 MIN_DEPTH = 0.85  # times the map between the other letters: lower it is a space
 MIN_LENGTH = 1.2  # length / height of a word; what is shorter shows no spacing
 
-MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are parted
+MAX_SPLIT_AREA = 8  # times the map's, all windows together in which touching words are split
 
 
 def cut_weak_links(segmentation: Segmentation, share: float) -> Segmentation:
@@ -178,8 +178,8 @@ def _gaps(
     return [(peaks[i], peaks[i + 1]) for i in np.flatnonzero(is_even & ~is_linked)]
 
 
-def part_touching(segmentation: Segmentation) -> Segmentation:
-    """Part components that hold several words of their own where the text is brighter.
+def split_touching(segmentation: Segmentation) -> Segmentation:
+    """Split components that hold several words of their own where the text is brighter.
 
     A core (ScoreMaps.touching_text) counts when it could be a word by itself; each other pixel goes
     to the nearest one. A line of pixels between the parts becomes border.
