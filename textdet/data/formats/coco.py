@@ -20,15 +20,7 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json, write_json
 from textdet.common.geometry import signed_area
-from textdet.data.annotation import (
-    FARTHEST,
-    READING_ERRORS,
-    Sample,
-    Word,
-    flag_of,
-    points_of,
-    rounded,
-)
+from textdet.data.annotation import READING_ERRORS, Sample, Word, flag_of, points_of, rounded
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -42,6 +34,7 @@ from textdet.data.formats.common import (
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
+from textdet.data.formats.listed import size_of
 from textdet.data.formats.shapes import as_quad, coco_shape, is_ignored, turned_box
 
 
@@ -220,10 +213,9 @@ def _id_of(record: object, key: str) -> str:
 def _size(width: object, height: object) -> tuple[int, int] | None:
     """A declared size, px; None where there is none."""
     try:
-        size = int(width), int(height)
+        return size_of(width, height)
     except READING_ERRORS:
         return None
-    return size if min(size) > 0 and max(size) <= FARTHEST else None
 
 
 def _words(records: list[dict], where: str, parse: Callable[[dict], Word]) -> ReadWords:
