@@ -20,7 +20,7 @@ from test_formats import cells
 
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import Page
-from textdet.data.annotation import FARTHEST, Sample, Word
+from textdet.data.annotation import MAX_COORDINATE, Sample, Word
 from textdet.data.chunked_folder import iterate_samples, start_folder
 from textdet.data.formats.registry import FORMATS, read_dataset, read_items, sample_of, writer_of
 from textdet.data.held_out import find_held_out
@@ -243,7 +243,7 @@ def check_set(folder: Path, name: str) -> int:
         piece_file(sample, 0)
         for word in sample.words:
             for points in (word.polygon, word.quads):
-                assert points.dtype == np.float32 and (abs(points) <= 20 * FARTHEST).all()
+                assert points.dtype == np.float32 and (abs(points) <= 20 * MAX_COORDINATE).all()
             assert 0 <= word.confidence <= 1 and isinstance(word.ignore, bool)
             assert len(word.characters) == len(word.quads)
     return len(samples)

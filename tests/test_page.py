@@ -205,7 +205,7 @@ def test_damaged_images_and_too_many_are_named(seen, random_model, tmp_path):
     made, problems = hand_tuning.add_images(
         models, hand_tuning.Handful(), files, str(random_model), found.settings
     )
-    assert len(made.seen) == len(made.outlines) == hand_tuning.MOST
+    assert len(made.seen) == len(made.outlines) == hand_tuning.MAX_IMAGES
     assert problems[0].startswith("bad.png: not a readable image")
     assert [line.split(":")[0] for line in problems[1:]] == ["b.jpg"]
 

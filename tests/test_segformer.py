@@ -38,7 +38,7 @@ def test_it_loads_what_the_library_loads(load):
 
 
 def test_an_encoder_alone_and_other_labels_are_a_start(model_dir):
-    """As the library's: what is missing of the head is drawn by lot; nothing else may be."""
+    """As the library's: what is missing of the head is drawn at random; nothing else may be."""
     tensors = load_file(model_dir / WEIGHTS)
     classifier = {name: t for name, t in tensors.items() if "classifier" in name}
     tensors |= {name: torch.zeros(150, *t.shape[1:]) for name, t in classifier.items()}

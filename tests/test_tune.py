@@ -507,7 +507,7 @@ def test_only_maps_long_unused_are_deleted(triplets, tmp_path):
     samples = read_samples(triplets)[0]
     for key in ("old", "young"):
         tune_maps.predict_maps(tmp_path, key, samples, Detector)
-    long_ago = time.time() - 2 * tune_maps.KEPT
+    long_ago = time.time() - 2 * tune_maps.MAX_AGE
     others = {"maps-mine": "notes.txt", "maps-000": "000001.npy"}  # not of tune.py
     for folder, file in others.items():
         (tmp_path / folder).mkdir()

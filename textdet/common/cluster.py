@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # it takes time, and need not be installed
 
 # What Dask's processes must be able to import: textdet, generate_utils and static.
 WITH_MODULES = "in this project's folder with PYTHONPATH=. and the same packages"
-AGAIN = "the same command, given again, goes on with a folder that it was making"
-LEAST_CALLS = 8  # handed out to a cluster of whatever size: one that grows by need must see it
-LOOK = 2.0  # s, until the cluster's size is looked at again
+GOES_ON = "the same command, given again, goes on with a folder that it was making"
+MIN_CALLS = 8  # handed out to a cluster of whatever size: one that grows by need must see it
+POLL_INTERVAL = 2.0  # s, until the cluster's size is looked at again
 IMAGES_A_CALL = 8  # where images are seen one by one: handing out a call takes milliseconds
 RUNS_KEPT = 2  # of whose shared values a worker keeps: two commands may use a cluster at a time
 
@@ -58,7 +58,7 @@ class ClusterPool:
     Params:
         cluster: see there.
         function, shared: see workers.run_calls.
-        ahead: calls a worker's thread that are handed out early.
+        ahead: calls per worker thread that are handed out early.
 
     Raises:
         DataError: no scheduler answers, or Dask is not installed.
@@ -71,7 +71,7 @@ class ClusterPool:
         self.submitted = functools.partial(
             self.executor.submit, call_in_run, uuid.uuid4().hex, cluster.paths, shared, function
         )
-        self.ahead, self.threads, self.looked = ahead, 0, -LOOK
+        self.ahead, self.threads, self.looked = ahead, 0, -POLL_INTERVAL
         self.is_waiting = False
 
     def submit(self, *call: object) -> Future:
@@ -84,7 +84,7 @@ class ClusterPool:
         Raises:
             DataError: the scheduler has gone.
         """
-        if time.monotonic() - self.looked >= LOOK:
+        if time.monotonic() - self.looked >= POLL_INTERVAL:
             try:
                 self.threads = sum(self.client.nthreads().values())
             except Exception:  # kinds of Dask's own
@@ -93,7 +93,7 @@ class ClusterPool:
             if not self.threads and not self.is_waiting:
                 print("the cluster has no worker; waiting for one", file=sys.stderr, flush=True)
             self.is_waiting = not self.threads
-        return max(LEAST_CALLS, self.ahead * self.threads)
+        return max(MIN_CALLS, self.ahead * self.threads)
 
     def cancel(self, running: set[Future]) -> None:
         """Have the cluster forget calls that are not needed any more."""
@@ -126,7 +126,7 @@ class ClusterPool:
                 raise
             raise DataError(
                 "workers of the cluster were killed over one call, perhaps for want of memory; "
-                f"{AGAIN}"
+                f"{GOES_ON}"
             ) from None
 
 
@@ -160,7 +160,7 @@ _making = threading.Lock()  # a worker may have several threads, but opens a mod
 
 
 def _made(run: str, shared: tuple | Callable[[], tuple]) -> tuple:
-    """What a run's calls share, made once a process."""
+    """What a run's calls share, made once per process."""
     if not callable(shared):
         return shared
     with _making:
@@ -201,4 +201,4 @@ def _tell_of_lost(event: tuple[float, dict]) -> None:
 
 
 def _scheduler_gone() -> DataError:
-    return DataError(f"the cluster's scheduler has gone; {AGAIN}")
+    return DataError(f"the cluster's scheduler has gone; {GOES_ON}")

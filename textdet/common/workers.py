@@ -16,11 +16,11 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 
-from textdet.common.cluster import LOOK, Cluster, ClusterPool
+from textdet.common.cluster import POLL_INTERVAL, Cluster, ClusterPool
 from textdet.common.errors import DataError
 
-MOST_ON_WINDOWS = 61  # processes, the most that one thread can wait for there
-AHEAD = 2  # calls a worker that are handed out early, so that a long list is never held whole
+MAX_WORKERS_ON_WINDOWS = 61  # processes, the most that one thread can wait for there
+CALLS_AHEAD = 2  # calls per worker handed out early, so that a long list is never held whole
 
 
 def run_calls(
@@ -29,7 +29,7 @@ def run_calls(
     workers: int,
     cluster: Cluster | None = None,
     shared: tuple | Callable[[], tuple] = (),
-    ahead: int = AHEAD,
+    ahead: int = CALLS_AHEAD,
 ) -> Iterator:
     """Call function(*shared, *call) for every call, in this process or in others.
 
@@ -40,7 +40,7 @@ def run_calls(
         cluster: the Dask cluster to use instead.
         shared: large values, or a call that makes them (opens a model): each process has them from
             its first call on.
-        ahead: calls a process that are handed out early; with 1 the next call is asked for when a
+        ahead: calls per process that are handed out early; with 1 the next call is asked for when a
             process is free and its result has been taken.
 
     Returns:
@@ -116,7 +116,7 @@ def _gather(pool: "_LocalPool | ClusterPool", calls: Iterable[tuple]) -> Iterato
 
 def _take_finished(running: set[Future]) -> Iterator:
     """Wait a little for results, and yield those that are there."""
-    finished, _ = wait(running, LOOK, FIRST_COMPLETED)
+    finished, _ = wait(running, POLL_INTERVAL, FIRST_COMPLETED)
     running -= finished
     for future in finished:
         yield future.result()
@@ -145,8 +145,8 @@ def local_executor(workers: int, shared: tuple | Callable[[], tuple] = ()) -> Pr
         shared: see run_calls.
     """
     if sys.platform == "win32":
-        workers = min(workers, MOST_ON_WINDOWS)
-    # A fresh interpreter a worker: forking a process that holds threads can deadlock.
+        workers = min(workers, MAX_WORKERS_ON_WINDOWS)
+    # A fresh interpreter per worker: forking a process that holds threads can deadlock.
     return ProcessPoolExecutor(max(1, workers), get_context("spawn"), start_worker, (shared,))
 
 

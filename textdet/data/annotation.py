@@ -15,8 +15,8 @@ from textdet.common.geometry import clockwise
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
 PIECE_OF = "piece_of"  # field of an annotation: the origin of the image that this is a part of
-UNREAD = "unread_words"  # field: how many words the image has of which nobody knows where they are
-FARTHEST = 1e6  # px; no image is so large
+UNREAD = "unread_words"  # field: how many words of the image are at an unknown place
+MAX_COORDINATE = 1e6  # px; no image is so large
 
 # What reading an annotation raises that is sound JSON (or a line of text), but something else.
 READING_ERRORS = (
@@ -31,7 +31,7 @@ class Word:
 
     Params:
         text: the transcription; empty where nobody knows it.
-        characters: one string a character cell (usually one letter).
+        characters: one string per character cell (usually one letter).
         quads: (n, 4, 2) float32, px, a character's cell, clockwise from its top left corner.
         polygon: (k, 2) float32 with k >= 3, px, around the word, clockwise from its top left
             corner.
@@ -212,7 +212,7 @@ class Sample:
             DataError, READING_ERRORS: it is damaged.
         """
         width, height = (int(side) for side in record["size"])
-        if not (0 < width <= FARTHEST and 0 < height <= FARTHEST):
+        if not (0 < width <= MAX_COORDINATE and 0 < height <= MAX_COORDINATE):
             raise DataError("its size is none")
         if not isinstance(record["words"], list):
             raise DataError("its words are no list")
@@ -284,17 +284,17 @@ def points_of(numbers: object) -> np.ndarray:
     """The points of an outline.
 
     Params:
-        numbers: pairs, or one number after the other, nested in whatever way, px.
+        numbers: pairs, or one number after the other, nested in any way, px.
 
     Returns:
         (n, 2) float64.
 
     Raises:
         DataError: one is not finite, or farther away than any image is wide.
-        ValueError, TypeError, OverflowError: they are no numbers.
+        ValueError, TypeError, OverflowError: they are not numbers.
     """
     points = np.asarray(numbers, np.float64).reshape(-1, 2)
-    if not (np.abs(points) <= FARTHEST).all():  # nor is nan
+    if not (np.abs(points) <= MAX_COORDINATE).all():  # nan is refused too
         raise DataError("an outline lies at no place of an image")
     return points
 
@@ -328,7 +328,7 @@ def name_within(name: object) -> str:
         name: as an annotation gives it, which may be wrong.
 
     Raises:
-        DataError: it is no name, or leads out of the folder.
+        DataError: it is not a name, or leads out of the folder.
     """
     if not isinstance(name, str):
         raise DataError(f"its file is no name: {str(name)[:60]}")
@@ -350,7 +350,7 @@ def rounded(points: np.ndarray) -> list:
 
 
 def unread_words(sample: Sample) -> str | None:
-    """A line about an image with words of which nobody knows where they are, so that its empty
+    """A line about an image with words whose place is unknown, so that its empty
     places cannot be taught as being without text; None for any other."""
     count = sample.extra.get(UNREAD)
     return f"{sample.image_path}: {count} of its words cannot be read" if count else None

@@ -26,20 +26,20 @@ MAKER = "a cache of train.py --caching"  # what RECORD says in it
 LOCK = ".lock"  # ending of the file that a run holds locked in a cache that it uses
 FILES = ("images", "maps", "weights", RECORD)
 BLOCK = 64  # samples a worker decodes in one go
-SPARE = 200 * 2**20  # bytes of the disk that a cache leaves free
+FREE_SPACE = 200 * 2**20  # bytes of the disk that a cache leaves free
 
 
 class Cache:
     """The decoded samples of one triplet folder: three memory-mapped uint8 arrays.
 
-    A row a sample: images (size, size, 3), RGB; maps (size, size, 2); weights (size, size), of the
-    samples that have any.
+    One row per sample: images (size, size, 3), RGB; maps (size, size, 2); weights (size, size), of
+    the samples that have any.
     """
 
     def __init__(self, folder: Path, size: int, weighted: list[int]):
         """
         Params:
-            folder: the cache's own, with a file an array.
+            folder: the cache's own, with one file per array.
             size: px, side of the squares.
             weighted: the rows of the samples with weights, in the order of these.
         """
@@ -53,7 +53,7 @@ class Cache:
         return {**self.__dict__, "_files": {}, "_lock": ExitStack()}
 
     def keep(self) -> None:
-        """Bar other runs from deleting the folder as long as this object lives."""
+        """Keep other runs from deleting the folder while this object lives."""
         self._lock.enter_context(_lock_in(self.folder, f"{uuid.uuid4().hex}{LOCK}"))
 
     def create(self, count: int) -> None:
@@ -147,7 +147,7 @@ def open_cache(
         print(
             f"{folder}: caching takes {needed / 1e9:.2f} GB of disk, {free / 1e9:.0f} GB are free"
         )
-        if needed + SPARE > free:
+        if needed + FREE_SPACE > free:
             raise DataError(
                 f"the disk of {root} has no room for the cache ({needed / 1e9:.2f} GB); "
                 "use a smaller --image_size, --max_train_samples or --caching False"

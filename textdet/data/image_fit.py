@@ -7,7 +7,7 @@ from textdet.common.errors import SizeError
 from textdet.common.images import image_size
 
 MIN_SIDE = 16  # px; the ratio of smaller sides tells too little
-WHOLE = (1.0, 1.0)
+UNSCALED = (1.0, 1.0)
 
 
 class Fit(NamedTuple):
@@ -39,15 +39,15 @@ def fit_to_image(path: Path, declared: tuple[int, int] | None, upright: bool) ->
         upright: which way up to take where the size does not tell.
 
     Raises:
-        DataError: the file is no image that can be read.
+        DataError: the file cannot be read as an image.
         SizeError: it is another image, or only a part of it.
     """
     size = image_size(path, upright)
     if declared is None or size == declared:
-        return Fit(upright, *size, WHOLE)
+        return Fit(upright, *size, UNSCALED)
     ways = {size: upright, image_size(path, not upright): not upright}
     if declared in ways:
-        return Fit(ways[declared], *declared, WHOLE)
+        return Fit(ways[declared], *declared, UNSCALED)
     fits = [Fit(up, *own, scale) for own, up in ways.items() if (scale := _scale(declared, own))]
     if len(fits) != 1:
         (width, height), (x, y) = size, declared

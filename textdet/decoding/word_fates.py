@@ -1,4 +1,4 @@
-"""What became of each true word: found, missed, merged with others, split, or a little off.
+"""What became of each true word: found, missed, merged with others, split, or slightly off.
 
 F1 says how many words are wrong; this says how, and so what to change.
 """
@@ -19,9 +19,9 @@ from textdet.decoding.metrics import (
 
 FATES = ("found", "missed", "merged", "split", "off")
 FALSE_BOXES = ("boxes on no text", "boxes on text")
-HELD = 0.5  # share of a word's area from which a box holds it, or of a box's from which a word does
-TOUCHED = 0.1  # share of an area below which an overlap does not count
-TOO_LARGE = 2.0  # box / word in area, from which a box around one word is not its own
+HELD_SHARE = 0.5  # of a word's area: a box holds it; of a box's area: a word holds the box
+TOUCHED_SHARE = 0.1  # share of an area below which an overlap does not count
+TOO_LARGE_RATIO = 2.0  # box / word in area, from which a box around one word is not its own
 
 
 def word_fates(boxes: Polygons, truth: Truth) -> Counter:
@@ -41,7 +41,7 @@ def word_fates(boxes: Polygons, truth: Truth) -> Counter:
 
 
 def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | None]]:
-    """Tell what became of each word of one image, and which boxes found none.
+    """Determine what became of each word of one image, and which boxes found none.
 
     Params:
         boxes: N polygons (K, 2), in the truth's coordinates. Those of which more than half lies in
@@ -51,12 +51,12 @@ def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | Non
     Returns:
         For each word that counts one of FATES:
             found: paired with a box at IoU FOUND_IOU or more;
-            missed: all boxes together cover less than TOUCHED of it;
-            merged: a box holds it that holds other words as well or is TOO_LARGE for it;
+            missed: all boxes together cover less than TOUCHED_SHARE of it;
+            merged: a box holds it that holds other words as well or is TOO_LARGE_RATIO for it;
             split: a box lies in it, on a part of it;
             off: a box is near that does none of this.
         For each box one of FALSE_BOXES where it found no word, else None: boxes on text overlap
-        some, don't-care regions included, with TOUCHED of their own area or more.
+        some, don't-care regions included, with TOUCHED_SHARE of their own area or more.
 
     Raises:
         ValueError: a polygon that is not a finite (K >= 3, 2) array.
@@ -69,13 +69,13 @@ def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | Non
     found = np.zeros(len(word_areas), bool)
     found[[word for _, word in pairs]] = True
 
-    holds = (shared > 0) & (shared >= HELD * word_areas)
-    is_common = (holds.sum(axis=1, keepdims=True) > 1) | (box_areas >= TOO_LARGE * word_areas)
+    holds = (shared > 0) & (shared >= HELD_SHARE * word_areas)
+    is_common = (holds.sum(axis=1, keepdims=True) > 1) | (box_areas >= TOO_LARGE_RATIO * word_areas)
     conditions = {  # the first that holds decides
         "found": found,
-        "missed": shared.sum(axis=0) < TOUCHED * word_areas,
+        "missed": shared.sum(axis=0) < TOUCHED_SHARE * word_areas,
         "merged": (holds & is_common).any(axis=0),
-        "split": ((shared > 0) & (shared >= HELD * box_areas)).any(axis=0),
+        "split": ((shared > 0) & (shared >= HELD_SHARE * box_areas)).any(axis=0),
         "off": np.ones_like(found),
     }
     fates = np.select(list(conditions.values()), np.arange(len(FATES))[:, None])
@@ -83,7 +83,7 @@ def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | Non
     is_false = counted.copy()
     is_false[[box for box, _ in pairs]] = False
     on_text = shared.sum(axis=1) + shared_areas(shapes, truth.ignored).sum(axis=1)
-    on_text = (on_text > 0) & (on_text >= TOUCHED * shapes.areas)
+    on_text = (on_text > 0) & (on_text >= TOUCHED_SHARE * shapes.areas)
     names = [
         FALSE_BOXES[int(text)] if false else None
         for false, text in zip(is_false, on_text, strict=True)

@@ -20,7 +20,7 @@ from textdet.network.detector import TextDetector
 from textdet.network.result import Maps
 from textdet.network.result_files import write_result
 
-MOST_THREADS = 4  # beside the network; more would only take its cores
+MAX_THREADS = 4  # beside the network; more would only take its cores
 IMAGES_A_THREAD = 2  # that are read ahead or being written
 WINDOW = 8  # batches, among whose images those of one size are sought
 
@@ -97,7 +97,7 @@ def write_pages(
     Raises:
         OSError: no space, no permission.
     """
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads)
     most = WINDOW * detector.batch_size + IMAGES_A_THREAD * threads
     try:

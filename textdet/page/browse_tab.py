@@ -24,7 +24,7 @@ from textdet.page.viewer import (
 
 PAGE = 24  # thumbnails
 START = "Choose an image."
-MANY = 10_000  # words or px, no limit
+NO_LIMIT = 10_000  # words or px, no limit
 FATE_LAYERS = (
     Layer("found", "words found", "#00c800"),
     Layer("missed", "missed", "#ff2828"),
@@ -88,10 +88,10 @@ def browse_tab(
     with gr.Accordion("Filters", open=False), gr.Row():
         with gr.Row():
             least = gr.Number(0, label="words, at least", minimum=0, min_width=100)
-            most = gr.Number(MANY, label="words, at most", minimum=0, min_width=100)
+            most = gr.Number(NO_LIMIT, label="words, at most", minimum=0, min_width=100)
         with gr.Row():
             low = gr.Number(0, label="a word of at least, px", minimum=0, min_width=100)
-            high = gr.Number(MANY, label="and at most, px", minimum=0, min_width=100)
+            high = gr.Number(NO_LIMIT, label="and at most, px", minimum=0, min_width=100)
         confidence = gr.Slider(0, 1, 1, step=0.01, label="a word of at most this confidence")
         ignored = gr.Checkbox(False, label="with don't-care words")
         problems = gr.Checkbox(False, label="with words left out")

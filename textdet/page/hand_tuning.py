@@ -17,7 +17,7 @@ from textdet.page.drawing import outline
 from textdet.tuning.maps import MapFolder
 from textdet.tuning.scoring import Point, Scorer, choose, score_of
 
-LEAST, MOST = 3, 10  # images
+MIN_IMAGES, MAX_IMAGES = 3, 10  # images
 OBJECTIVE = "both"
 LAYER = "boxes"  # the viewer's, of the boxes that the user corrects
 
@@ -27,7 +27,7 @@ class Handful:
     """Images of one visitor, each with its boxes as outlines of the viewer.
 
     Params:
-        outlines: one list an image, on LAYER.
+        outlines: one list per image, on LAYER.
         shown: position of the image that is being corrected.
         corrected: positions of the images whose outlines the user has changed.
     """
@@ -55,8 +55,8 @@ def add_images(
     """
     added, problems = replace(handful, seen=[*handful.seen], outlines=[*handful.outlines]), []
     for path, name in files:
-        if len(added.seen) == MOST:
-            problems.append(f"{name}: {MOST} images are enough; for more there is tune.py")
+        if len(added.seen) == MAX_IMAGES:
+            problems.append(f"{name}: {MAX_IMAGES} images are enough; for more there is tune.py")
             continue
         try:
             seen = look_at(models, path, name, model, settings)
@@ -71,7 +71,7 @@ def add_images(
 def look_again(
     models: Models, handful: Handful, model: str, settings: DetectionSettings
 ) -> Handful:
-    """Run the network anew on all images; what the user has corrected stays.
+    """Run the network again on all images; what the user has corrected stays.
 
     Raises:
         DataError: an image cannot be read any more, or there is no sound model.
@@ -103,7 +103,7 @@ def corrected_sample(seen: Seen, outlines: list[dict[str, Any]]) -> Sample:
         outlines: from the page, whose numbers need not be sound.
 
     Raises:
-        DataError: one is no outline.
+        DataError: one is not an outline.
     """
     words = []
     for each in outlines:
@@ -158,8 +158,10 @@ def search(
 
     from textdet.tuning.study import DRAWN, NumberedSampler, params_of, points_of, suggest, tell
 
-    if len(handful.seen) < LEAST:
-        raise DataError(f"The search needs {LEAST} images at least; there are {len(handful.seen)}.")
+    if len(handful.seen) < MIN_IMAGES:
+        raise DataError(
+            f"The search needs {MIN_IMAGES} images at least; there are {len(handful.seen)}."
+        )
     if not any(handful.outlines):
         raise DataError("The images have no boxes yet: draw one around each word.")
     first = handful.seen[0]

@@ -13,11 +13,19 @@ from textdet.common.errors import DataError
 from textdet.decoding.settings import SETTINGS
 from textdet.page import detection, hand_tuning
 from textdet.page.drawing import show_picture, thumbnail
-from textdet.page.hand_tuning import LAYER, LEAST, MOST, Handful, Progress, add_images, search
+from textdet.page.hand_tuning import (
+    LAYER,
+    MAX_IMAGES,
+    MIN_IMAGES,
+    Handful,
+    Progress,
+    add_images,
+    search,
+)
 from textdet.page.viewer import MAP_LAYERS, Layer, given_file, sentences, thumbnails, viewer
 
-START = f"""Add {LEAST} to {MOST} images. The model and the settings of the tab Detect find their
-words; put right what is wrong, image by image: choose a box and delete it, draw one where a word
+START = f"""Add {MIN_IMAGES} to {MAX_IMAGES} images. The model and the settings of the tab Detect
+find their words; correct them, image by image: choose a box and delete it, draw one where a word
 was missed. The search then looks for the thresholds that find these boxes best, and moves the
 sliders of Detect."""
 NOTE = """These images judge themselves, so on others the gain is smaller: look at some more in

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing it takes seconds
     from transformers import TrainingArguments
 
 NUMBERS = {"global_step": int, "epoch": (int, float)}  # fields of the state
-MOST = 1e12  # steps; more are damage
+MAX_STEPS = 1e12  # steps; more are damage
 
 
 def find_checkpoint(args: "TrainingArguments") -> str | None:
@@ -40,7 +40,7 @@ def find_checkpoint(args: "TrainingArguments") -> str | None:
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """Find the newest sound checkpoint-N in a run's folder; damaged ones are named and passed by.
+    """Find the newest sound checkpoint-N in a run's folder; damaged ones are named and skipped.
 
     Returns:
         Its path; None when there is none.
@@ -112,7 +112,7 @@ def read_state(checkpoint: str | Path) -> dict:
     numbers = [state.get(name) for name in NUMBERS]
     is_sound = (
         all(isinstance(n, kind) for n, kind in zip(numbers, NUMBERS.values(), strict=True))
-        and all(0 <= number < MOST for number in numbers)
+        and all(0 <= number < MAX_STEPS for number in numbers)
         and isinstance(history, list)
         and all(isinstance(entry, dict) for entry in history)
         and all(isinstance(v, (int, float)) for entry in history for v in entry.values())

@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
-MOST = 2**32  # more than any flag can mean; seeds end there
-MOST_GAP_WEIGHT = 100  # weights are bytes: from 511, those of all other pixels round to 0
+MAX_NUMBER = 2**32  # more than any flag can mean; seeds end there
+MAX_GAP_WEIGHT = 100  # weights are bytes: from 511, those of all other pixels round to 0
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
@@ -137,7 +137,7 @@ def check(
         args: its learning_rate is.
 
     Raises:
-        DataError: flags that cannot be.
+        DataError: flags that contradict each other or are out of range.
     """
     for group in (model_args, data_args, generator_args, args):
         _check_numbers(group)
@@ -180,7 +180,7 @@ def _check_numbers(group: object) -> None:
     """All numbers of a group of flags: that they are some, and fit into memory."""
     for name, value in vars(group).items():
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, (int, float)) and not abs(number) < MOST:
+            if isinstance(number, (int, float)) and not abs(number) < MAX_NUMBER:
                 raise DataError(f"--{name}: {number} is no number that can be meant")
 
 
@@ -217,9 +217,9 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
             raise DataError(f"--{name} must be at least {least}, not {value}")
     if not 0 <= data_args.max_damaged <= 1:
         raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
-    if data_args.gap_weight > MOST_GAP_WEIGHT:
+    if data_args.gap_weight > MAX_GAP_WEIGHT:
         raise DataError(
-            f"--gap_weight must be at most {MOST_GAP_WEIGHT}, not {data_args.gap_weight:g}"
+            f"--gap_weight must be at most {MAX_GAP_WEIGHT}, not {data_args.gap_weight:g}"
         )
 
 

@@ -1,7 +1,7 @@
 """A model's maps of the test images: made once, kept on disk, read by every trial.
 
-One .npy file an image, (2, h, w) as TextDetector.predict gives it, in a folder whose name tells the
-model, the images and the size. Each file appears whole or not at all, so a run that was stopped
+One .npy file per image, (2, h, w) as TextDetector.predict gives it, in a folder whose name says
+which model, images and size. Each file appears whole or not at all, so a run that was stopped
 goes on, and several processes that start together share the images.
 """
 
@@ -24,7 +24,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import UNFINISHED, read_json, write_atomically, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.data.annotation import Sample
-from textdet.data.cache import SPARE
+from textdet.data.cache import FREE_SPACE
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import Truth, truth_of
 from textdet.network.detector import TextDetector
@@ -35,7 +35,7 @@ PREFIX = "maps-"
 # Of the files in a folder of maps.
 NAMES = rf"\d{{6}}\.npy|\.\d{{6}}\.npy\.\d+{re.escape(UNFINISHED)}|maps\.json"
 MARK, MAKER = "maps.json", "maps that tune.py keeps"  # a file in their folder, and what it says
-KEPT = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
+MAX_AGE = 24 * 3600  # s, after which unused maps of another model, data set or size are deleted
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def maps_fingerprint(model_dir: Path, samples: list[Sample], *settings: object) 
 
     Params:
         model_dir: see find_model.
-        samples: their images are told by their lengths, and need not be there.
+        samples: their images are identified by their lengths, and need not be there.
         settings: values that JSON can hold.
     """
     parts = [json.dumps([settings, find_model(model_dir).fingerprint()])]
@@ -146,7 +146,8 @@ def _delete_unused(work: Path, key: str) -> None:
     for old in work.glob(PREFIX + "*"):
         try:
             is_own = read_json(old / MARK).get("is") == MAKER and not old.is_symlink()
-            if not is_own or old.name == PREFIX + key or time.time() - old.stat().st_mtime < KEPT:
+            age = time.time() - old.stat().st_mtime
+            if not is_own or old.name == PREFIX + key or age < MAX_AGE:
                 continue
         except (DataError, FileNotFoundError):  # the latter: another process may just delete it
             continue
@@ -161,7 +162,7 @@ def _run(folder: MapFolder, batch: list[tuple[int, np.ndarray]], detector: TextD
     """Write the maps of a batch of equally large images. Raises DataError for a full disk."""
     detector.batch_size = len(batch)
     found = detector.predict([image for _, image in batch])
-    if sum(maps.nbytes for maps in found) + SPARE > shutil.disk_usage(folder.path).free:
+    if sum(maps.nbytes for maps in found) + FREE_SPACE > shutil.disk_usage(folder.path).free:
         raise DataError(
             f"the disk of {folder.path} is full; use a smaller --max_samples or --long_side"
         )

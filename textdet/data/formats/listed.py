@@ -12,7 +12,7 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
 from textdet.common.images import image_size
-from textdet.data.annotation import FARTHEST, READING_ERRORS, Word
+from textdet.data.annotation import MAX_COORDINATE, READING_ERRORS, Word
 from textdet.data.formats.common import (
     Item,
     Items,
@@ -163,6 +163,6 @@ def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     if width is None and height is None:
         return None
     size = int(width), int(height)
-    if not (min(size) > 0 and max(size) <= FARTHEST):
+    if not (min(size) > 0 and max(size) <= MAX_COORDINATE):
         raise DataError(f"its size is none: {str(size)[:60]}")
     return size

@@ -15,7 +15,7 @@ from textdet.common.images import name_further_frames, name_other_pictures
 from textdet.data.annotation import IMAGES, UNREAD, Sample, labelled_again
 from textdet.data.formats.common import Item, Items
 from textdet.data.formats.recognise import find_labels
-from textdet.data.image_fit import WHOLE, fit_to_image
+from textdet.data.image_fit import UNSCALED, fit_to_image
 from textdet.data.triplets import read_samples
 
 
@@ -121,7 +121,7 @@ def read_items(name: str, source: Path) -> Items:
         source: the folder as it was downloaded.
 
     Returns:
-        An Item an image, a line of text for an image left out, see formats/common.py.
+        One Item per image, a line of text for an image left out, see formats/common.py.
 
     Raises:
         DataError: when there is no such folder, or when it does not hold what that format has.
@@ -221,7 +221,7 @@ def sample_of(item: Item, folder: Path) -> Sample:
         SizeError: it is not the one that its annotation describes.
     """
     fit = fit_to_image(item.image_path, item.size, item.upright)
-    words = item.words if fit.scale == WHOLE else [word.mapped(fit.scale) for word in item.words]
+    words = item.words if fit.scale == UNSCALED else [word.mapped(fit.scale) for word in item.words]
     within = item.image_path.is_relative_to(folder)  # of results of detect.py it is not
     file = item.image_path.relative_to(folder).as_posix() if within else item.image_path.name
     file = file.removeprefix(f"{IMAGES}/")

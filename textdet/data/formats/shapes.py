@@ -10,11 +10,11 @@ from textdet.common.geometry import rectangle, start_at_top_left
 from textdet.data.annotation import rounded
 
 DONT_CARE = "###"  # a transcription that says so, in ICDAR's files and most others
-# Labels that say so, in small letters without blanks and signs.
+# Labels that say so, in lower case without spaces and punctuation.
 IGNORED = frozenset(
     ("ignore", "ignored", "dontcare", "donotcare", "illegible", "unreadable", "difficult")
 )
-SAME = 0.005  # px; coordinates are written to 1/100
+TOLERANCE = 0.005  # px; coordinates are written to 1/100
 
 
 def is_ignored(text: str, labels: Iterable[object] = ()) -> bool:
@@ -52,7 +52,9 @@ def bounds(outline: np.ndarray) -> tuple[float, float, float, float]:
 
 def is_upright(outline: np.ndarray) -> bool:
     """Whether an outline is an upright box that starts at its top left corner."""
-    return len(outline) == 4 and bool((np.abs(outline - rectangle(*bounds(outline))) < SAME).all())
+    if len(outline) != 4:
+        return False
+    return bool((np.abs(outline - rectangle(*bounds(outline))) < TOLERANCE).all())
 
 
 def as_quad(outline: np.ndarray) -> np.ndarray:
