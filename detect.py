@@ -187,7 +187,7 @@ def name_results(pages: list[Page], output_dir: Path) -> Iterator[tuple[int, Pag
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Draw what the settings' values find, side by side; the network runs once an image.
+    """Draw what the settings' values find, side by side; the network runs once per image.
 
     Params:
         args: the flags; some setting has several values.

@@ -150,11 +150,11 @@ def main() -> None:
 
 
 def check_output(args: argparse.Namespace) -> None:
-    """See that the results replace nothing but those of an earlier run.
+    """Check that the results replace nothing but those of an earlier run.
 
     Raises:
-        DataError: there is something else in their place, or --output is no .csv in a folder that
-            can be written to.
+        DataError: there is something else in their place, or --output is not a .csv in a
+            writable folder.
     """
     table = args.output
     if table.suffix != ".csv" or not table.absolute().parent.is_dir():
@@ -290,7 +290,7 @@ def describe_model(
     Params:
         model: as it was named.
         opener: its settings are named.
-        judged: its results, one an image.
+        judged: its results, one per image.
         left_out: how many images and words were left out.
     """
     matches = [entry.match for entry in judged]
@@ -327,7 +327,7 @@ def write_tables(
 
     Params:
         args: the flags.
-        images: a row of the table each, with several models a row for each of them.
+        images: one row of the table each, with several models a row for each of them.
         results: of each model, as describe_model gives them.
         records: of the models' trainings, by which images were held out.
     """

@@ -91,7 +91,7 @@ def summarise_rows(prediction: EvalPrediction) -> dict[str, float]:
     Its rows add up over batches and processes, so that no maps have to be kept.
 
     Params:
-        prediction: its predictions are (N, 5), a row an image: matched, predicted, true and
+        prediction: its predictions are (N, 5), one row per image: matched, predicted, true and
             iou_sum of ImageMatch, then the error of heatmap_errors.
 
     Returns:
@@ -290,7 +290,7 @@ class HeatmapTrainer(Trainer):
             shutil.copyfile(self.first_settings, folder / SETTINGS_FILE)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Upload the run's folder while it is under way, see transformers.Trainer, but for what is
+        """Upload the run's folder while it is under way, see transformers.Trainer, except what is
         of no use elsewhere."""
         with pushing_less():
             super()._push_from_checkpoint(checkpoint_folder)
@@ -382,7 +382,7 @@ class HeatmapTrainer(Trainer):
             prediction_loss_only, ignore_keys: are not used.
 
         Returns:
-            The loss, a scalar; a row an image, (B, 5), see summarise_rows; the images' numbers,
+            The loss, a scalar; one row per image, (B, 5), see summarise_rows; the images' numbers,
             (B,).
         """
         inputs = self._prepare_inputs(inputs)
@@ -420,7 +420,7 @@ def make_trainer(
             whatever the flags name; None when it begins.
 
     Raises:
-        DataError: a model that cannot be had, or settings that the Trainer refuses.
+        DataError: a model that cannot be loaded, or settings that the Trainer refuses.
     """
     cv2.setNumThreads(1)  # the loader's processes and the network share the cores
     keep_memory(all_of_it=True)

@@ -170,7 +170,7 @@ def find_test_samples(args: argparse.Namespace) -> list[Sample]:
     trained on, those that train.py would test on; of the rest all.
 
     Raises:
-        DataError: flags that cannot be, a folder without a model or without data, or no word.
+        DataError: flags that do not fit, a folder without a model or without data, or no word.
     """
     model_folder = find_model(args.model_dir).folder
     if args.test_size == 0:

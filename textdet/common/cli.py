@@ -177,7 +177,7 @@ def one_line(text: object) -> str:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script's main: errors that a user can mend are one line.
+    """Run a script's main: errors that a user can fix are one line.
 
     Params:
         main: reads the command line itself. A DataError or OSError from it ends the process with

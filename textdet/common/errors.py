@@ -1,8 +1,8 @@
-"""Errors that a user can mend: each is one line."""
+"""Errors that a user can fix: each is one line."""
 
 
 class DataError(ValueError):
-    """Input that a user can mend: the message is one line for the user."""
+    """Input that a user can fix: the message is one line for the user."""
 
 
 class SizeError(DataError):

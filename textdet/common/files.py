@@ -45,8 +45,8 @@ def _write_and_rename(path: Path, data: bytes | np.ndarray) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """Where to write what is to become a file or a folder, beside it. Drawn by lot: in containers
-    that share a disk, processes have the same numbers."""
+    """A path beside a file or folder to write it to until it is complete. Its number is random:
+    processes in containers that share a disk may have the same process id."""
     number = int.from_bytes(os.urandom(4), "big")
     return path.with_name(f".{path.name}.{number}{UNFINISHED}")
 
@@ -85,7 +85,7 @@ def read_json(path: Path) -> dict:
         The record; its values may be anything that JSON can hold.
 
     Raises:
-        DataError: the file is missing, cannot be read, or is no JSON object.
+        DataError: the file is missing, cannot be read, or is not a JSON object.
     """
     try:
         record = parse_json(path.read_bytes())

@@ -239,7 +239,7 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
         overlap: px by which neighbours overlap at least, less than `side`.
 
     Returns:
-        one start a tile, ascending from 0; only [0] when one tile covers the length.
+        one start per tile, ascending from 0; only [0] when one tile covers the length.
     """
     if length <= side:
         return [0]

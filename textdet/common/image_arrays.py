@@ -62,6 +62,6 @@ def _as_bytes(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind != "f":
         raise ValueError(f"an image must be uint8, or float within 0..1, not {kind}")
     low, high = float(image.min()), float(image.max())
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # nor is nan
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # nan is refused too
         raise ValueError(f"a float image must lie within 0..1, not {low:g}..{high:g}")
     return np.rint(255 * image.clip(0, 1)).astype(np.uint8)

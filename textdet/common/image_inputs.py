@@ -149,7 +149,7 @@ def common_folder(pages: list[Page]) -> list[Path]:
 
 
 def read_page(page: Page) -> np.ndarray:
-    """Read an image. Several threads may do so at a time, of one file as well.
+    """Read an image. Several threads may do so at once, even with one file.
 
     Params:
         page: of an image file.

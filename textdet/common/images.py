@@ -25,7 +25,7 @@ PHOTOMETRIC, WHITE_IS_ZERO = 0x0106, 0  # TIFF tag; its value where the largest 
 SUBFILE_TYPE, NO_PAGE = 0x00FE, 0b101  # TIFF tag; its bits for a smaller copy and for a mask
 # What read_image takes. Pillow knows more; some of them start other programs.
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
-# Endings of such files' names, in small letters.
+# Endings of such files' names, in lower case.
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".gif", ".webp", ".avif")
     + (".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff")
@@ -378,7 +378,7 @@ def encode_image(image: np.ndarray, suffix: str, options: Sequence[int] = ()) ->
     Params:
         image: (H, W, 3) RGB or (H, W), uint8.
         suffix: of a file's name in the format wanted, with the dot.
-        options: OpenCV's, a name and a value by turns.
+        options: OpenCV's, names and values alternating.
 
     Raises:
         DataError: the format has no room for so large an image; a JPEG's sides are 65,500 px at

@@ -47,7 +47,7 @@ NOTE = b"piece"  # in a batch's metadata: what it was made of, see _read_piece, 
 
 
 class IndexedSample(Sample):
-    """A sample that reads its fields when they are asked for; for a word, each time anew.
+    """A sample that reads its fields when they are asked for; a word's, each time again.
 
     Params:
         part, row: where it stands in the index.
@@ -452,7 +452,7 @@ def _read_piece(number: int, piece: _Piece) -> tuple[int, tuple[bytes, dict]]:
 
 
 def to_batch(samples: list[Sample]) -> "pa.RecordBatch":
-    """Samples as columns, a row an image: the fields of an annotation.
+    """Samples as columns, one row per image: the fields of an annotation.
 
     Texts are UTF-8, with half characters where the annotation has them. `weight` is nan where there
     is none; `training_weight` follows from the other fields.

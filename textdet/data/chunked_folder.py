@@ -77,7 +77,7 @@ def cut_chunks(folder: Path, sources: Sequence, size: int) -> list[Chunk]:
     """The chunks that a folder is made of.
 
     Params:
-        sources: an entry an image, see Chunk.
+        sources: one entry per image, see Chunk.
         size: images in a chunk; the last one has what is left.
     """
     return [
@@ -216,9 +216,9 @@ def start_folder(
     growing: str | None = None,
     read_only: Iterable[Path] = (),
 ) -> dict:
-    """Create a folder, or see that what it holds was made with the same settings.
+    """Create a folder, or check that what it holds was made with the same settings.
 
-    Whatever moment a run is killed at, the next one knows the folder by its dataset.json.
+    Whenever a run is killed, the next one knows the folder by its dataset.json.
 
     Params:
         settings: what the images depend on, values that JSON can hold.
@@ -363,7 +363,7 @@ def finish_chunk(path: Path, records: Iterable[dict | str], problems: list[str])
 
     Params:
         path: as chunk_path gives it.
-        records: an annotation an image, as Sample.to_json gives it, or encoded by annotation_line.
+        records: one annotation per image, of Sample.to_json, or encoded by annotation_line.
         problems: a line for each thing that was left out.
     """
     note = path.parent.parent / LEFT_OUT / f"{path.stem}.txt"

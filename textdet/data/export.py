@@ -22,7 +22,7 @@ from textdet.data.formats.shapes import as_quad
 from textdet.data.triplets import read_sample_image, way_up
 
 AS_THEY_ARE = (".jpg", ".jpeg", ".png")  # endings of images that every tool reads
-JPEG_QUALITY = 95  # of images that are written anew
+JPEG_QUALITY = 95  # of images that are written again
 
 
 def export_samples(

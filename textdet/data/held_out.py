@@ -159,7 +159,8 @@ def read_record(model_dir: Path) -> Record:
     record = read_json(path)
     held_out, contents = record.get(HELD_OUT, {}), record.get(CONTENTS, "")
     is_sound = isinstance(held_out, dict) and isinstance(contents, str)
-    by_name = record.get(BY_NAME, list(held_out) if is_sound else None)  # of old, names alone tell
+    # In older records names alone tell.
+    by_name = record.get(BY_NAME, list(held_out) if is_sound else None)
     if not is_sound or not all(map(_are_names, (*held_out.values(), by_name))):
         raise DataError(
             f"{path}: damaged (its {HELD_OUT}, {BY_NAME} or {CONTENTS}); delete it or train again"

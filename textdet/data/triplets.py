@@ -4,7 +4,7 @@
     images/00000042.jpg               RGB
     character_heatmaps/00000042.png   uint8, 0..255 for 0..1, the image's size
     affinity_heatmaps/00000042.png    likewise
-    annotations/00000.jsonl           one file a chunk, one line an image
+    annotations/00000.jsonl           one file per chunk, one line per image
 
 Coordinates are continuous: pixel (column i, row j) covers [i, i + 1) x [j, j + 1), so its centre
 is (i + 0.5, j + 0.5), and an image resized by a factor has its points multiplied by that factor.
@@ -148,7 +148,7 @@ def check_triplet(sample: Sample) -> str | None:
     """Look at a sample's files without decoding them.
 
     Returns:
-        A line that says which file is missing or no image, by its header; or None.
+        A line that says which file is missing or not an image, by its header; or None.
 
     Raises:
         SizeError: with the file's name, when one has another size than the annotation says.

@@ -40,8 +40,8 @@ def find_gaps(polygons: list[np.ndarray]) -> np.ndarray:
     character of the one to that of the first of the other, in the height of the two.
 
     Params:
-        polygons: a (2K, 2) outline a word, K >= 2 points along the upper side in reading direction
-            and K back along the lower one; others have no gaps.
+        polygons: one (2K, 2) outline per word, K >= 2 points along the upper side in reading
+            direction and K back along the lower one; others have no gaps.
 
     Returns:
         float32 (n, 4, 2), quads in the polygons' unit, clockwise from the end of the first word's

@@ -91,7 +91,7 @@ def _ribbon(upper: np.ndarray, lower: np.ndarray) -> Ribbon:
 
 
 def may_be_curved(words: Words, boxes: np.ndarray) -> np.ndarray:
-    """Tell the words whose pixels bend to one side of their box, or to both in turn.
+    """Find the words whose pixels bend to one side of their box, or to both in turn.
 
     Params:
         boxes: (N, 4, 2), of the words, in continuous map coordinates.

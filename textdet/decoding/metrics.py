@@ -281,7 +281,7 @@ def within(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def prepare_shapes(polygons: Polygons) -> Shapes:
-    """Make polygons ready for overlaps; those that cross themselves are mended.
+    """Make polygons ready for overlaps; those that cross themselves are repaired.
 
     Params:
         polygons: a list of (K, 2) arrays, or an array (N, K, 2).

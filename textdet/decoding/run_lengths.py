@@ -63,7 +63,7 @@ class Runs:
         return Runs(self.rows[index], self.first[index], self.last[index], starts)
 
     def outer(self) -> "Runs":
-        """One run a group and row, from its first to its last pixel: the convex hull stays."""
+        """One run per group and row, from its first to its last pixel: the convex hull stays."""
         groups = self.groups
         is_first = np.ones(len(groups), bool)
         is_first[1:] = (np.diff(self.rows) != 0) | (np.diff(groups) != 0)

@@ -2,7 +2,7 @@
 
     python -m textdet.decoding.settings_table docs/tuning.md
 
-writes it anew between the page's two marks.
+rewrites it between the page's two marks.
 """
 
 import re
@@ -17,7 +17,7 @@ HEAD = ("setting", "range", "default", "meaning", "when to change it")
 
 
 def settings_table() -> str:
-    """The Markdown table, a line a setting, ended by a newline."""
+    """The Markdown table, one row per setting, ended by a newline."""
     defaults = asdict(DEFAULTS)
     rows = [HEAD, ["---"] * len(HEAD)]
     for name, declared in SETTINGS.items():

@@ -147,7 +147,7 @@ def load_craft(path: Path) -> Craft:
         convolutions before them: the same maps up to rounding, in fewer passes over the memory.
 
     Raises:
-        DataError: the file is missing, damaged, holds more than tensors, or is no CRAFT.
+        DataError: the file is missing, damaged, holds more than tensors, or is not a CRAFT model.
     """
     weights = _read_tensors(path)
     weights = {name.removeprefix(PARALLEL_PREFIX): tensor for name, tensor in weights.items()}

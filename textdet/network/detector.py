@@ -48,7 +48,7 @@ class TextDetector:
     Raises:
         DataError: a folder without a sound model, or a device that is not there.
         ValueError: a setting out of its range, or a device, runtime or order of another name.
-        TypeError: an override that is no setting.
+        TypeError: an override that is not a setting.
     """
 
     map_step = 1  # px of the network's input for each px of the maps that are decoded
@@ -230,11 +230,11 @@ class TextDetector:
         Params:
             maps: of maps(), by a detector with the same settings as far as the network needs them,
                 see ModelFiles.network_settings.
-            overrides: fields of DetectionSettings, but for those.
+            overrides: fields of DetectionSettings, except those.
 
         Raises:
             ValueError: a setting out of its range, or one that would change the maps.
-            TypeError: an override that is no setting.
+            TypeError: an override that is not a setting.
         """
         for name in self.files.network_settings:
             if overrides.get(name, own := getattr(self.settings, name)) != own:

@@ -1,4 +1,4 @@
-"""Where a model's files lie: the bundled model's, a trained one's, and CRAFT's."""
+"""Where a model's files are: the bundled model's, a trained one's, and CRAFT's."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -47,13 +47,13 @@ class ModelFiles:
         """Those of its detection.json, or the defaults, with those that are given.
 
         Params:
-            given: fields of DetectionSettings. With all of them a damaged file is no matter:
+            given: fields of DetectionSettings. With all of them a damaged file does not matter:
                 tune.py is about to replace it.
 
         Raises:
             DataError: the file is damaged or holds a value out of range.
             ValueError: a given setting is out of its range.
-            TypeError: a given one is no setting.
+            TypeError: a given one is not a setting.
         """
         own = DEFAULTS
         if not SETTINGS.keys() <= given.keys():

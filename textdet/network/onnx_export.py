@@ -84,7 +84,7 @@ def export_onnx(model: str | Path) -> Path:
 
 
 def _metadata(path: Path) -> list[str]:
-    """The names of what an ONNX file says of itself; none where it is no such file."""
+    """The names of what an ONNX file says of itself; none where it is not such a file."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -167,7 +167,7 @@ class _ExportedHead(FusedDecodeHead):
 
 
 def _resize(x: torch.Tensor, scales: tuple[int, ...]) -> torch.Tensor:
-    """Bilinear interpolation of (B, ., ., .) by a whole number an axis."""
+    """Bilinear interpolation of (B, ., ., .) by a whole number per axis."""
     return torch.onnx.ops.symbolic(
         "Resize",
         (x, None, torch.tensor(scales, dtype=torch.float32)),

@@ -65,7 +65,7 @@ class Result:
     Params:
         width, height: px of the image.
         words: in reading order.
-        lines: the words' positions in `words`, one list a line of text.
+        lines: the words' positions in `words`, one list per line of text.
         maps: (2, h, w) uint8, 0..255 for 0..1, character then affinity, as words were looked for
             in them (see TextDetector.predict).
         image: (height, width, 3) uint8 RGB, that image; None where it is not kept.
@@ -97,8 +97,8 @@ class Result:
             image_id, category_id: numbers that the ground truth gives the image and the text.
 
         Returns:
-            a record a word: both numbers, its box [left, top, width, height] and its outline, px,
-            and its score.
+            one record per word: both numbers, its box [left, top, width, height] and its outline,
+            px, and its score.
         """
         ids = {"image_id": image_id, "category_id": category_id}
         return [

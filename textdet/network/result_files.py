@@ -28,7 +28,7 @@ def free_name(output_dir: Path, page: Page, taken: set[str]) -> str:
     Params:
         output_dir: the folder of the results.
         page: the image.
-        taken: names that this run has given and may be about to write to, in small letters, since
+        taken: names that this run has given and may be about to write to, in lower case, since
             not every disk tells these from capitals; gets this one.
 
     Returns:

@@ -39,11 +39,11 @@ def load_model(
     Params:
         name: a folder, a name on the hub, or its cached copy.
         from_scratch: random weights whatever the name.
-        stand_in: a model's folder. Where it is given the name need not be had: that model stands
-            in, or random weights when there is none in it, with one line that says so.
+        stand_in: a model's folder, to be used where the name is not available, or random weights
+            when there is no model in it; one line says so.
 
     Raises:
-        DataError: a name that cannot be had, without a stand_in.
+        DataError: a name that cannot be loaded, without a stand_in.
     """
     if from_scratch:
         return new_model()
@@ -68,7 +68,7 @@ def load_model(
 
 
 def _load(folder: Path, name: str) -> SegformerForSemanticSegmentation:
-    """Load a model to be trained: its classifier is made anew where it has other labels, and its
+    """Load a model to be trained: its classifier is new where it has other labels, and its
     head where it is an encoder alone. Raises DataError."""
     try:
         model = _read_model(folder, read_config(folder)[0], may_lack="decode_head.")
@@ -88,7 +88,7 @@ def _read_model(
     Params:
         folder: with WEIGHTS_FILE.
         fields: of its config, see read_config.
-        may_lack: what the names of those weights begin with that are drawn by lot when the file
+        may_lack: what the names of those weights begin with that are drawn at random when the file
             lacks them or has them in another shape; None when it must hold all.
 
     Raises:
@@ -126,7 +126,7 @@ def _read_model(
 
 def _find(name: str) -> Path | None:
     """The folder with a model's files, of a hub's name where they are cached; None where they are
-    not to be had, within HUB_TIMEOUT even without a network. Raises DataError."""
+    not available, within HUB_TIMEOUT even without a network. Raises DataError."""
     from huggingface_hub import (
         constants,
         get_hf_file_metadata,
@@ -147,7 +147,7 @@ def _find(name: str) -> Path | None:
         return None
     try:  # once: a download tries again and again for half a minute
         get_hf_file_metadata(hf_hub_url(name, CONFIG_FILE), timeout=HUB_TIMEOUT)
-    except Exception:  # whatever the transport or the hub says, the model is not to be had
+    except Exception:  # whatever the transport or the hub says, the model is not available
         return None
     try:
         return Path(snapshot_download(name, allow_patterns=files))
@@ -334,8 +334,8 @@ def pool_keys(model: SegformerForSemanticSegmentation, sides: list[int]) -> None
     config, and with it config.json, keeps the sides as `key_pooling`.
 
     Params:
-        model: is changed; what it pooled before counts no more.
-        sides: of the squares, a whole number a stage: [2, 2, 1, 1] leaves the first two stages,
+        model: is changed; what it pooled before no longer counts.
+        sides: of the squares, one whole number per stage: [2, 2, 1, 1] leaves the first two stages,
             whose attention costs most in large images, a quarter of the keys. 1: as published.
 
     Raises:
@@ -391,7 +391,7 @@ def fix_statistics(model: SegformerForSemanticSegmentation) -> None:
     """Let the head's batch norm keep the mean and variance that it has, in training as well.
 
     It then sees each crop as detection will. Otherwise the running values follow the last ten or
-    so batches, and with four crops each that is chance: see docs/model_history.md, round 11.
+    so batches, and with four crops each that is noise: see docs/model_history.md, round 11.
 
     Params:
         model: is changed.

@@ -85,7 +85,7 @@ def correct_maps(
 
     Character values are kept within the words and the Gaussians of their characters; affinities
     between two characters of one word. Words that show another number of characters than they have
-    letters are drawn anew, with the cells that pseudo_labels.label_word gives them.
+    letters are drawn again, with the cells that pseudo_labels.label_word gives them.
 
     Params:
         maps: (2, H, W) uint8, 0..255 for 0..1, character then affinity.

@@ -13,7 +13,7 @@ def find_text(paths: Iterable[Path], threads: int) -> dict[Path, int]:
     """Look for text in photographs with the bundled model.
 
     Params:
-        paths: image files; those that cannot be read are passed by.
+        paths: image files; those that cannot be read are skipped.
         threads: of the network on the CPU.
 
     Returns:
@@ -21,7 +21,7 @@ def find_text(paths: Iterable[Path], threads: int) -> dict[Path, int]:
         among them.
 
     Raises:
-        DataError: the model cannot be had.
+        DataError: the model cannot be loaded.
     """
     import torch
 

@@ -131,7 +131,7 @@ def read_results(path: Path, model: str | None = None) -> Collection:
         path, model: see read_collection.
 
     Raises:
-        DataError: it is damaged, or the data set is there no more.
+        DataError: it is damaged, or the data set is gone.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:

@@ -126,7 +126,7 @@ def look_at(models: Models, path: Path, name: str, model: str, settings: Detecti
         name: for people, and in messages.
 
     Raises:
-        DataError: it is no sound image, too large for the memory, or there is no sound model.
+        DataError: it is not a sound image, too large for the memory, or there is no sound model.
     """
     image = read_named(path, name)
     detector = models.detector(model, settings)
@@ -227,7 +227,7 @@ def result_file(
         its name and its content.
 
     Raises:
-        DataError: the image is there no more.
+        DataError: the image is gone.
     """
     result = find_words(models, seen, settings, poly, characters)
     name = f"{Path(seen.name).stem}.{kind}"

@@ -111,7 +111,7 @@ def _file(name: str) -> str:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Errors that a user can mend, raised within, become a sentence on the page."""
+    """Errors that a user can fix, raised within, become a sentence on the page."""
     try:
         yield
     except (DataError, OSError) as error:

@@ -95,7 +95,7 @@ class DetectorTrainingArguments(TrainingArguments):
         if self.greater_is_better is None and "error" in (self.metric_for_best_model or ""):
             self.greater_is_better = False  # the library knows it of losses alone
         super().__post_init__()
-        if self.n_gpu > 1:  # one process a GPU instead, see torchrun
+        if self.n_gpu > 1:  # one process per GPU instead, see torchrun
             self._n_gpu = 1
         # Not for the user to choose: HeatmapTrainer depends on them.
         self.remove_unused_columns = False

@@ -53,7 +53,7 @@ class Preset:
 
     Params:
         sides: px, lowest and highest side of the square that is cut out and becomes a crop; one
-            of the ranges is taken by lot.
+            of the ranges is drawn at random.
         geometry: makes a crop of the square; takes `image`, `mask` and, where points are to be
             followed, `keypoints`, (n, 2) px.
         colour: takes `image` alone.

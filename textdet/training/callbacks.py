@@ -77,11 +77,11 @@ class KeepSchedule(TrainerCallback):
         """Set the rates of all groups of parameters by the command and the steps that are done.
 
         Params:
-            lr_scheduler: the Trainer's; one that is no LambdaLR stays as it is.
+            lr_scheduler: the Trainer's; one that is not a LambdaLR stays as it is.
         """
         if not isinstance(lr_scheduler, LambdaLR):
             return
-        # Of --save_only_model a checkpoint has no schedule, and it would begin anew.
+        # Of --save_only_model a checkpoint has no schedule, and it would start over.
         lr_scheduler.last_epoch = lr_scheduler.last_epoch or state.global_step
         groups = lr_scheduler.optimizer.param_groups
         lr_scheduler.base_lrs = [group["initial_lr"] for group in groups]

@@ -59,8 +59,8 @@ def gather_batch(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Join the batches of all processes to one, in each of them.
 
-    A Dice over the batch is no mean over its parts, so the processes' own losses would not add up
-    to that of one process with the whole batch.
+    A Dice over the batch is not a mean over its parts, so the processes' own losses would not add
+    up to that of one process with the whole batch.
 
     Params:
         logits, labels, weights: those of this process, as HeatmapLoss takes them, of the same

@@ -46,10 +46,10 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
-        """Take one step. It uses up the gradients of Muon's weights: AdamW passes by what has none.
+        """Take one step. It uses up the gradients of Muon's weights: AdamW skips what has none.
 
         Params:
-            closure: computes the loss and the gradients anew; None where they are there.
+            closure: computes the loss and the gradients again; None where they are there.
 
         Returns:
             The closure's loss; None without one.

@@ -1,4 +1,4 @@
-"""Errors of the libraries that a user can mend, as one line."""
+"""Errors of the libraries that a user can fix, as one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

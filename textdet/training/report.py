@@ -42,7 +42,7 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
         count: how many crops at most.
 
     Returns:
-        (H, W, 3) uint8 RGB, a row a crop: image with the outlines of its words, maps over the
+        (H, W, 3) uint8 RGB, one row per crop: image with the outlines of its words, maps over the
         image, weights (white counts in full).
     """
     tiles = []
@@ -71,7 +71,7 @@ def draw_predictions(trainer: "Trainer", source: Source) -> np.ndarray:
         source: the validation images.
 
     Returns:
-        (H, W, 3) uint8 RGB, a row an image: true maps, predicted maps, boxes found in these.
+        (H, W, 3) uint8 RGB, one row per image: true maps, predicted maps, boxes found in these.
     """
     tiles = []
     model = trainer.model.eval()

@@ -55,7 +55,7 @@ def is_run(folder: Path) -> bool:
 
 
 def hold(folder: Path) -> ExitStack:
-    """Bar other runs from a folder until this process ends, or the result is closed.
+    """Lock a folder against other runs until this process ends, or the result is closed.
 
     Raises:
         DataError: another run is under way there.

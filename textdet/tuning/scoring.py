@@ -60,7 +60,7 @@ class Scorer:
 
     Params:
         maps: for each long_side, the folder that predict_maps filled.
-        rows: numbers of the samples that count; they are scored in an order drawn by lot, always
+        rows: numbers of the samples that count; they are scored in an order drawn at random, always
             the same one, so that the first of them stand for all kinds of images.
         samples: as given to predict_maps.
     """
@@ -140,7 +140,7 @@ def _match_sweep(
 
     A word's score is its highest character value: a higher text_threshold leaves out the words
     below it. It changes no other, but where words touch: decoded with it, a part that does not
-    reach it stays with its neighbour. tune.py judges its choice decoded anew.
+    reach it stays with its neighbour. tune.py judges its choice decoded again.
     """
     found = decode_maps(maps, replace(settings, text_threshold=settings.low_text))
     counted, ious = overlap_table(within(maps, found.boxes), truth)

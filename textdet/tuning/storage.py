@@ -22,7 +22,7 @@ def open_storage(storage: str) -> optuna.storages.BaseStorage:
         storage: the name of a journal file that ends in .log, or a database's URL.
 
     Raises:
-        DataError: the file is no journal, or the database's driver is not installed.
+        DataError: the file is not a journal, or the database's driver is not installed.
         Exception: what the library, the database or its driver says.
     """
     if "://" in storage or not storage.endswith(".log"):

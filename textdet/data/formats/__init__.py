@@ -1,1 +1,1 @@
-"""Readers of public data sets as their users download them, a module a family."""
+"""Readers of public data sets as their users download them, one module per family."""

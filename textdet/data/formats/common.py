@@ -52,7 +52,7 @@ class Item:
     size: tuple[int, int] | None = None
 
 
-# A reader takes the folder and yields an Item an image, and a line of text for each image that
+# A reader takes the folder and yields one Item per image, and a line of text for each image that
 # must be left out. It raises DataError when the folder does not hold what it looks for.
 Items = Iterator[Item | str]
 
@@ -110,10 +110,10 @@ def make_word(
     """A checked word, clockwise whichever way it was annotated.
 
     Params:
-        text: the transcription; blanks around it go. One that was not UTF-8 counts as unknown.
+        text: the transcription, which is stripped. One that was not UTF-8 counts as unknown.
         polygon: k points, as (k, 2) or one number after the other, px.
         ignore: whether it is don't-care.
-        characters: a string a character's cell.
+        characters: one string per character cell.
         quads: (n, 4, 2) px, these cells.
 
     Raises:
@@ -187,7 +187,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def leading_numbers(line: str, count: int) -> list[float]:
-    """The numbers that a line begins with, whatever parts them.
+    """The numbers that a line begins with, whatever separates them.
 
     Raises:
         ValueError: where they are not `count`; what stands where is then not known.
@@ -241,8 +241,8 @@ def images_by_name(source: Path) -> dict[str, list[Path]]:
 
 
 def composed(name: str) -> str:
-    """A file's name in one of its two spellings: macOS may have parted letters from their marks, as
-    in \u0438 and \u0306 for \u0439, in the name of a file or in what a tool wrote."""
+    """A file's name in one of its two spellings: macOS may have separated letters from their
+    marks, as in \u0438 and \u0306 for \u0439, in the name of a file or in what a tool wrote."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -318,7 +318,7 @@ def pair_files(
     read_words: Callable[[Path], ReadWords],
     split_of: Callable[[Path], str] = lambda path: "",
 ) -> Items:
-    """Items of a set with one annotation file an image.
+    """Items of a set with one annotation file per image.
 
     Params:
         source: the folder with the images in it and below.

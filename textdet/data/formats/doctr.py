@@ -40,7 +40,7 @@ def looks_like(data: Any) -> bool:
 
 
 def _entry(named: tuple[str, dict]) -> Entry:
-    """A record a word: its outline, text and class."""
+    """One record per word: its outline, text and class."""
     name, label = named
     outlines, words = label.get("polygons"), label.get("typed_words") or []
     texts = [word.get("value") for word in words]

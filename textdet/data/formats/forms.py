@@ -41,7 +41,7 @@ def read_funsd(source: Path) -> Items:
 
 
 def read_sroie(source: Path) -> Items:
-    """SROIE outlines whole lines; they are cut at the blanks, every letter taken as equally wide
+    """SROIE outlines whole lines; they are cut at the spaces, every letter taken as equally wide
     (receipts are mostly printed so)."""
     return pair_files(
         source, find_one(source, "X*.txt", "*.txt"), lambda path: path.stem, _read_receipt
@@ -92,7 +92,7 @@ def cut_line(text: str, quad: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Cut a line of text into words, by their share of its letters.
 
     Params:
-        text: the line's, words parted by blanks.
+        text: the line's, words separated by spaces.
         quad: (4, 2), around the line, clockwise from its top left.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Hugging Face's imagefolder: metadata.jsonl, a line an image.
+"""Hugging Face's imagefolder: metadata.jsonl, one line per image.
 
     {"file_name": "images/a.jpg", "objects": {"bbox": [[left, top, width, height], ...],
      "categories": [0, ...], "polygon": [[[x, y], ...], ...], "text": ["on", ...],
@@ -38,7 +38,7 @@ def read_huggingface(source: Path) -> Items:
 
 
 def _entry(line: str) -> Entry:
-    """A record a word: from each list, what it says about that word."""
+    """One record per word: from each list, what it says about that word."""
     image = parse_json(line)
     objects = image.get("objects", image)
     if isinstance(objects, dict):

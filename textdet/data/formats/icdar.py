@@ -1,6 +1,6 @@
-"""The ICDAR competitions' text files: a word (or a character) a line.
+"""The ICDAR competitions' text files: one word (or character) per line.
 
-    icdar2013             left, top, right, bottom, "text"   (or with blanks between the numbers)
+    icdar2013             left, top, right, bottom, "text"   (or with spaces between the numbers)
     icdar2015             x1,y1,...,x4,y4,text               ### = don't care
     mlt                   x1,y1,...,x4,y4,script,text        ### = don't care (2017 and 2019)
     icdar2013_characters  R G B cx cy left top right bottom "character"   blank line = next word
@@ -41,7 +41,7 @@ _NUMBER, _COMMA = rf"({NUMBER})", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
 _ICDAR2015 = re.compile(_QUAD + r"\s*(?:,(.*))?")
 _MLT = re.compile(_QUAD + r"\s*,([^,]*),(.*)")
-# Four numbers with commas (test set) or blanks (training set) between them, then quoted text.
+# Four numbers with commas (test set) or spaces (training set) between them, then quoted text.
 _ICDAR2013 = re.compile(r"\s*" + r"[\s,]+".join([_NUMBER] * 4) + r'[\s,]+"(.*)"\s*')
 _CHARACTER = re.compile(r"\s*(?:#\s*)?" + r"\s+".join([_NUMBER] * 9) + r'\s+"(.*)"\s*')
 

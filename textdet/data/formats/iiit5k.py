@@ -1,4 +1,4 @@
-"""IIIT 5K-word: cropped words with a box a character, trainCharBound.mat and testCharBound.mat."""
+"""IIIT 5K-word: cropped words, a box for each character; trainCharBound.mat, testCharBound.mat."""
 
 from collections.abc import Iterator
 from pathlib import Path

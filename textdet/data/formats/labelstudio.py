@@ -10,7 +10,7 @@ corner. Results of one id belong to one region: a box or a polygon, its labels, 
 JSON-MIN has the same values, a list for each tag: {"bbox": [...], "transcription": [...]}, without
 ids. A label like "ignore", or the transcription ###, means don't-care. Of several annotations of a
 task the ground truth counts, else the one that was changed last. Predictions that nobody has
-corrected are no labels.
+corrected are not labels.
 """
 
 import re

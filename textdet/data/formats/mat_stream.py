@@ -77,7 +77,7 @@ def read_variable(path: Path, *names: str) -> Array:
 
     Params:
         path: a .mat file of version 5, compressed or not.
-        names: any of them will do.
+        names: any of them.
 
     Raises:
         MatError: for another kind of file, or one that is damaged.

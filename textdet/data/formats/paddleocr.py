@@ -1,4 +1,4 @@
-"""PaddleOCR and PPOCRLabel: Label.txt, a line an image, its path and a list, parted by a tab.
+"""PaddleOCR and PPOCRLabel: Label.txt, one line per image, its path and a list, separated by a tab.
 
     images/a.jpg<TAB>[{"transcription": "on", "points": [[x, y], ...], "difficult": false}, ...]
 

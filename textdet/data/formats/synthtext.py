@@ -46,7 +46,7 @@ def read_synthtext(source: Path) -> Items:
 
 
 def _words(words: Array, characters: Array, texts: Array, where: str) -> ReadWords:
-    """wordBB: (2, 4, n), charBB: (2, 4, m), px; texts: strings whose blanks part the words."""
+    """wordBB: (2, 4, n), charBB: (2, 4, m), px; texts: strings, to be split into words."""
     outlines, quads = (_quads(boxes) for boxes in (words, characters))
     parts = [part for text in texts for part in text.split()]
     ends = np.cumsum([len(part) for part in parts], dtype=int)

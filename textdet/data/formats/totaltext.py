@@ -1,6 +1,6 @@
 """Total-Text: polygons along curved words, as .mat or as text.
 
-    poly_gt_imgN.mat    polygt: a row a word, 'x:' [xs] 'y:' [ys] text orientation
+    poly_gt_imgN.mat    polygt: one row per word, 'x:' [xs] 'y:' [ys] text orientation
     poly_gt_imgN.txt    x: [[206 251]], y: [[633 811]], ornt: [u'm'], transcriptions: [u'PAUL']
 
 A transcription # means don't-care.

@@ -1,6 +1,6 @@
 """The project's own annotations: annotations/*.jsonl beside images/, see data/triplets.py.
 
-Whoever has other data writes this: one JSON object a line,
+Whoever has other data writes this: one JSON object per line,
     {"file": "a.jpg", "size": [640, 480], "words": [{"text": "on", "polygon": [[x, y], ...],
      "characters": [{"text": "o", "quad": [[x, y], [x, y], [x, y], [x, y]]}, ...],
      "ignore": false}]}

@@ -1,10 +1,10 @@
-"""YOLO: labels/NAME.txt for images/NAME.jpg, a word a line.
+"""YOLO: labels/NAME.txt for images/NAME.jpg, one word per line.
 
     CLASS x1 y1 x2 y2 x3 y3 x4 y4    oriented boxes (OBB); more points are a polygon
     CLASS x y width height           upright boxes, x and y of their centre
 
 Numbers are 0..1 of the image's width and height. There are no transcriptions. Names of classes are
-taken from classes.txt, a line a class, or from the data set's .yaml; one like "ignore" means
+taken from classes.txt, one class per line, or from the data set's .yaml; one like "ignore" means
 don't-care.
 """
 
@@ -66,7 +66,7 @@ def _outline(line: str, size: tuple[int, int]) -> np.ndarray:
     if not looks_like(line):
         raise ValueError(f"not a line of YOLO: {line[:60]!r}")
     numbers = np.array(line.split()[1:], np.float64)
-    if len(numbers) % 2:  # as the model's own predictions, which are no labels
+    if len(numbers) % 2:  # as the model's own predictions, which are not labels
         raise ValueError(f"{len(numbers)} numbers, the last perhaps a confidence: {line[:60]!r}")
     if len(numbers) == 4:
         (x, y), (width, height) = numbers.reshape(2, 2)
