@@ -153,3 +153,4 @@ def test_a_card_tells_mix_and_start():
     assert "90 images of drawn, labelled, mixed 5:1." in card.text and "/home" not in card.text
     assert "its own thresholds" in card.text and "running average" not in card.text
     assert card.text.rstrip().endswith(OURS)
+    assert "`key_pooling`, transformers alone computes other maps" in card.text
