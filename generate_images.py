@@ -187,7 +187,7 @@ def name_texts(args: argparse.Namespace, backgrounds: Sequence[Path]) -> None:
     if found:
         print(
             "  text in a background is taught as background: take such photographs out; "
-            f"detect.py {args.backgrounds} shows the words"
+            f"detect.py --recursive {args.backgrounds} shows the words"
         )
 
 

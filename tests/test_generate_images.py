@@ -276,7 +276,8 @@ def test_own_material_with_damaged_files(tmp_path):
     for name, size in (("icon.png", (5, 5)), ("banner.png", (3000, 20))):
         Image.new("RGB", size).save(backgrounds / name)
     sign = sorted((C.STATIC / "photos").glob("*.jpg"))[0]
-    shutil.copy(sign, backgrounds / "sign.jpg")
+    (backgrounds / "street").mkdir()
+    shutil.copy(sign, backgrounds / "street/sign.jpg")
     words = tmp_path / "words.txt"
     words.write_text("alpha\nbeta\n", encoding="utf-8")
     folder = tmp_path / "data"
@@ -288,6 +289,7 @@ def test_own_material_with_damaged_files(tmp_path):
         assert f"{name}: " in result.stderr
     assert "sign.jpg (" in result.stderr and "good.jpg (" not in result.stderr
     assert "2 of 2 backgrounds searched for text: 1 may have some" in result.stdout
+    assert f"detect.py --recursive {backgrounds} shows the words" in result.stdout
     found = {word.text.lower() for s in read_samples(folder)[0] for word in s.words}
     assert any("alpha" in text or "beta" in text for text in found)
 
