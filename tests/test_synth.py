@@ -276,7 +276,9 @@ def test_a_name_that_is_no_pair_is_one_line(tmp_path, names):
 
 def test_a_russian_list_of_ones_own_has_russian_forms(tmp_path):
     path = tmp_path / "words.txt"
-    path.write_text("аптека\nхлеб\nёлка\ncafe\n", encoding="utf-8")
+    # As on price tags: figures and signs beside the letters, lines of figures alone.
+    lines = "аптека", "Сыр «Гауда», 45 %", "Хлеб, 400 г.", "cafe", "199 ₽", "45 %"
+    path.write_text("\n".join(lines), encoding="utf-8")
     (own,) = load_vocabularies(path, LANGUAGES)
     kinds = "date", "address", "unit"
     drawn = [phrase for kind in kinds for phrase in phrases(own, kind, "lower")]

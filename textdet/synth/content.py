@@ -19,7 +19,7 @@ LETTERS = {
     "russian": "АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЭЮЯ",
 }
 FIELD = re.compile(r"{(.)}")
-RUSSIAN = re.compile(r"[а-яё -]+", re.IGNORECASE)
+RUSSIAN = re.compile(r"[\W\d]*[а-яё][а-яё\W\d]*", re.IGNORECASE)  # no other letters
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def load_vocabularies(path: Path, languages: Iterable[str]) -> list[Vocabulary]:
             for name in languages
         ]
     words = _read_lines(path)
-    russian = sum(bool(RUSSIAN.fullmatch(line)) for line in words) > len(words) / 2
+    lettered = [line for line in words if any(map(str.isalpha, line))]
+    russian = sum(bool(RUSSIAN.fullmatch(line)) for line in lettered) > len(lettered) / 2
     return [Vocabulary("russian" if russian else "own", words, words, is_own=True)]
 
 
