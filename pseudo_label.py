@@ -32,6 +32,7 @@ from textdet.common.cli import (
 )
 from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
+from textdet.common.files import glob_below
 from textdet.common.images import is_image, name_further_frames, name_other_pictures
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
@@ -166,7 +167,7 @@ def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]
         DataError: there is no image.
     """
     own = Path(os.path.realpath(apart_from))
-    files = sorted(filter(Path.is_file, folder.rglob("*")))
+    files = sorted(filter(Path.is_file, glob_below(folder)))
     if own.is_relative_to(os.path.realpath(folder)):
         files = [path for path in files if not Path(os.path.realpath(path)).is_relative_to(own)]
     samples, problems = [], name_other_pictures(files)

@@ -464,6 +464,10 @@ def test_inputs_and_names(tmp_path):
         find_images([str(tmp_path / "link/photo.jpg")], False, tmp_path / "b/../a", is_result)
     (tmp_path / "a/deep/loop").symlink_to(tmp_path / "a")
     assert len(names("a/**/*.*")[0]) == 4  # the loop leads to none that is new
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/disk").symlink_to(tmp_path / "a")
+    behind = [f"c/disk/{name}" for name in ("deep/x.JPG", "photo.jpg", "photo.png")]
+    assert names("c", recursive=True) == (behind, 0)
     (tmp_path / "b/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     assert names("b") == (["b/gone.jpg", "b/photo.jpg"], 0)  # named when it cannot be read
     (tmp_path / "b/gone.jpg").unlink()

@@ -424,6 +424,22 @@ def test_sroie_lines_become_words(tmp_path):
     assert len(item.problems) == 1
 
 
+def test_images_behind_a_link_are_found(tmp_path):
+    """As those of a larger disk; links to the same folder, or to one that holds it, add nothing."""
+    picture(tmp_path / "disk/img_1.jpg")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name, to in (
+        ("all", tmp_path),
+        ("images", tmp_path / "disk"),
+        ("other", folder / "images"),
+    ):
+        (folder / name).symlink_to(to)
+    (folder / "gt_img_1.txt").write_text("1,1,9,1,9,9,1,9,word")
+    (item,), problems = read("icdar2015", folder)
+    assert item.image_path == folder / "images/img_1.jpg" and not problems
+
+
 def test_wrong_folders_are_told_what_was_looked_for(tmp_path):
     (tmp_path / "notes.doc").write_text("")
     for name in FORMATS:

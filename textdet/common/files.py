@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,26 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("brackets nested too deeply") from None
+
+
+def glob_below(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    """Path.rglob, but also behind links to other folders, as to those of a larger disk.
+
+    Links to what lies in the folder anyhow, or to what holds it, are passed by: each file comes
+    once, in circles of links as well.
+
+    Params:
+        pattern: of what is wanted, as rglob takes it.
+    """
+    places, seen = [folder], [Path(os.path.realpath(folder))]
+    for place in places:
+        yield from place.rglob(pattern)
+        for parent, names, _ in os.walk(place):
+            for path in filter(Path.is_symlink, (Path(parent, name) for name in sorted(names))):
+                real = Path(os.path.realpath(path))
+                if not any(real.is_relative_to(o) or o.is_relative_to(real) for o in seen):
+                    places.append(path)
+                    seen.append(real)
 
 
 def keep_copy(path: Path) -> Path | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
+from textdet.common.files import glob_below
 from textdet.common.images import (
     IMAGE_SUFFIXES,
     MAX_PIXELS,
@@ -80,7 +81,7 @@ def find_images(
             problems.append(f"{text}: no such file or folder")
         for match in map(Path, matches):
             if match.is_dir():
-                inside = match.rglob("*") if recursive else match.iterdir()
+                inside = glob_below(match) if recursive else match.iterdir()
                 files = sorted(p for p in inside if p.is_file() or _leads_nowhere(p))
                 found = list(filter(is_image, files))
                 if not found:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.files import glob_below
 from textdet.common.images import (
     IMAGE_SUFFIXES,
     image_size,
@@ -38,7 +39,7 @@ def list_backgrounds(folder: Path, apart_from: Path | None = None) -> list[Path]
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --backgrounds takes a folder of photographs")
-    paths = sorted(p for p in folder.rglob("*") if is_image(p))
+    paths = sorted(filter(is_image, glob_below(folder)))
     real = {path: Path(os.path.realpath(path)) for path in (folder, *paths)}
     own = Path(os.path.realpath(apart_from)) if apart_from else None
     if own and own.is_relative_to(real[folder]):

@@ -12,7 +12,7 @@ import uharfbuzz as hb
 
 from textdet.common.bidi import visual_runs
 from textdet.common.errors import DataError
-from textdet.common.files import MACOS
+from textdet.common.files import MACOS, glob_below
 from textdet.common.letters import leaves_ink
 from textdet.synth.scripts import SHAPED, script_runs
 
@@ -289,7 +289,7 @@ def load_fonts(folder: Path) -> tuple[list[Font], list[str]]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --fonts takes a folder of {endings} files")
     fonts, problems = [], []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(glob_below(folder)):
         if path.name.startswith(MACOS):
             continue
         try:

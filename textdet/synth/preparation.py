@@ -9,6 +9,7 @@ from pathlib import Path
 
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
+from textdet.common.files import glob_below
 from textdet.common.fingerprints import file_digest, fingerprint
 from textdet.common.images import name_other_pictures
 from textdet.synth.augment import make_pipelines
@@ -108,13 +109,7 @@ def find_materials(
         able = matches[vocabularies[0].language]
         problems += _undrawn_lines(words, vocabularies[0], able, settings.MIN_FONT_SIZE, size)
     photographs = list_backgrounds(backgrounds, apart_from)
-    problems += name_other_pictures(backgrounds.rglob("*"))
-    problems += [
-        f"{path}: a link to a folder, which is not followed"
-        for folder in (fonts, backgrounds)
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() and path.is_dir()
-    ]
+    problems += name_other_pictures(glob_below(backgrounds))
     with progress_bar(photographs, desc="checking", unit="photo") as bar:
         usable, bad_backgrounds = check_backgrounds(bar, settings.BACKGROUND_SIDE)
     found = (

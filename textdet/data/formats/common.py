@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from textdet.common.errors import DataError
-from textdet.common.files import MACOS
+from textdet.common.files import MACOS, glob_below
 from textdet.common.geometry import clockwise, directions, rectangle, signed_area
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
@@ -220,14 +220,15 @@ def numbered(path: Path, rows: Iterable[tuple[int, Raw]]) -> Iterator[tuple[str,
 
 
 def paths_below(folder: Path, pattern: str = "*") -> list[Path]:
-    """What lies in a folder and below, sorted, without the files ._NAME of macOS.
+    """What lies in a folder and below, as glob_below finds it, sorted, without the files ._NAME of
+    macOS.
 
     Params:
         pattern: a glob; its ending stands for capitals, too.
     """
     start, dot, ending = pattern.rpartition(".")
     ending = "".join(f"[{letter}{letter.upper()}]" for letter in ending) if dot else ending
-    found = folder.rglob(f"{start}{dot}{ending}")
+    found = glob_below(folder, f"{start}{dot}{ending}")
     return sorted(path for path in found if not path.name.startswith(MACOS))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames, name_other_pictures
 from textdet.data.annotation import IMAGES, UNREAD, Sample, labelled_again
-from textdet.data.formats.common import Item, Items
+from textdet.data.formats.common import Item, Items, paths_below
 from textdet.data.formats.recognise import find_labels
 from textdet.data.image_fit import UNSCALED, fit_to_image
 from textdet.data.triplets import read_samples
@@ -129,7 +129,7 @@ def read_items(name: str, source: Path) -> Items:
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
-    others = name_other_pictures(source.rglob("*"))
+    others = name_other_pictures(paths_below(source))
     items = _each_image_once(_without_unread_images(_function(chosen)(source)))
     return itertools.chain(items, others)
 

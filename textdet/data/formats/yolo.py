@@ -20,6 +20,7 @@ from textdet.data.formats.common import (
     find_one,
     images_by_name,
     pair_with_images,
+    paths_below,
     read_lines,
 )
 from textdet.data.formats.listed import Entry, Layout, read_listed
@@ -76,9 +77,9 @@ def _outline(line: str, size: tuple[int, int]) -> np.ndarray:
 
 def _classes(source: Path) -> dict[int, str]:
     """Names of the classes by their numbers, where the set gives them."""
-    for path in sorted(source.rglob("classes.txt")):
+    for path in paths_below(source, "classes.txt"):
         return {number - 1: line.strip() for number, line in read_lines(path)}
-    for path in sorted([*source.rglob("*.yaml"), *source.rglob("*.yml")]):
+    for path in sorted([*paths_below(source, "*.yaml"), *paths_below(source, "*.yml")]):
         import yaml
 
         try:
