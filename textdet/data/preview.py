@@ -1,7 +1,6 @@
 """Pictures of a data set: a contact sheet, and what its words are like."""
 
 import itertools
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -45,10 +44,15 @@ def write_preview(folder: Path) -> None:
     """Write a contact sheet of a triplet folder's first images: each, its maps over it, its quads.
 
     Those of which a file is missing or damaged, as when somebody has deleted what did not please,
-    are named, and others stand in their place.
+    are named.
     """
     tiles = []
-    for sample, image, maps in itertools.islice(_sound(iterate_samples(folder)), PREVIEW_IMAGES):
+    for sample in itertools.islice(iterate_samples(folder), PREVIEW_IMAGES):
+        try:
+            image, maps = read_triplet(sample)
+        except DataError as error:
+            name_left_out([str(error)])
+            continue
         # Enlarged or shrunk before anything is drawn, so that outlines stay sharp.
         factor = PREVIEW_SIDE / max(sample.width, sample.height)
         image, *maps = (resize(p, factor, cv2.INTER_LINEAR) for p in (image, *maps))
@@ -57,15 +61,6 @@ def write_preview(folder: Path) -> None:
         tiles += [np.pad(tile, ((0, 8), (0, 8), (0, 0)), constant_values=255) for tile in row]
     if tiles:
         save_picture(folder / PREVIEW_FILE, contact_sheet(tiles, columns=6, side=PREVIEW_SIDE + 8))
-
-
-def _sound(samples: Iterable[Sample]) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
-    """The samples that can be read, with their images and maps; the others are named."""
-    for sample in samples:
-        try:
-            yield sample, *read_triplet(sample)
-        except DataError as error:
-            name_left_out([str(error)])
 
 
 def plot_statistics(samples: list[Sample], path: Path) -> None:
