@@ -207,8 +207,8 @@ All settings, the versions of the packages and the images held out are in `train
 ## Use
 
 {make_usage(name)}
-Where `config.json` has `key_pooling`, transformers alone computes other maps: use the ONNX file that
-`detect.py --export_onnx` writes.
+Where `config.json` has `key_pooling`, transformers alone computes other maps: use the ONNX file
+that `detect.py --export_onnx` writes.
 
 {OURS}
 """
