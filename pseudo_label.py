@@ -33,6 +33,7 @@ from textdet.common.cli import (
 from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
 from textdet.common.files import glob_below
+from textdet.common.image_inputs import name_results
 from textdet.common.images import is_image, name_further_frames, name_other_pictures
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
@@ -53,6 +54,7 @@ from textdet.network.detector import TextDetector, share_detector
 from textdet.network.flags import add_model_flags
 from textdet.network.labelling import Labelling, label_chunk, label_chunks
 from textdet.network.model_files import choose_model, find_model
+from textdet.network.result_files import is_result
 
 UNANNOTATED = "images"  # as a --format: a folder of images without annotation
 
@@ -170,8 +172,9 @@ def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]
     files = sorted(filter(Path.is_file, glob_below(folder)))
     if own.is_relative_to(os.path.realpath(folder)):
         files = [path for path in files if not Path(os.path.realpath(path)).is_relative_to(own)]
-    samples, problems = [], name_other_pictures(files)
-    for path in filter(is_image, files):
+    results = set(filter(is_result, files))  # with boxes drawn over them
+    samples, problems = [], name_other_pictures(files) + name_results(results)
+    for path in sorted(set(filter(is_image, files)) - results):
         try:
             problems += name_further_frames(path)
         except DataError as error:

@@ -503,6 +503,11 @@ def test_inputs_and_names(tmp_path):
     assert paths == [first.path, second.path]
     assert "2 images" in problems[0] and "earlier run" in problems[0]
     assert "mine.jpg" in problems[1] and len(problems) == 2
+    # Nor are they elsewhere, unless they are named.
+    paths, (problem,) = find_images([str(output)], False, tmp_path / "b", is_result)
+    assert paths == [output / "mine.jpg"] and "2 images" in problem
+    named = [str(output / "photo.jpg")]
+    assert find_images(named, False, tmp_path / "b", is_result) == ([output / "photo.jpg"], [])
 
 
 def test_names_that_are_too_long_for_a_file_with_an_ending():

@@ -1,10 +1,12 @@
 """A teacher's own maps as labels, corrected by the words that people drew."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 from conftest import SIZE, assert_refused, run, run_well
+from PIL import Image
 from test_pseudo_label import cells, word_of
 
 from pseudo_label import unannotated
@@ -93,6 +95,17 @@ def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
     save_settings(model_dir, DetectionSettings(low_text=0.3))
     result = run("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
     assert_refused(result, "low_text (0.4 there, 0.3 now)")
+
+
+def test_pictures_that_detect_wrote_are_no_photographs(tmp_path):
+    for name in ("a.jpg", "found/a.jpg", "found/a_heatmaps.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / name)
+    record = dict.fromkeys(("file", "size", "model", "settings", "words", "lines"), [])
+    (tmp_path / "found" / "a.json").write_text(json.dumps(record))
+    samples, (problem,) = unannotated(tmp_path, tmp_path / "out")
+    assert [sample.file for sample in samples] == ["a.jpg"]
+    assert "2 images" in problem and "earlier run" in problem
 
 
 def test_images_alone_have_no_words_to_cut(triplets, model_dir, tmp_path):

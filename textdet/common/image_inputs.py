@@ -3,7 +3,8 @@
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
@@ -61,7 +62,7 @@ def find_images(
             whatever their names; of folders, only what is_image knows.
         recursive: whether folders are searched with all that is below them.
         output_dir: where results go. Images in it are left out, since results would replace them.
-        is_result: whether an image in output_dir is a result of an earlier run.
+        is_result: whether an image is a result of an earlier run. Such are left out, unless named.
 
     Returns:
         the images, each once; and a line for each thing that was left out.
@@ -95,19 +96,25 @@ def find_images(
     for path in paths:
         unique.setdefault(place_of(path), path)
     paths = list(unique.values())
-    there = [p for p in paths if p != STDIN and os.path.realpath(p.parent) == output_dir]
-    results = [path for path in there if is_result(path)]
-    if results:
-        problems.append(f"{len(results)} images in {output_dir}: results of an earlier run")
+    there = {p for p in paths if p != STDIN and os.path.realpath(p.parent) == output_dir}
+    named = set(map(Path, inputs)) - there
+    results = {path for path in paths if path not in named and is_result(path)}
+    problems += name_results(results)
     problems += [
         f"{path} lies in --output_dir and would be replaced; choose another"
-        for path in there
-        if path not in results
+        for path in sorted(there - results)
     ]
-    paths = [path for path in paths if path not in there]
+    left_out = there | results
+    paths = [path for path in paths if path not in left_out]
     if not paths:
         raise DataError("; ".join(problems))
     return paths, problems
+
+
+def name_results(results: Iterable[Path]) -> list[str]:
+    """A line for each folder with pictures that are results of an earlier run."""
+    numbers = sorted(Counter(path.parent for path in results).items())
+    return [f"{count} images in {folder}: results of an earlier run" for folder, count in numbers]
 
 
 def place_of(path: Path) -> tuple[str, str]:
