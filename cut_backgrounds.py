@@ -12,6 +12,7 @@ marks it done; the same command goes on where the last one stopped.
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -89,7 +90,7 @@ def main() -> None:
         settings,
         cut_chunks(args.save_folder, samples, args.chunk_size),
         in_workers(make_windows, *options, workers=args.num_workers, cluster=cluster),
-        summarise,
+        partial(summarise, unread=len(problems)),
         total=len(samples),
         problems=problems,
     )
@@ -136,14 +137,22 @@ def make_windows(chunk: Chunk, per_image: int, min_size: int, subfolders: bool =
     return chunk.images
 
 
-def summarise(folder: Path) -> dict[str, int]:
-    """Counts over the whole folder. Raises DataError when there is no window."""
+def summarise(folder: Path, unread: int = 0) -> dict[str, int]:
+    """Counts over the whole folder.
+
+    Params:
+        unread: how many images and words were left out before there were chunks.
+
+    Raises:
+        DataError: when there is no window.
+    """
     windows = [str(sample.extra.get("source")) for sample in iterate_samples(folder)]
     left_out = read_left_out(folder)
     if not windows:
-        unread = f"; {len(left_out)} images cannot be read: {left_out[0]}" if left_out else ""
-        raise DataError(f"{folder}: the words leave no window of --min_size free{unread}")
-    return {"windows": len(windows), "images": len(set(windows)), "left out": len(left_out)}
+        damaged = f"; {len(left_out)} images cannot be read: {left_out[0]}" if left_out else ""
+        raise DataError(f"{folder}: the words leave no window of --min_size free{damaged}")
+    number = unread + len(left_out)
+    return {"windows": len(windows), "images": len(set(windows)), "left out": number}
 
 
 def report(folder: Path, counts: dict[str, int]) -> None:

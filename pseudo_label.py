@@ -147,7 +147,7 @@ def main() -> None:
         settings,
         cut_chunks(args.save_folder, samples, args.chunk_size),
         work,
-        summarise,
+        partial(summarise, unread=len(problems)),
         total=len(samples),
         problems=problems,
         shared=True,
@@ -187,8 +187,11 @@ def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]
     return samples, problems
 
 
-def summarise(folder: Path) -> dict[str, int | float]:
+def summarise(folder: Path, unread: int = 0) -> dict[str, int | float]:
     """Counts over the whole folder, a chunk at a time, and how far its words are trusted.
+
+    Params:
+        unread: how many images and words were left out before there were chunks.
 
     Raises:
         DataError: when it holds no image.
@@ -212,7 +215,7 @@ def summarise(folder: Path) -> dict[str, int | float]:
         "characters": characters,
         "words with as many characters as letters": fitting,
         "mean confidence": round(float(np.mean(trust)), 3) if trust else 0.0,
-        "left out": len(left_out),
+        "left out": unread + len(left_out),
     }
 
 

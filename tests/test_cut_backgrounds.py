@@ -67,7 +67,9 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     command = ("cut_backgrounds.py", "--input_dir", source, "--min_size", 80, "--num_workers", 1)
     result = run_well(*command, "--save_folder", folder)
     assert "damaged.png" in result.stderr
-    *_, damaged, torn = json.loads((folder / "dataset.json").read_text())["left_out"]
+    record = json.loads((folder / "dataset.json").read_text())
+    assert record["counts"]["left out"] == len(record["left_out"])
+    *_, damaged, torn = record["left_out"]
     assert "damaged.png" in damaged and "torn.png: 1 of its words cannot be read" in torn
     samples, problems = read_samples(folder)
     assert not problems and f"{len(samples)} windows of 5 images" in result.stdout

@@ -209,7 +209,8 @@ def test_the_summary_knows_of_no_letters_where_there_is_no_text(tmp_path):
         for text, confidence in (("a", 1), ("ab", 0.5), ("", 1))
     ]
     finish_chunk(chunk_path(tmp_path, 0), [Sample(tmp_path, "0.jpg", 9, 9, words).to_json()], [])
-    counts = summarise(tmp_path)
+    counts = summarise(tmp_path, unread=2)
+    assert counts["left out"] == 2  # named by the reader
     assert counts["words"] == counts["characters"] == 3
     assert counts["words with as many characters as letters"] == 1
 
