@@ -1,5 +1,7 @@
 """What several test files share: scripts as subprocesses, a model, a small data set."""
 
+import importlib
+import io
 import os
 import shutil
 import signal
@@ -8,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from textdet.common.cli import run_main
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 128  # px, side of the generated images
@@ -65,6 +69,36 @@ def contents(folder):
     """Every file in a folder and below, its bytes by its name there."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """As `run`, in this process, which has the libraries already: a second or more is saved."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+
+    def call_main(script, *args) -> subprocess.CompletedProcess:
+        main, code = importlib.import_module(script.removesuffix(".py")).main, 0
+        monkeypatch.setattr(sys, "argv", [script, *map(str, args)])
+        capsys.readouterr()
+        try:
+            run_main(main)
+        except SystemExit as ending:
+            code = ending.code or 0
+        return subprocess.CompletedProcess(sys.argv, code, *capsys.readouterr())
+
+    return call_main
+
+
+@pytest.fixture
+def run_well_here(run_here):
+    """As `run_well`, in this process."""
+
+    def call_main(script, *args) -> subprocess.CompletedProcess:
+        result = run_here(script, *args)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    return call_main
 
 
 @pytest.fixture(scope="session")

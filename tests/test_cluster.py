@@ -4,7 +4,6 @@ what it does alone, also when a worker is killed, and each worker opens a model 
 import csv
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -75,13 +74,6 @@ def cluster(tmp_path_factory):
     cluster.end()
 
 
-def run_here(monkeypatch, script, *args):
-    """A script in this process, which need not import everything again."""
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *map(str, args)])
-        runpy.run_path(str(ROOT / script), run_name="script")["main"]()
-
-
 def opened(folder):
     """What calls share; each making of it leaves a file."""
     Path(folder, f"{os.getpid()}_{time.monotonic_ns()}").touch()
@@ -130,18 +122,18 @@ def test_generated_images_are_the_same(cluster, triplets, tmp_path):
     ],
 )
 def test_folders_are_the_same(
-    cluster, triplets, random_model, tmp_path, monkeypatch, script, source, flags
+    cluster, triplets, random_model, tmp_path, run_well_here, script, source, flags
 ):
     args = (source, triplets, *flags, "--chunk_size", 3, "--num_workers", 1)
     args += ("--model_dir", random_model) * (script == "pseudo_label.py")
-    run_here(monkeypatch, script, *args, "--save_folder", tmp_path / "alone")
+    run_well_here(script, *args, "--save_folder", tmp_path / "alone")
     folder = tmp_path / "together"
     run_well(script, *args, "--save_folder", folder, "--cluster", cluster.address)
     assert contents(folder) == contents(tmp_path / "alone")
     assert len(contents(folder)) > 8
 
 
-def test_detections_are_the_same(cluster, triplets, tmp_path, monkeypatch):
+def test_detections_are_the_same(cluster, triplets, tmp_path, run_well_here):
     """A damaged image is skipped by name there, too."""
     images = tmp_path / "images"
     images.mkdir()
@@ -151,7 +143,7 @@ def test_detections_are_the_same(cluster, triplets, tmp_path, monkeypatch):
     broken = (triplets / "images" / names[0]).read_bytes()[:-900]
     (images / "broken.jpg").write_bytes(broken)
     args = ("detect.py", images, "--model_dir", MODEL, "--device", "cpu", "--output_dir")
-    run_here(monkeypatch, *args, tmp_path / "alone")
+    run_well_here(*args, tmp_path / "alone")
     result = run_well(*args, tmp_path / "together", "--cluster", cluster.address)
     assert contents(tmp_path / "together") == contents(tmp_path / "alone")
     assert len(contents(tmp_path / "alone")) == 9
@@ -169,21 +161,21 @@ def judged(table):
     return rows, record
 
 
-def test_figures_are_the_same(cluster, triplets, random_model, tmp_path, monkeypatch):
+def test_figures_are_the_same(cluster, triplets, random_model, tmp_path, run_well_here):
     args = ("evaluate.py", "--input_dir", triplets, "--model_dir", random_model, MODEL)
     args += ("--device", "cpu", "--output")
-    run_here(monkeypatch, *args, tmp_path / "alone.csv")
+    run_well_here(*args, tmp_path / "alone.csv")
     run_well(*args, tmp_path / "together.csv", "--cluster", cluster.address)
     rows, record = judged(tmp_path / "alone.csv")
     assert judged(tmp_path / "together.csv") == (rows, record)
     assert len(rows) == 16 and record["models"][1]["totals"]["found"]
 
 
-def test_a_killed_worker_is_told_and_made_good(cluster, triplets, tmp_path, monkeypatch):
+def test_a_killed_worker_is_told_and_made_good(cluster, triplets, tmp_path, run_well_here):
     """One that is stopped first has surely been given something, and not finished it."""
     args = ("convert_dataset.py", "--format", "triplets", "--source", triplets, "--chunk_size", 1)
     args += ("--num_workers", 1, "--save_folder")
-    run_here(monkeypatch, *args, tmp_path / "alone")
+    run_well_here(*args, tmp_path / "alone")
     cluster.workers[0].send_signal(signal.SIGSTOP)
     script = start(*args, tmp_path / "together", "--cluster", cluster.address)
     wait_for(lambda: list((tmp_path / "together").glob("annotations/*.jsonl")))

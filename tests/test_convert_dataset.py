@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SIZE, assert_refused, contents, run, run_well
+from conftest import SIZE, assert_refused, contents, run_well
 from PIL import Image
 
 import convert_dataset
@@ -50,7 +50,7 @@ def coco(tmp_path):
     return folder
 
 
-def test_characters_become_heatmaps(coco, tmp_path):
+def test_characters_become_heatmaps(coco, tmp_path, run_well_here):
     command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--chunk_size", 2)
     folder = tmp_path / "out"
     result = run_well(*command, "--save_folder", folder, "--num_workers", 1)
@@ -72,11 +72,11 @@ def test_characters_become_heatmaps(coco, tmp_path):
     (folder / "annotations" / "00001.jsonl").unlink()
     (folder / "images" / "00000003.jpg").unlink()
     (folder / "images" / ".half.textdet-tmp").write_bytes(b"1")
-    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    run_well_here(*command, "--save_folder", folder, "--num_workers", 1)
     assert contents(folder) == whole
 
 
-def test_a_set_that_was_unpacked_further_is_converted_to_its_end(coco, tmp_path):
+def test_a_set_that_was_unpacked_further_is_converted_to_its_end(coco, tmp_path, run_well_here):
     command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--chunk_size", 4)
     command += ("--num_workers", 1, "--save_folder")
     whole = json.loads((coco / "words.json").read_text())
@@ -85,13 +85,13 @@ def test_a_set_that_was_unpacked_further_is_converted_to_its_end(coco, tmp_path)
         known = {image["id"] for image in part["images"]}
         part["annotations"] = [a for a in whole["annotations"] if a["image_id"] in known]
         (coco / "words.json").write_text(json.dumps(part))
-        run_well(*command, tmp_path / "grown")
-    run_well(*command, tmp_path / "once")
+        run_well_here(*command, tmp_path / "grown")
+    run_well_here(*command, tmp_path / "once")
     assert contents(tmp_path / "grown") == contents(tmp_path / "once")
 
 
-def test_what_was_left_out_is_tried_again(tmp_path):
-    """Images that are annotated or mended later, in a chunk that is there."""
+def test_what_was_left_out_is_tried_again(tmp_path, run_well_here):
+    """Images that are annotated or corrected later, in a chunk that is there."""
     source, folder = tmp_path / "source", tmp_path / "folder"
     source.mkdir()
     for name in ("1", "11", "2"):
@@ -102,7 +102,7 @@ def test_what_was_left_out_is_tried_again(tmp_path):
 
     def convert():
         more = ("--num_workers", 1, "--save_folder", folder)
-        run_well("convert_dataset.py", "--source", source, *more)
+        run_well_here("convert_dataset.py", "--source", source, *more)
         names = [Path(sample.extra["source"]).name for sample in read_samples(folder)[0]]
         return names, (folder / "annotations" / "00000.jsonl").stat().st_mtime_ns
 
@@ -137,7 +137,7 @@ def test_words_without_characters(coco, random_model, tmp_path):
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_boxes_count_pixels_as_they_are_stored(orientation, random_model, tmp_path):
+def test_boxes_count_pixels_as_they_are_stored(orientation, random_model, tmp_path, run_well_here):
     """Whatever the camera says about the way up: a dark word stays where its box is."""
     source, folder = tmp_path / "source", tmp_path / "out"
     source.mkdir()
@@ -148,14 +148,14 @@ def test_boxes_count_pixels_as_they_are_stored(orientation, random_model, tmp_pa
     Image.fromarray(image).save(source / "img_1.png", exif=exif)
     (source / "gt_img_1.txt").write_text("70,10,90,10,90,20,70,20,word\n")
     command = ("convert_dataset.py", "--format", "icdar2015", "--source", source)
-    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    run_well_here(*command, "--save_folder", folder, "--num_workers", 1)
     for sample in (*read_samples(folder)[0], *read_dataset(source)[0]):
         (left, top), (right, bottom) = sample.words[0].polygon[[0, 2]].astype(int)
         pixels = read_sample_image(sample)
         assert pixels[top:bottom, left:right].mean() < 30 < 200 < pixels.mean()
 
 
-def test_own_words_without_characters_go_to_pseudo_label(triplets, tmp_path):
+def test_own_words_without_characters_go_to_pseudo_label(triplets, tmp_path, run_well_here):
     source = tmp_path / "own"
     (source / "annotations").mkdir(parents=True)
     (source / "images").symlink_to(triplets / "images")
@@ -163,11 +163,11 @@ def test_own_words_without_characters_go_to_pseudo_label(triplets, tmp_path):
     sample["words"] = [{"text": "on", "polygon": [[10, 20], [40, 20], [40, 44], [10, 44]]}]
     (source / "annotations/0.jsonl").write_text(json.dumps(sample))
     command = ("convert_dataset.py", "--format", "triplets", "--source", source)
-    result = run_well(*command, "--save_folder", tmp_path / "out", "--num_workers", 1)
+    result = run_well_here(*command, "--save_folder", tmp_path / "out", "--num_workers", 1)
     assert "pseudo_label.py makes the heatmaps" in result.stdout
 
 
-def test_own_annotations_without_heatmaps(triplets, tmp_path):
+def test_own_annotations_without_heatmaps(triplets, tmp_path, run_well_here):
     """A folder of images and annotations alone gets the heatmaps that it had."""
     source = tmp_path / "own"
     source.mkdir()
@@ -175,14 +175,14 @@ def test_own_annotations_without_heatmaps(triplets, tmp_path):
         (source / name).symlink_to(triplets / name)
     folder = tmp_path / "out"
     command = ("convert_dataset.py", "--format", "triplets", "--source", source)
-    run_well(*command, "--save_folder", folder, "--max_samples", 3, "--num_workers", 1)
+    run_well_here(*command, "--save_folder", folder, "--max_samples", 3, "--num_workers", 1)
     for made, known in zip(read_samples(folder)[0], read_samples(triplets)[0], strict=False):
         # The annotations are rounded to 1/100 px: at its rim a Gaussian falls from 11 to 0.
         difference = abs(read_triplet(made)[1].astype(int) - read_triplet(known)[1])
         assert difference.max() <= 12 and (difference > 2).mean() < 1e-3
 
 
-def test_maps_of_own_annotations_are_the_generators(tmp_path):
+def test_maps_of_own_annotations_are_the_generators(tmp_path, run_well_here):
     """Don't-care words are not in them, and of a word with letters of both directions those are
     linked that stand beside each other."""
     source, folder = tmp_path / "own", tmp_path / "out"
@@ -210,7 +210,7 @@ def test_maps_of_own_annotations_are_the_generators(tmp_path):
     }
     (source / "annotations" / "0.jsonl").write_text(json.dumps(record))
     command = ("convert_dataset.py", "--format", "triplets", "--source", source)
-    run_well(*command, "--save_folder", folder, "--num_workers", 1)
+    run_well_here(*command, "--save_folder", folder, "--num_workers", 1)
     (sample,), _ = read_samples(folder)
     in_row = np.array([cells[x] for x in (10, 30, 50)])
     np.testing.assert_array_equal(
@@ -218,13 +218,13 @@ def test_maps_of_own_annotations_are_the_generators(tmp_path):
     )
 
 
-def test_texts_with_odd_line_separators_are_counted(coco, tmp_path):
+def test_texts_with_odd_line_separators_are_counted(coco, tmp_path, run_well_here):
     data = json.loads((coco / "words.json").read_text())
     for record in data["annotations"][::2]:  # those with a box
         record["text"] = "a\u2028b"
     (coco / "words.json").write_text(json.dumps(data))
     command = ("convert_dataset.py", "--format", "coco", "--source", coco, "--num_workers", 1)
-    result = run_well(*command, "--save_folder", tmp_path / "out")
+    result = run_well_here(*command, "--save_folder", tmp_path / "out")
     assert f"{IMAGES - 1} images, {IMAGES - 1} words" in result.stdout
 
 
@@ -247,19 +247,21 @@ def test_annotations_as_other_tools_write_them(tmp_path):
     assert "00000.jsonl:4: damaged annotation (its file is no name: 12)" in problems[1]
 
 
-def test_bad_input_is_one_line(coco, tmp_path):
+def test_bad_input_is_one_line(coco, tmp_path, run_here, run_well_here):
     command = ("convert_dataset.py", "--source", coco, "--save_folder", tmp_path / "out")
-    assert_refused(run(*command, "--format", "xml"), "--format")
-    assert_refused(run(*command, "--format", "synthtext"), "gt.mat", "found 0.png")
-    assert_refused(run(*command, "--format", "coco", "--split", "none"), "none")
+    assert_refused(run_here(*command, "--format", "xml"), "--format")
+    assert_refused(run_here(*command, "--format", "synthtext"), "gt.mat", "found 0.png")
+    assert_refused(run_here(*command, "--format", "coco", "--split", "none"), "none")
     (coco / "gt_img_9.txt").write_text("0,0,9,0,9,9,0,9,word\n")
-    assert_refused(run(*command, "--format", "icdar2015"), "no annotated image in it", "img_9")
+    assert_refused(run_here(*command, "--format", "icdar2015"), "no annotated image in it", "img_9")
     assert not (tmp_path / "out").exists()
-    run_well(*command, "--format", "coco", "--max_samples", 2, "--num_workers", 1)
-    assert_refused(run(*command, "--format", "coco", "--max_samples", 3), "max_samples (2 there")
-    assert_refused(run(*command, "--format", "coco", "--source", tmp_path / "gone"), "gone")
+    run_well_here(*command, "--format", "coco", "--max_samples", 2, "--num_workers", 1)
     assert_refused(
-        run("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
+        run_here(*command, "--format", "coco", "--max_samples", 3), "max_samples (2 there"
+    )
+    assert_refused(run_here(*command, "--format", "coco", "--source", tmp_path / "gone"), "gone")
+    assert_refused(
+        run_here("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
         "only read from",
     )
 
@@ -327,13 +329,13 @@ def test_two_processes_may_begin_a_folder_at_a_time(tmp_path, monkeypatch):
 # --- Subfolders ------------------------------------------------------------------------------
 
 
-def test_images_in_subfolders(triplets, tmp_path):
+def test_images_in_subfolders(triplets, tmp_path, run_here, run_well_here):
     """Generated, converted and read as those in one folder; not mixed with these."""
     flags = "--num_images", 3, "--image_size", SIZE, "--num_workers", 1, "--save_folder"
     generated, converted = tmp_path / "generated", tmp_path / "converted"
-    run_well("generate_images.py", *flags, generated, "--subfolders")
+    run_well_here("generate_images.py", *flags, generated, "--subfolders")
     flags = "--source", generated, "--num_workers", 1, "--save_folder", converted
-    run_well("convert_dataset.py", *flags, "--subfolders")
+    run_well_here("convert_dataset.py", *flags, "--subfolders")
     expected = read_samples(triplets)[0]
     for folder in (generated, converted):
         assert has_heatmaps(folder)
@@ -354,8 +356,8 @@ def test_images_in_subfolders(triplets, tmp_path):
                     assert path.read_bytes() == same.read_bytes()
     leftover = converted / "images" / "00000" / ".a.jpg.1.textdet-tmp"
     leftover.write_bytes(b"half")
-    assert_refused(run("convert_dataset.py", *flags), "subfolders (True there, None now)")
-    run_well("convert_dataset.py", *flags, "--subfolders")
+    assert_refused(run_here("convert_dataset.py", *flags), "subfolders (True there, None now)")
+    run_well_here("convert_dataset.py", *flags, "--subfolders")
     assert not leftover.exists()
 
 

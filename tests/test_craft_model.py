@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run, run_well
+from conftest import ROOT
 from reference_craft_network import reference_detection
 
 from textdet.common.images import read_image
@@ -120,37 +120,37 @@ def test_onnx(craft, weights, image, tmp_path):
     assert exported.predict([tall])[0].shape == (2, 192, 72)  # enlarged 1.5 times
 
 
-def test_where_its_files_are(craft, tmp_path):
+def test_where_its_files_are(craft, tmp_path, run_here):
     path = shutil.copy(craft, tmp_path / "craft.pth")
     assert find_model(path).folder == tmp_path / "craft"
     assert find_model(tmp_path).weights == path and find_model(tmp_path).folder == tmp_path
     shutil.copy(craft, tmp_path / "another.pth")
-    result = run("detect.py", PHOTO, "--model_dir", tmp_path)
+    result = run_here("detect.py", PHOTO, "--model_dir", tmp_path)
     assert result.returncode == 2 and "another.pth, craft.pth" in result.stderr
 
 
-def test_the_scripts(craft, triplets, tmp_path):
+def test_the_scripts(craft, triplets, tmp_path, run_here, run_well_here):
     path = shutil.copy(craft, tmp_path / "craft.pth")
-    run_well("detect.py", PHOTO, "--model_dir", path, "--output_dir", tmp_path / "found")
+    run_well_here("detect.py", PHOTO, "--model_dir", path, "--output_dir", tmp_path / "found")
     record = json.loads((tmp_path / "found/scenetext01.json").read_text(encoding="utf-8"))
     assert record["settings"]["decoder"] == "craft"
     common = ("--input_dir", triplets, "--model_dir", path)
-    run_well("evaluate.py", *common, "--output", tmp_path / "results.csv")
+    run_well_here("evaluate.py", *common, "--output", tmp_path / "results.csv")
     few = ("--test_size", 1, "--min_images", 1)
-    run_well("tune.py", *common, "--n_trials", 2, "--n_jobs", 1, *few)
+    run_well_here("tune.py", *common, "--n_trials", 2, "--n_jobs", 1, *few)
     tuned = json.loads((tmp_path / "craft/detection.json").read_text(encoding="utf-8"))
     assert tuned["settings"]["decoder"] == "craft"
     assert TextDetector(path, "cpu").settings.low_text == tuned["settings"]["low_text"]
-    run_well("pseudo_label.py", *common, "--save_folder", tmp_path / "labelled")
+    run_well_here("pseudo_label.py", *common, "--save_folder", tmp_path / "labelled")
     for more in (("--decoder", "craft", "proportional"), ("--box_margin", 1)):
-        result = run("tune.py", *common, *more)
+        result = run_here("tune.py", *common, *more)
         assert result.returncode == 2 and result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 cut"])
-def test_a_file_that_is_no_craft(tmp_path, content):
+def test_a_file_that_is_no_craft(tmp_path, content, run_here):
     path = tmp_path / "odd.pth"
     path.write_bytes(content)
-    result = run("detect.py", PHOTO, "--model_dir", path, "--output_dir", tmp_path / "found")
+    result = run_here("detect.py", PHOTO, "--model_dir", path, "--output_dir", tmp_path / "found")
     assert result.returncode == 2 and result.stderr.count("\n") == 1
     assert "odd.pth" in result.stderr and not (tmp_path / "found").exists()

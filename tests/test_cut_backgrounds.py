@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import assert_refused, run, run_well
+from conftest import assert_refused, run_well
 from PIL import Image
 
 from textdet.data import free_windows
@@ -62,7 +62,7 @@ def largest_area(words, smallest):
     return best
 
 
-def test_windows_are_large_and_free_of_words(source, tmp_path):
+def test_windows_are_large_and_free_of_words(source, tmp_path, run_well_here):
     folder = tmp_path / "windows"
     command = ("cut_backgrounds.py", "--input_dir", source, "--min_size", 80, "--num_workers", 1)
     result = run_well(*command, "--save_folder", folder)
@@ -93,7 +93,7 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     before = {p.name: p.read_bytes() for p in (folder / "images").iterdir()}
     (folder / "annotations" / "00000.jsonl").unlink()
     next((folder / "images").iterdir()).unlink()
-    run_well(*command, "--save_folder", folder)
+    run_well_here(*command, "--save_folder", folder)
     assert before == {p.name: p.read_bytes() for p in (folder / "images").iterdir()}
     two = tmp_path / "two"
     run_well(*command[:-1], 2, "--chunk_size", 2, "--subfolders", "--save_folder", two)
@@ -101,7 +101,7 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     assert before == {p.name: p.read_bytes() for p in (two / "images" / "00000").iterdir()}
     assert len(read_samples(two)[0]) == len(samples)
 
-    run_well(
+    run_well_here(
         *("generate_images.py", "--num_images", 2, "--image_size", 96, "--num_workers", 1),
         *("--backgrounds", two, "--save_folder", tmp_path / "generated"),
         "--no-check_backgrounds",
@@ -109,22 +109,24 @@ def test_windows_are_large_and_free_of_words(source, tmp_path):
     assert len(read_samples(tmp_path / "generated")[0]) == 2
 
 
-def test_bad_input_is_one_line(source, tmp_path):
+def test_bad_input_is_one_line(source, tmp_path, run_here):
     command = ("cut_backgrounds.py", "--input_dir", source, "--num_workers", 1)
     out = tmp_path / "out"
     assert_refused(
-        run(*command, "--save_folder", out, "--min_size", 260),
+        run_here(*command, "--save_folder", out, "--min_size", 260),
         "no window",
         "damaged.png",
         "--min_size",
     )
-    assert_refused(run(*command, "--save_folder", out), "min_size (260 there, 256 now)")
-    assert_refused(run(*command, "--save_folder", source), "only read from", "--save_folder")
-    assert_refused(run(*command, "--save_folder", source.parent, "--overwrite"), "only read from")
+    assert_refused(run_here(*command, "--save_folder", out), "min_size (260 there, 256 now)")
+    assert_refused(run_here(*command, "--save_folder", source), "only read from", "--save_folder")
+    assert_refused(
+        run_here(*command, "--save_folder", source.parent, "--overwrite"), "only read from"
+    )
     with (source / "gt_c.txt").open("a") as file:  # a word that had been overlooked
         file.write("\n1,1,9,1,9,9,1,9,###")
-    again = run(*command, "--save_folder", out, "--min_size", 260)
+    again = run_here(*command, "--save_folder", out, "--min_size", 260)
     assert_refused(again, "made with other settings: images (")
     (tmp_path / "empty").mkdir()
     command = ("cut_backgrounds.py", "--input_dir", tmp_path / "empty", "--save_folder", out)
-    assert_refused(run(*command), "empty")
+    assert_refused(run_here(*command), "empty")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import shapely
-from conftest import ROOT, assert_refused, run, run_well
+from conftest import ROOT, assert_refused, run_well
 from PIL import Image
 from shapes import curved_quads
 
@@ -518,7 +518,7 @@ def test_names_that_are_too_long_for_a_file_with_an_ending():
     assert all(a[:50] == b[:50] for a, b in zip(short, names, strict=True))
 
 
-def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys):
+def test_files_for_good_and_bad_images(model_dir, tmp_path, run_here):
     # Thresholds under which even random weights find something.
     save_settings(model_dir, DetectionSettings(0.03, 0.4, 0.02, long_side=160))
     images, output = tmp_path / "images", tmp_path / "output"
@@ -554,9 +554,7 @@ def test_files_for_good_and_bad_images(model_dir, tmp_path, monkeypatch, capsys)
             assert list(drawn.size) == record["size"]
 
     more = ("--output_dir", tmp_path / "none", "--text_threshold", 1)
-    monkeypatch.setattr(sys, "argv", list(map(str, (*command, *more))))
-    detect.main()
-    assert "nothing found in 1" in capsys.readouterr().out
+    assert "nothing found in 1" in run_here(*command, *more).stdout
     settings = json.loads((tmp_path / "none" / "one.json").read_text())["settings"]
     assert settings["text_threshold"] == 1 and settings["low_text"] == 0.02
 
@@ -584,13 +582,13 @@ def test_images_stand_before_between_and_after_flags(words, images, monkeypatch)
     assert args.link_threshold == (0.4 if "--link" in words else None)
 
 
-def test_variants_of_settings_are_drawn_side_by_side(model_dir, tmp_path):
+def test_variants_of_settings_are_drawn_side_by_side(model_dir, tmp_path, run_here):
     """The network runs once; each tile is what detect.py finds with that value."""
     image = np.full((160, 320, 3), 200, np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), image)
     output = tmp_path / "found"
     command = ("detect.py", "--model_dir", model_dir, "--device", "cpu", "--output_dir", output)
-    result = run(*command, "--low_text", 0.3, 0.5, "--decoder", "craft", "proportional", "--",
+    result = run_here(*command, "--low_text", 0.3, 0.5, "--decoder", "craft", "proportional", "--",
                  tmp_path / "a.png")  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert [path.name for path in output.iterdir()] == ["a_variants.jpg"]
@@ -603,7 +601,9 @@ def test_variants_of_settings_are_drawn_side_by_side(model_dir, tmp_path):
         for decoder in ("craft", "proportional")
     ]
     assert args.box_margin == 2.0 and args.low_text == 0.3
-    assert_refused(run(*command, "--low_text", 0.3, 1.5, tmp_path / "a.png"), "low_text", "1.5")
+    assert_refused(
+        run_here(*command, "--low_text", 0.3, 1.5, tmp_path / "a.png"), "low_text", "1.5"
+    )
 
 
 def test_variants_obey_the_other_flags(tmp_path, monkeypatch, capsys):
@@ -629,13 +629,13 @@ def test_variants_obey_the_other_flags(tmp_path, monkeypatch, capsys):
     assert "--heatmaps goes with one value" in capsys.readouterr().err
 
 
-def test_a_name_that_is_not_utf8(random_model, tmp_path):
+def test_a_name_that_is_not_utf8(random_model, tmp_path, run_well_here):
     """As old archives hold; two runs leave one result."""
     name = os.fsdecode(b"caf\xe9.png")
     (tmp_path / "images").mkdir()
     Image.new("RGB", (60, 40), "white").save(tmp_path / "images" / name)
     for _ in range(2):
-        run_well(
+        run_well_here(
             *("detect.py", tmp_path / "images", "--model_dir", random_model, "--device", "cpu"),
             *("--output_dir", tmp_path / "out"),
         )
@@ -646,7 +646,7 @@ def test_a_name_that_is_not_utf8(random_model, tmp_path):
     assert record["file"] == str(tmp_path / "images" / name)
 
 
-def test_pages_and_odd_names_are_all_read(random_model, tmp_path):
+def test_pages_and_odd_names_are_all_read(random_model, tmp_path, run_well_here):
     """A TIFF's pages, an animation's first frame, a very long name, a name with escapes."""
     folder, output = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -660,7 +660,7 @@ def test_pages_and_odd_names_are_all_read(random_model, tmp_path):
     (folder / "phone.HEIC").touch()
     command = ("detect.py", folder, "--model_dir", random_model, "--device", "cpu")
     for _ in range(2):
-        result = run_well(*command, "--output_dir", output)
+        result = run_well_here(*command, "--output_dir", output)
         assert "in 5 images, 3 skipped" in result.stdout
         assert "film.gif: 2 of its 3 frames" in result.stderr
         assert "1 .heic" in result.stderr and "phone.HEIC" in result.stderr
@@ -687,34 +687,38 @@ def test_bad_models_are_refused(model_dir, monkeypatch):
         TextDetector(model_dir)
 
 
-def test_bad_input_is_one_line(random_model, tmp_path):
+def test_bad_input_is_one_line(random_model, tmp_path, run_here):
     image, bad, empty = tmp_path / "good.jpg", tmp_path / "bad.jpg", tmp_path / "empty"
     Image.new("RGB", (64, 64)).save(image)
     bad.write_bytes(b"\xff\xd8 not an image")
     empty.mkdir()
     model, output = ("--model_dir", random_model), ("--output_dir", tmp_path / "output")
-    assert_refused(run("detect.py", tmp_path / "none.jpg", *model), "none.jpg", "no such file")
-    assert_refused(run("detect.py", empty, *model), empty, "no images")
-    assert_refused(run("detect.py", image, *model, "--output_dir", bad), bad, "cannot be written")
-    assert_refused(run("detect.py", image, *model, "--cluster", ""), "--cluster", "no address")
-    assert_refused(run("detect.py", image, "--model_dir", empty), empty, "train.py")
-    assert_refused(run("detect.py", image, *model, "--low_text", 2), "between 0 and 1")
-    assert_refused(run("detect.py", image, *model, "--nonsense"), "--nonsense")
-    assert_refused(run("detect.py", *model), "at least one image")
-    assert_refused(run("detect.py", image, *model, "--max_enlargement", 0.5), "between 1 and 16")
-    assert_refused(run("detect.py", "-", *model, *output, "--device", "cpu"), "standard input")
-    assert_refused(run("detect.py", bad, *model, *output, "--device", "cpu"), bad)
+    assert_refused(run_here("detect.py", tmp_path / "none.jpg", *model), "none.jpg", "no such file")
+    assert_refused(run_here("detect.py", empty, *model), empty, "no images")
+    assert_refused(
+        run_here("detect.py", image, *model, "--output_dir", bad), bad, "cannot be written"
+    )
+    assert_refused(run_here("detect.py", image, *model, "--cluster", ""), "--cluster", "no address")
+    assert_refused(run_here("detect.py", image, "--model_dir", empty), empty, "train.py")
+    assert_refused(run_here("detect.py", image, *model, "--low_text", 2), "between 0 and 1")
+    assert_refused(run_here("detect.py", image, *model, "--nonsense"), "--nonsense")
+    assert_refused(run_here("detect.py", *model), "at least one image")
+    assert_refused(
+        run_here("detect.py", image, *model, "--max_enlargement", 0.5), "between 1 and 16"
+    )
+    assert_refused(run_here("detect.py", "-", *model, *output, "--device", "cpu"), "standard input")
+    assert_refused(run_here("detect.py", bad, *model, *output, "--device", "cpu"), bad)
 
 
-def test_an_image_from_standard_input(random_model, tmp_path):
+def test_an_image_from_standard_input(random_model, tmp_path, monkeypatch, run_well_here):
     buffer = io.BytesIO()
     Image.new("RGB", (90, 60), "white").save(buffer, "PNG")
-    command = [sys.executable, "detect.py", "-", "--model_dir", random_model, "--device", "cpu"]
-    for _ in range(2):  # the second replaces the first
-        result = subprocess.run(
-            [*map(str, command), "--output_dir", tmp_path], input=buffer.getvalue(), cwd=ROOT
-        )
-        assert result.returncode == 0
-        assert {path.name for path in tmp_path.iterdir()} == {f"stdin.{s}" for s in SUFFIXES}
+    command = ("detect.py", "-", "--model_dir", random_model, "--device", "cpu")
+    command += ("--output_dir", tmp_path)
+    image = buffer.getvalue()
+    subprocess.run([sys.executable, *map(str, command)], input=image, cwd=ROOT, check=True)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(image)))
+    run_well_here(*command)  # replaces the first's results
+    assert {path.name for path in tmp_path.iterdir()} == {f"stdin.{s}" for s in SUFFIXES}
     record = json.loads((tmp_path / "stdin.json").read_text())
     assert record["file"] == "-" and record["size"] == [90, 60]

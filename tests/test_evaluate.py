@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SIZE, assert_refused, run, run_well
+from conftest import SIZE, assert_refused, run_well
 from PIL import Image
 
 import evaluate
@@ -272,22 +272,29 @@ def test_command_on_triplets(triplets, random_model, tmp_path):
     assert len(list((tmp_path / "results_worst").glob("*.jpg"))) == 2
 
 
-def test_images_without_words_are_no_measure(icdar2013, random_model, tmp_path):
+def test_images_without_words_are_no_measure(icdar2013, random_model, tmp_path, run_well_here):
     (icdar2013 / "gt" / "gt_img_1.txt").write_text('10, 20, 60, 40, "###"\n')
     args = ("--model_dir", random_model, "--long_side", SIZE, "--output", tmp_path / "results.csv")
     assert (
-        "the scores say nothing" in run_well("evaluate.py", "--input_dir", icdar2013, *args).stdout
+        "the scores say nothing"
+        in run_well_here("evaluate.py", "--input_dir", icdar2013, *args).stdout
     )
 
 
-def test_bad_input_is_one_line(icdar2013, random_model, tmp_path):
+def test_bad_input_is_one_line(icdar2013, random_model, tmp_path, run_here):
     data, model = ("--input_dir", icdar2013), ("--model_dir", random_model)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert_refused(run("evaluate.py", *data, "--model_dir", tmp_path), tmp_path, "train.py")
-    assert_refused(run("evaluate.py", "--input_dir", empty, *model), "not a data set")
-    assert_refused(run("evaluate.py", "--input_dir", tmp_path / "none", *model), "no such folder")
-    assert_refused(run("evaluate.py", *data, *model, "--output", tmp_path / "x/y.csv"), "--output")
-    assert_refused(run("evaluate.py", *data, *model, "--cluster", ""), "--cluster", "no address")
-    assert_refused(run("evaluate.py", *data, *model, "--format", "xml"), "--format")
-    assert_refused(run("evaluate.py", *data, *model, "--worst", -1), "at least 0")
+    assert_refused(run_here("evaluate.py", *data, "--model_dir", tmp_path), tmp_path, "train.py")
+    assert_refused(run_here("evaluate.py", "--input_dir", empty, *model), "not a data set")
+    assert_refused(
+        run_here("evaluate.py", "--input_dir", tmp_path / "none", *model), "no such folder"
+    )
+    assert_refused(
+        run_here("evaluate.py", *data, *model, "--output", tmp_path / "x/y.csv"), "--output"
+    )
+    assert_refused(
+        run_here("evaluate.py", *data, *model, "--cluster", ""), "--cluster", "no address"
+    )
+    assert_refused(run_here("evaluate.py", *data, *model, "--format", "xml"), "--format")
+    assert_refused(run_here("evaluate.py", *data, *model, "--worst", -1), "at least 0")

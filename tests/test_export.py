@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import assert_refused, run, run_well
+from conftest import assert_refused
 from PIL import Image
 
 from textdet.common.errors import DataError
@@ -131,14 +131,14 @@ def test_labels_of_an_engine_in_its_own_words(tmp_path):
     assert all(f'name="{result["from_name"]}"' in config for result in results)
 
 
-def test_a_models_words_are_predictions_to_be_corrected(tmp_path):
+def test_a_models_words_are_predictions_to_be_corrected(tmp_path, run_well_here):
     image = sample_in(tmp_path / "photos", "a.jpg", []).image_path
     record = {"file": str(image), "size": [200, 100], "model": "m", "settings": {}, "lines": [[0]]}
     record["words"] = [{"quad": QUAD, "polygon": None, "score": 0.9}]
     (tmp_path / "detections").mkdir()
     (tmp_path / "detections" / "a.json").write_text(json.dumps(record))
     flags = ("--input_dir", tmp_path / "detections", "--save_folder", tmp_path / "out")
-    result = run_well("export_dataset.py", *flags, "--format", "labelstudio")
+    result = run_well_here("export_dataset.py", *flags, "--format", "labelstudio")
     assert "1 words in 1 images, for Label Studio" in result.stdout
     (task,) = json.loads((tmp_path / "out" / "tasks.json").read_text())
     assert "annotations" not in task and len(task["predictions"]) == 1
@@ -264,18 +264,18 @@ def test_words_that_the_reader_could_not_read_are_counted(tmp_path):
     }
 
 
-def test_from_our_own_folder_and_back(tmp_path):
+def test_from_our_own_folder_and_back(tmp_path, run_here, run_well_here):
     own = sample_in(tmp_path / "mine", "images/a.jpg", [word("on", QUAD)])
     annotations = tmp_path / "mine" / "annotations"
     annotations.mkdir()
     (annotations / "words.jsonl").write_text(json.dumps({**own.to_json(), "file": "a.jpg"}))
     flags = ("--input_dir", tmp_path / "mine", "--save_folder", tmp_path / "out")
-    result = run_well("export_dataset.py", *flags, "--format", "doctr")
+    result = run_well_here("export_dataset.py", *flags, "--format", "doctr")
     assert "1 words in 1 images, for docTR" in result.stdout
-    assert_refused(run("export_dataset.py", *flags, "--format", "doctr"), "something already")
-    assert_refused(run("export_dataset.py", *flags, "--format", "sroie"), "invalid choice")
+    assert_refused(run_here("export_dataset.py", *flags, "--format", "doctr"), "something already")
+    assert_refused(run_here("export_dataset.py", *flags, "--format", "sroie"), "invalid choice")
     flags = ("--source", tmp_path / "out", "--save_folder", tmp_path / "back", "--num_workers", 1)
-    assert "1 images, 1 words" in run_well("convert_dataset.py", *flags).stdout
+    assert "1 images, 1 words" in run_well_here("convert_dataset.py", *flags).stdout
     ((found,),) = (sample.words for sample in read_dataset(tmp_path / "back")[0])
     assert found.text == "on"
     np.testing.assert_array_equal(found.polygon, QUAD)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, contents, run, run_well
+from conftest import ROOT, assert_refused, contents, run
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image
 
@@ -111,7 +111,7 @@ def workers_of(process):
     return [int(i) for i in found if b"spawn_main" in Path(f"/proc/{i}/cmdline").read_bytes()]
 
 
-def test_goes_on_after_kills_and_extends(reference, tmp_path):
+def test_goes_on_after_kills_and_extends(reference, tmp_path, run_here):
     """Killed with its workers at three moments, started again, then extended."""
     folder = tmp_path / "data"
     args = ("--save_folder", folder, *SMALL, "--num_workers", 1, "--num_images")
@@ -124,19 +124,19 @@ def test_goes_on_after_kills_and_extends(reference, tmp_path):
     (folder / "annotations" / ".00002.jsonl.99999.textdet-tmp").write_bytes(b"half a chunk")
     (folder / ".dataset.json.99999.textdet-tmp").write_bytes(b"{")
     for count in (8, 10):
-        result = run("generate_images.py", *args, count)
+        result = run_here("generate_images.py", *args, count)
         assert result.returncode == 0, result.stderr
         assert "going on" in result.stdout
     assert contents(folder) == contents(reference)
 
 
-def test_killed_before_the_record_is_written(tmp_path):
+def test_killed_before_the_record_is_written(tmp_path, run_here):
     """A folder that holds nothing but a half-written record can be begun again."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / ".dataset.json.99999.textdet-tmp").write_bytes(b"{")
     args = ("--num_images", 1, "--image_size", 96, "--num_workers", 1, "--save_folder", folder)
-    assert run("generate_images.py", *args).returncode == 0
+    assert run_here("generate_images.py", *args).returncode == 0
     assert not list(folder.glob(".*"))
 
 
@@ -236,19 +236,19 @@ def test_a_preview_without_an_image_that_somebody_has_deleted(reference, tmp_pat
     assert (folder / "preview.jpg").stat().st_size > 10_000
 
 
-def test_other_settings_stop_unless_overwritten(reference, tmp_path):
+def test_other_settings_stop_unless_overwritten(reference, tmp_path, run_here):
     folder = tmp_path / "data"
     args = ("--num_images", 2, "--save_folder", folder, "--image_size", 96, "--num_workers", 1)
-    assert run("generate_images.py", *args).returncode == 0
-    result = run("generate_images.py", *args, "--seed", 1)
+    assert run_here("generate_images.py", *args).returncode == 0
+    result = run_here("generate_images.py", *args, "--seed", 1)
     assert_refused(result, "seed (0 there, 1 now)")
     before = contents(folder / "images")
-    assert run("generate_images.py", *args, "--seed", 1, "--overwrite").returncode == 0
+    assert run_here("generate_images.py", *args, "--seed", 1, "--overwrite").returncode == 0
     assert contents(folder / "images") != before
     stranger = tmp_path / "holiday"
     stranger.mkdir()
     (stranger / "photo.jpg").write_bytes(b"precious")
-    result = run("generate_images.py", "--save_folder", stranger, "--overwrite")
+    result = run_here("generate_images.py", "--save_folder", stranger, "--overwrite")
     assert_refused(result, "was not made by this script")
     assert (stranger / "photo.jpg").read_bytes() == b"precious"
 
@@ -264,7 +264,7 @@ def damaged_font():
     return bytes(data)
 
 
-def test_own_material_with_damaged_files(tmp_path):
+def test_own_material_with_damaged_files(tmp_path, run_here):
     fonts, backgrounds = tmp_path / "fonts", tmp_path / "backgrounds"
     fonts.mkdir(), backgrounds.mkdir()
     (fonts / "good.ttf").write_bytes((C.FONTS / "play" / "Play-Regular.ttf").read_bytes())
@@ -283,7 +283,7 @@ def test_own_material_with_damaged_files(tmp_path):
     folder = tmp_path / "data"
     own = ("--fonts", fonts, "--backgrounds", backgrounds, "--words", words)
     args = ("--num_images", 3, "--save_folder", folder, "--image_size", 160, "--num_workers", 1)
-    result = run("generate_images.py", *args, *own)
+    result = run_here("generate_images.py", *args, *own)
     assert result.returncode == 0, result.stderr
     for name in ("bad.ttf", "noise.ttf", "bad.jpg", "icon.png", "banner.png"):
         assert f"{name}: " in result.stderr
@@ -337,15 +337,17 @@ def test_large_photographs_are_checked_at_the_size_that_they_are_used_at(tmp_pat
     assert [image.shape for image in decoded] == [(100, 200, 3), (5, 200, 3)]
 
 
-def test_a_folder_within_the_backgrounds_does_not_become_one(tmp_path):
+def test_a_folder_within_the_backgrounds_does_not_become_one(tmp_path, run_well_here):
     shutil.copy(sorted(C.BACKGROUNDS.glob("*.jpg"))[0], tmp_path)
     command = ("generate_images.py", "--backgrounds", tmp_path, "--image_size", 96)
     command += ("--num_workers", 1, "--save_folder", tmp_path / "made", "--num_images")
-    run_well(*command, 2, "--no-check_backgrounds")
+    run_well_here(*command, 2, "--no-check_backgrounds")
     before = contents(tmp_path / "made")
-    assert "searched for text" not in run_well(*command, 2).stdout  # that was the start's matter
+    assert (
+        "searched for text" not in run_well_here(*command, 2).stdout
+    )  # that was the start's matter
     assert contents(tmp_path / "made") == before
-    run_well(*command, 2, "--overwrite", "--no-check_backgrounds")
+    run_well_here(*command, 2, "--overwrite", "--no-check_backgrounds")
     assert contents(tmp_path / "made") == before
 
 
@@ -353,45 +355,47 @@ def test_a_folder_within_the_backgrounds_does_not_become_one(tmp_path):
     ("words", "script"),
     [("सूर्य नमस्ते भाषा", "Devanagari"), ("তারা নদী", "Bengali"), ("漢字 東京", "ink")],
 )
-def test_a_script_that_no_font_can_set_is_refused(words, script, tmp_path):
+def test_a_script_that_no_font_can_set_is_refused(words, script, tmp_path, run_here):
     """The shipped fonts have neither the letters nor the shaping rules."""
     path, folder = tmp_path / "words.txt", tmp_path / "data"
     path.write_text(words, encoding="utf-8")
-    result = run("generate_images.py", "--num_images", 1, "--words", path, "--save_folder", folder)
+    result = run_here(
+        "generate_images.py", "--num_images", 1, "--words", path, "--save_folder", folder
+    )
     assert_refused(result, "no font can draw the words", script)
     assert not folder.exists()
 
 
-def test_arabic_is_refused_by_fonts_without_it(tmp_path):
+def test_arabic_is_refused_by_fonts_without_it(tmp_path, run_here):
     """DejaVu Sans Bold, which is shipped, has Arabic; a folder without it is refused."""
     path = tmp_path / "words.txt"
     path.write_text("مرحبا سلام كتاب", encoding="utf-8")
     args = ("--num_images", 4, "--image_size", 160, "--num_workers", 1, "--words", path)
     play = (*args, "--fonts", C.FONTS / "play", "--save_folder", tmp_path / "play")
-    assert_refused(run("generate_images.py", *play), "no font can draw the words", "Arabic")
+    assert_refused(run_here("generate_images.py", *play), "no font can draw the words", "Arabic")
     dejavu = (*args, "--fonts", C.FONTS / "dejavu-core", "--save_folder", tmp_path / "dejavu")
-    assert run("generate_images.py", *dejavu).returncode == 0
+    assert run_here("generate_images.py", *dejavu).returncode == 0
     words = [word for s in read_samples(tmp_path / "dejavu")[0] for word in s.words]
     assert any("\u0600" <= letter <= "\u06ff" for word in words for letter in word.text)
 
 
-def test_nothing_but_ones_own_words(tmp_path):
+def test_nothing_but_ones_own_words(tmp_path, run_here):
     """Also with a preset, and --set has the last word."""
     path, folder = tmp_path / "words.txt", tmp_path / "data"
     path.write_text("199 ₽\nrye bread\nmilk\n", encoding="utf-8")
     command = ("generate_images.py", "--num_images", 6, "--image_size", 256, "--num_workers", 1)
     command += ("--words", path, "--only_words", "--preset", "documents", "--save_folder", folder)
-    result = run(*command, "--set", "EMPTY_PROBABILITY=0")
+    result = run_here(*command, "--set", "EMPTY_PROBABILITY=0")
     assert result.returncode == 0 and "100%" in result.stdout, result.stderr
     samples = read_samples(folder)[0]
     texts = {word.text.lower() for sample in samples for word in sample.words}
     assert texts and texts <= {"199", "₽", "rye", "bread", "milk"}
     assert {sample.extra["kind"] for sample in samples} == {"scene"}
-    shown = run(
+    shown = run_here(
         "generate_images.py", "--preset", "labels", "--set", "BLOCKS=[1,2]", "--show_settings"
     )
     assert "EMPTY_PROBABILITY = 0.02" in shown.stdout and "BLOCKS = [1, 2]" in shown.stdout
-    assert_refused(run("generate_images.py", "--preset", "cards"), "labels", "signs")
+    assert_refused(run_here("generate_images.py", "--preset", "cards"), "labels", "signs")
 
 
 def test_lines_that_were_not_drawn_are_shown_short_and_printable(tmp_path, monkeypatch, capsys):
@@ -404,14 +408,14 @@ def test_lines_that_were_not_drawn_are_shown_short_and_printable(tmp_path, monke
     assert f"2 of its 2 lines were not drawn: \\x1b[31mred, {'M' * 40}\n" in said
 
 
-def test_a_folder_of_photographs_is_not_written_into(tmp_path):
+def test_a_folder_of_photographs_is_not_written_into(tmp_path, run_here):
     """Nor is it said that there is no photograph in it."""
     photo = tmp_path / "photos" / "a.png"
     photo.parent.mkdir()
     Image.new("RGB", (90, 90), "red").save(photo)
     for folder in (photo.parent, tmp_path):
         command = ("generate_images.py", "--backgrounds", photo.parent, "--save_folder", folder)
-        assert_refused(run(*command, "--overwrite"), f"{photo.parent} is only read from")
+        assert_refused(run_here(*command, "--overwrite"), f"{photo.parent} is only read from")
     assert [path.name for path in tmp_path.rglob("*.*")] == ["a.png"]
 
 
@@ -425,11 +429,11 @@ def test_a_setting_that_the_camera_refuses_is_one_line(tmp_path):
     assert_refused(run("-c", code), "constants.py", "JPEG_AGAIN must be between 1 and 100, not 190")
 
 
-def test_the_summary_says_what_was_dropped_and_why(tmp_path):
+def test_the_summary_says_what_was_dropped_and_why(tmp_path, run_here):
     """Words too long for any image: in the terminal, dataset.json and the annotations alike."""
     path, folder = tmp_path / "words.txt", tmp_path / "data"
     path.write_text("W" * 60 + "\n" + "M" * 50, encoding="utf-8")
-    result = run(
+    result = run_here(
         "generate_images.py", "--num_images", 6, "--image_size", 128, "--num_workers", 1,
         "--words", path, "--save_folder", folder,
     )  # fmt: skip
@@ -527,7 +531,7 @@ def test_fonts_words_and_photographs_of_every_kind(tmp_path, monkeypatch):
         (("--cluster", "tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
     ],
 )
-def test_bad_input(args, message, tmp_path):
+def test_bad_input(args, message, tmp_path, run_here):
     empty = tmp_path / "empty"
     empty.mkdir()
     broken = tmp_path / "broken"
@@ -536,6 +540,6 @@ def test_bad_input(args, message, tmp_path):
     (broken / "noise.ttf").write_bytes(damaged_font())
     places = {"EMPTY": str(empty), "BROKEN": str(broken)}
     args = [places.get(arg, arg) for arg in args]
-    result = run("generate_images.py", "--save_folder", tmp_path / "data", *args)
+    result = run_here("generate_images.py", "--save_folder", tmp_path / "data", *args)
     assert_refused(result, message)
     assert not list(tmp_path.glob("data/images/*"))

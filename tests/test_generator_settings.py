@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run, run_well
+from conftest import ROOT, assert_refused, run
 
 from generate_utils import bundled_resources
 from static import constants
@@ -178,9 +178,9 @@ def test_chances_stay_as_they_are_where_they_can():
     assert within_one({"a": 0.4, "b": 0.8, "c": 0.0}) == pytest.approx({"a": 0.2, "b": 0.8, "c": 0})
 
 
-def test_show_settings_writes_a_file_that_can_be_read(tmp_path):
+def test_show_settings_writes_a_file_that_can_be_read(tmp_path, run_well_here):
     changes = ("--set", "BLOCKS=[1, 2]", "KIND_SHARES.name=0", "LANGUAGE_SHARES.own_words=1")
-    shown = run_well("generate_images.py", "--show_settings", *changes).stdout
+    shown = run_well_here("generate_images.py", "--show_settings", *changes).stdout
     path = tmp_path / "mine.toml"
     path.write_text(shown, encoding="utf-8")
     settings = GeneratorSettings(**read_settings(path))
@@ -200,7 +200,7 @@ def test_a_file_as_windows_shells_write_it_is_read(tmp_path, encoding):
     assert to_toml(changed).isascii()
 
 
-def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
+def test_set_comes_after_the_file_and_later_after_earlier(tmp_path, run_well_here):
     path = tmp_path / "mine.toml"
     path.write_text("BLOCKS = [1, 1]\nPLANES = [2, 2]\n", encoding="utf-8")
     folder = tmp_path / "data"
@@ -213,7 +213,7 @@ def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
         "BLOCKS=[3, 3]",
         "LINES=[1, 1]",
     )
-    run_well("generate_images.py", *changes, *SMALL, folder)
+    run_well_here("generate_images.py", *changes, *SMALL, folder)
     record = json.loads((folder / "dataset.json").read_text())
     assert record["settings"] == {"BLOCKS": [3, 3], "LINES": [1, 1], "PLANES": [2, 2]}
 
@@ -228,37 +228,42 @@ def test_set_comes_after_the_file_and_later_after_earlier(tmp_path):
         (None, (), ("mine.toml: No such file",)),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_is_written(content, args, said, tmp_path):
+def test_wrong_settings_are_refused_before_anything_is_written(
+    content, args, said, tmp_path, run_here
+):
     path = tmp_path / "mine.toml"
     if content is not None:
         path.write_text(content)
-    result = run("generate_images.py", "--settings", path, *args, *SMALL, tmp_path / "data")
+    result = run_here("generate_images.py", "--settings", path, *args, *SMALL, tmp_path / "data")
     assert_refused(result, *said)
     assert not (tmp_path / "data").exists()
 
 
-def test_other_settings_are_refused_and_named(tmp_path):
+def test_other_settings_are_refused_and_named(tmp_path, run_here, run_well_here):
     """A file without settings changes nothing; a folder continues with the same settings only."""
     path, folder, other = tmp_path / "empty.toml", tmp_path / "data", tmp_path / "other"
     path.write_text("# nothing\n")
-    run_well("generate_images.py", "--settings", path, *SMALL, folder)
-    run_well("generate_images.py", *SMALL, other)
+    run_well_here("generate_images.py", "--settings", path, *SMALL, folder)
+    run_well_here("generate_images.py", *SMALL, other)
     for name in ("images/00000001.jpg", "annotations/00000.jsonl", "dataset.json"):
         assert (folder / name).read_bytes() == (other / name).read_bytes()
-    result = run("generate_images.py", "--set", "BLOCKS=[1, 1]", *SMALL, folder)
+    result = run_here("generate_images.py", "--set", "BLOCKS=[1, 1]", *SMALL, folder)
     assert_refused(result, "BLOCKS (the default there, [1, 1] now)", "--overwrite")
     assert "PLANES" not in result.stderr
-    run_well("generate_images.py", "--set", "BLOCKS=[1, 1]", "--overwrite", *SMALL, folder)
-    result = run("generate_images.py", "--set", "BLOCKS=[1, 2]", "PLANES=[2, 2]", *SMALL, folder)
+    run_well_here("generate_images.py", "--set", "BLOCKS=[1, 1]", "--overwrite", *SMALL, folder)
+    result = run_here(
+        "generate_images.py", "--set", "BLOCKS=[1, 2]", "PLANES=[2, 2]", *SMALL, folder
+    )
     assert_refused(result, "BLOCKS ([1, 1] there, [1, 2] now)", "PLANES (the default there")
     assert (
-        "BLOCKS ([1, 1] there, the default now)" in run("generate_images.py", *SMALL, folder).stderr
+        "BLOCKS ([1, 1] there, the default now)"
+        in run_here("generate_images.py", *SMALL, folder).stderr
     )
 
 
-def test_other_defaults_are_refused(tmp_path):
+def test_other_defaults_are_refused(tmp_path, run_well_here):
     """constants.py may be edited; `python -c` stands in for an edited file."""
-    run_well("generate_images.py", *SMALL, tmp_path / "data")
+    run_well_here("generate_images.py", *SMALL, tmp_path / "data")
     argv = ["generate_images.py", *map(str, SMALL), str(tmp_path / "data")]
     code = (
         "import sys; from static import constants; constants.BLOCKS = 1, 2\n"
@@ -268,11 +273,13 @@ def test_other_defaults_are_refused(tmp_path):
     assert_refused(run("-c", code), "defaults (")
 
 
-def test_an_effect_is_turned_off_by_set(tmp_path):
+def test_an_effect_is_turned_off_by_set(tmp_path, run_well_here):
     kinds = {}
     for probability in (0, 1):
         folder = tmp_path / str(probability)
-        run_well("generate_images.py", "--set", f"PAGE_PROBABILITY={probability}", *SMALL, folder)
+        run_well_here(
+            "generate_images.py", "--set", f"PAGE_PROBABILITY={probability}", *SMALL, folder
+        )
         lines = (folder / "annotations" / "00000.jsonl").read_text().splitlines()
         kinds[probability] = {json.loads(line)["kind"] for line in lines}
     assert kinds == {0: {"scene"}, 1: {"page"}}

@@ -5,13 +5,12 @@ import os
 import sys
 
 import pytest
-from conftest import run_well
+from conftest import assert_refused, run_well
 from easy_images import SIDE, write_images
 from huggingface_hub import ModelCard
 from stand_in_hub import TOKEN, stand_in_hub
 
 import train
-from textdet.common.cli import run_main
 from textdet.training.hub import OURS, make_card, make_usage
 from textdet.training.report import save_record
 
@@ -28,15 +27,19 @@ def hub(monkeypatch, tmp_path):
         yield address, repositories
 
 
-def here(monkeypatch, address, *args):
-    """train.py in this process, which has its libraries already, with a hub at an address."""
-    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, args)])
-    run_main(train.main)
+@pytest.fixture
+def train_here(monkeypatch, run_here):
+    """Runs train.py in this process, with a hub at an address."""
+
+    def call_main(address, *flags):
+        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        return run_here("train.py", *flags)
+
+    return call_main
 
 
-def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
+def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, train_here):
     address, repositories = hub
     write_images(tmp_path / "data", 16)
     folder = tmp_path / "out"
@@ -82,15 +85,13 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
     assert f'TextDetector("{folder.name}")' in local and "snapshot_download" not in local
     (folder / "README.md").write_text(local)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    here(monkeypatch, address, *flags)
+    assert train_here(address, *flags).returncode == 0
     assert files["README.md"].decode() == card.content
-    capsys.readouterr()
 
     # Once more, the run is finished: what has come since goes there; a person's card stays.
     (folder / "README.md").write_text("mine")
     (folder / "detection.json").write_text("{}")
-    here(monkeypatch, address, *flags)
-    assert "trained as far as asked" in capsys.readouterr().out
+    assert "trained as far as asked" in train_here(address, *flags).stdout
     assert files["README.md"] == b"mine" and files["detection.json"] == b"{}"
     assert not files.keys() & set(left_out)
 
@@ -104,18 +105,16 @@ def test_a_run_is_pushed_with_its_card(hub, tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_hub_that_cannot_be_had_is_one_line(
-    hub, address, token, said, tmp_path, monkeypatch, capsys
+    hub, address, token, said, tmp_path, monkeypatch, train_here
 ):
     """Before anything that takes long: nothing is read, nothing trained."""
     monkeypatch.setattr("huggingface_hub.get_token", lambda: token)
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
     flags = ("--input_dir", tmp_path, "--output_dir", tmp_path / "out", "--push_to_hub", "True")
-    with pytest.raises(SystemExit, match="2"):
-        here(monkeypatch, address or hub[0], *flags, "--use_cpu", "True")
-    *_, last = capsys.readouterr().err.strip().splitlines()
-    assert last.startswith("train.py: error: --push_to_hub: ") and said in last
-    assert token is None or token not in last
+    result = train_here(address or hub[0], *flags, "--use_cpu", "True")
+    assert_refused(result, "train.py: error: --push_to_hub: ", said)
+    assert token is None or token not in result.stderr
     assert not hub[1]
 
 

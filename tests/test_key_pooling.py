@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import run_well
 from safetensors.torch import load_file, save_file
 
 from textdet.common.errors import DataError
 from textdet.network.model_files import WEIGHTS_FILE, bundled_model
-from textdet.network.segformer import load_trained
+from textdet.network.segformer import load_trained, new_model, pool_keys
 
 
 def change_config(folder, **changes):
@@ -55,9 +54,9 @@ def test_a_saved_copy_keeps_it(pooled, tmp_path):
     assert config["key_pooling"] == [2, 2, 1, 1]
 
 
-def test_a_flag_halves_the_keys_of_any_start(random_model, triplets, tmp_path):
+def test_a_flag_halves_the_keys_of_any_start(random_model, triplets, tmp_path, run_well_here):
     assert "key_pooling" not in json.loads((random_model / "config.json").read_text())
-    run_well(
+    run_well_here(
         *("train.py", "--input_dir", triplets, "--output_dir", tmp_path, "--crop_size", 64),
         *("--model_name_or_path", random_model, "--key_pooling", 2, 2, 1, 1, "--max_steps", 1),
         *("--image_size", 128, "--test_size", 0.25, "--learning_rate", 0),
@@ -69,9 +68,19 @@ def test_a_flag_halves_the_keys_of_any_start(random_model, triplets, tmp_path):
     torch.testing.assert_close(saved[name], known[name].float())
 
 
+@pytest.fixture(scope="module")
+def model():
+    return new_model()
+
+
 @pytest.mark.parametrize("value", [2, [2, 2], [2, 0, 1, 1], [2, 2, 1, 2], [1.5, 1, 1, 1]])
-def test_nonsense_is_refused(pooled, value):
-    change_config(pooled, key_pooling=value)
+def test_nonsense_is_refused(model, value):
     with pytest.raises(DataError, match="key_pooling must be 4 whole numbers") as refusal:
-        load_trained(pooled)
+        pool_keys(model, value)
     assert str(value) in str(refusal.value)
+
+
+def test_nonsense_in_a_file_is_refused(pooled):
+    change_config(pooled, key_pooling=[2, 2])
+    with pytest.raises(DataError, match="key_pooling must be 4 whole numbers"):
+        load_trained(pooled)

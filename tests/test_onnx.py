@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run, run_well, start
+from conftest import ROOT, assert_refused, run_well, start
 from PIL import Image
 
 from static import constants as C
@@ -210,8 +210,10 @@ def test_another_tools_file_is_not_written_over(model_dir, content):
     assert path.read_bytes() == before
 
 
-def test_exports_that_cannot_be(tmp_path):
-    assert_refused(run("detect.py", "--export_onnx", "--model_dir", tmp_path), tmp_path, "train.py")
+def test_exports_that_cannot_be(tmp_path, run_here):
+    assert_refused(
+        run_here("detect.py", "--export_onnx", "--model_dir", tmp_path), tmp_path, "train.py"
+    )
 
 
 def test_the_page_on_use_elsewhere_gives_the_same_maps(exported, tmp_path, monkeypatch):

@@ -401,15 +401,15 @@ def needs(*modules):
     return pytest.mark.skipif(bool(missing), reason=text)
 
 
-def test_bad_input_is_one_line(triplets, random_model, tmp_path):
-    assert_refused(run("app.py", "--model_dir", tmp_path), tmp_path, "no model")
-    assert_refused(run("app.py", "--results", tmp_path / "none.csv"), "none.csv")
-    assert_refused(run("app.py", "--input_dir", tmp_path), "not a data set")
+def test_bad_input_is_one_line(triplets, random_model, tmp_path, run_here):
+    assert_refused(run_here("app.py", "--model_dir", tmp_path), tmp_path, "no model")
+    assert_refused(run_here("app.py", "--results", tmp_path / "none.csv"), "none.csv")
+    assert_refused(run_here("app.py", "--input_dir", tmp_path), "not a data set")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = run("app.py", "--model_dir", random_model, "--port", port, "--no_browser")
+        result = run_here("app.py", "--model_dir", random_model, "--port", port, "--no_browser")
     assert_refused(result, f"--port {port}")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import SIZE, assert_refused, run
+from conftest import SIZE, assert_refused
 
 from textdet.common.errors import DataError
 from textdet.data.triplets import read_samples, read_triplet
@@ -180,13 +180,13 @@ def test_connections_that_the_server_drops_are_made_anew(database, server, maps,
 # --- What is said ----------------------------------------------------------------------------
 
 
-def test_a_refused_password_is_not_printed(database, random_model, triplets):
+def test_a_refused_password_is_not_printed(database, random_model, triplets, run_here):
     wrong = database.replace(quote(PASSWORD, safe=""), "not-this")
     flags = ("--input_dir", triplets, "--model_dir", random_model)
-    result = run("tune.py", *flags, "--storage", wrong)
+    result = run_here("tune.py", *flags, "--storage", wrong)
     assert_refused(result, "tester:***@127.0.0.1", "password authentication failed")
     assert "not-this" not in result.stdout + result.stderr
-    result = run("tune.py", *flags, "--storge", wrong)  # a slip of the pen
+    result = run_here("tune.py", *flags, "--storge", wrong)  # a slip of the pen
     assert_refused(result, "--storge", "tester:***@127.0.0.1")
 
 

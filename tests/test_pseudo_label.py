@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import shapely
-from conftest import ROOT, SIZE, assert_refused, run, run_well
+from conftest import ROOT, SIZE, assert_refused, run_well
 from filelock import FileLock
 
 from pseudo_label import summarise
@@ -342,7 +342,7 @@ def test_names_of_pieces_do_not_collide(tmp_path):
     assert "имя.jpg_00.jpg" in names
 
 
-def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
+def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path, run_well_here):
     source = shutil.copytree(triplets, tmp_path / "words")
     samples = read_samples(source)[0]
     samples[0].image_path.write_bytes(b"damaged")
@@ -365,11 +365,11 @@ def test_command_labels_goes_on_and_trains(triplets, model_dir, tmp_path):
             assert word.ignore or (len(word.quads) and LOWEST_CONFIDENCE <= word.confidence <= 1)
     before = {path: path.stat().st_mtime_ns for path in (folder / "images").iterdir()}
     (folder / "annotations" / "00001.jsonl").unlink()
-    run_well(*command, "--save_folder", folder)
+    run_well_here(*command, "--save_folder", folder)
     touched = [p for p, time in before.items() if p.stat().st_mtime_ns != time]
     assert len(touched) == 3 and len(read_samples(folder)[0]) == len(made)
     output = tmp_path / "trained"
-    run_well(
+    run_well_here(
         *("train.py", "--input_dir", triplets, folder, "--mix", 2, 1, "--output_dir", output),
         *("--model_name_or_path", model_dir, "--image_size", SIZE, "--max_steps", 1),
         *("--per_device_train_batch_size", 2, "--dataloader_num_workers", 0, "--use_cpu", True),
@@ -394,19 +394,19 @@ def test_pieces_of_a_thousand_images_in_a_subfolder(triplets, tmp_path, appeared
     }
 
 
-def test_processes_share_a_folder(triplets, model_dir, tmp_path):
+def test_processes_share_a_folder(triplets, model_dir, tmp_path, run_here, run_well_here):
     """What another process has claimed is left to it, and made when that one has ended."""
     folder = tmp_path / "labelled"
     command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
     command += ("--piece_size", SIZE, "--chunk_size", 3, "--device", "cpu")
     command += ("--save_folder", folder)
-    run_well(*command)
+    run_well_here(*command)
     complete = (folder / "dataset.json").read_bytes()
     first, second, third = (folder / "annotations" / f"{n:05d}.jsonl" for n in range(3))
     second.unlink()
     third.unlink()
     with FileLock(folder / CLAIMS / "00001.lock") as claim:
-        assert_refused(run(*command, "--overwrite"), "another process")
+        assert_refused(run_here(*command, "--overwrite"), "another process")
         with subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT) as process:
             while not third.exists():
                 assert process.poll() is None
@@ -418,9 +418,11 @@ def test_processes_share_a_folder(triplets, model_dir, tmp_path):
     assert (folder / "dataset.json").read_bytes() == complete
 
 
-def test_bad_input_is_one_line(triplets, model_dir, tmp_path):
+def test_bad_input_is_one_line(triplets, model_dir, tmp_path, run_here):
     command = ("pseudo_label.py", "--save_folder", tmp_path / "out", "--input_dir")
-    assert_refused(run(*command, tmp_path / "none", "--model_dir", model_dir), "no such folder")
-    assert_refused(run(*command, triplets, "--model_dir", tmp_path), "train.py")
-    assert_refused(run(*command, tmp_path, "--model_dir", model_dir), "not a data set")
+    assert_refused(
+        run_here(*command, tmp_path / "none", "--model_dir", model_dir), "no such folder"
+    )
+    assert_refused(run_here(*command, triplets, "--model_dir", tmp_path), "train.py")
+    assert_refused(run_here(*command, tmp_path, "--model_dir", model_dir), "not a data set")
     assert not (tmp_path / "out").exists()

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from conftest import run_well
 from PIL import Image
 
 import cut_backgrounds
@@ -291,10 +290,12 @@ def half_readable(tmp_path):
     return folder
 
 
-def test_images_with_unknown_text_teach_nothing(half_readable, random_model, tmp_path, appeared):
+def test_images_with_unknown_text_teach_nothing(
+    half_readable, random_model, tmp_path, appeared, run_well_here
+):
     """pseudo_label.py and cut_backgrounds.py leave them out, also once they are converted."""
     folder = tmp_path / "converted"
-    run_well(
+    run_well_here(
         *("convert_dataset.py", "--format", "icdar2015", "--source", half_readable),
         *("--save_folder", folder, "--num_workers", 1),
     )

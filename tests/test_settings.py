@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run, run_well
+from conftest import ROOT, assert_refused
 
 from textdet.common.cli import ArgumentParser
 from textdet.common.errors import DataError
@@ -105,14 +105,14 @@ def test_the_documentation_has_the_declared_table():
         insert_table("a page without the marks")
 
 
-def test_scripts_have_the_settings_as_flags():
+def test_scripts_have_the_settings_as_flags(run_here, run_well_here):
     for script in ("detect.py", "evaluate.py"):
-        help_text = run_well(script, "--help").stdout
+        help_text = run_well_here(script, "--help").stdout
         assert all(f"--{name} " in help_text for name in SETTINGS)
-    help_text = run_well("tune.py", "--help").stdout
+    help_text = run_well_here("tune.py", "--help").stdout
     shown = [name for name in SETTINGS if f"--{name} " in help_text]
     assert shown == [name for name, declared in SETTINGS.items() if not declared.searched]
-    assert_refused(run("tune.py", "--box_margin", "0", "51"), "between 0 and 50")
+    assert_refused(run_here("tune.py", "--box_margin", "0", "51"), "between 0 and 50")
 
 
 def test_which_model_is_used(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import SIZE, assert_refused, run, run_well
+from conftest import SIZE, assert_refused
 from PIL import Image
 from test_pseudo_label import cells, word_of
 
@@ -65,17 +65,17 @@ def test_dont_care_words(weight):
     assert (found.max() > 200) == (weight > 0)
 
 
-def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
+def test_command_writes_the_models_maps(triplets, model_dir, tmp_path, run_here, run_well_here):
     """Of annotated images, and of images alone."""
     options = ("--model_dir", model_dir, "--piece_size", SIZE // 2, "--max_samples", 3)
     options += ("--device", "cpu", "--labels", "maps")
     corrected, photos = tmp_path / "corrected", tmp_path / "photos"
     free = photos / "labelled"
-    run_well("pseudo_label.py", "--input_dir", triplets, *options, "--save_folder", corrected)
+    run_well_here("pseudo_label.py", "--input_dir", triplets, *options, "--save_folder", corrected)
     shutil.copytree(triplets / "images", photos / "inner")
     (photos / "inner" / "notes.txt").write_text("no image")
     options += ("--format", "images")
-    run_well("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
+    run_well_here("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
     (tmp_path / "link").symlink_to(photos)
     again = unannotated(photos, tmp_path / "link" / "labelled")[0]  # not its own images
     assert [sample.image_path for sample in again] == sorted((photos / "inner").glob("*.jpg"))
@@ -93,7 +93,7 @@ def test_command_writes_the_models_maps(triplets, model_dir, tmp_path):
     assert all(not word.text for sample in samples for word in sample.words)
     # With other thresholds it would go on with other words.
     save_settings(model_dir, DetectionSettings(low_text=0.3))
-    result = run("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
+    result = run_here("pseudo_label.py", "--input_dir", photos, *options, "--save_folder", free)
     assert_refused(result, "low_text (0.4 there, 0.3 now)")
 
 
@@ -108,11 +108,11 @@ def test_pictures_that_detect_wrote_are_no_photographs(tmp_path):
     assert "2 images" in problem and "earlier run" in problem
 
 
-def test_images_alone_have_no_words_to_cut(triplets, model_dir, tmp_path):
+def test_images_alone_have_no_words_to_cut(triplets, model_dir, tmp_path, run_here):
     command = ("pseudo_label.py", "--input_dir", triplets, "--model_dir", model_dir)
     command += ("--save_folder", tmp_path / "out", "--format", "images")
-    assert_refused(run(*command), "--labels maps")
+    assert_refused(run_here(*command), "--labels maps")
     empty = tmp_path / "empty"
     empty.mkdir()
     command = ("pseudo_label.py", "--input_dir", empty, *command[3:], "--labels", "maps")
-    assert_refused(run(*command), "no images in it")
+    assert_refused(run_here(*command), "no images in it")

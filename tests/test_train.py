@@ -24,8 +24,6 @@ from transformers.models.segformer.modeling_segformer import SegformerDecodeHead
 from two_processes import evaluate, gradients, train_with_fixed_statistics
 
 import train
-import tune
-from textdet.common.cli import run_main
 from textdet.common.errors import DataError
 from textdet.data.held_out import Record, find_held_out
 from textdet.data.source import open_source
@@ -169,15 +167,14 @@ def test_leaves_model_metrics_pictures_and_record(whole, data):
     assert {"train/loss", "eval/f1", "eval/heatmap_error"} <= scalars and pictures >= 3
 
 
-def test_fixed_statistics_outlast_a_run(whole, data, tmp_path, monkeypatch):
+def test_fixed_statistics_outlast_a_run(whole, data, tmp_path, run_well_here):
     folder = whole[0]
     flags = [*TINY, "--input_dir", data, "--output_dir", tmp_path, "--max_steps", 2]
     flags += ["--from_scratch", "False", "--model_name_or_path", folder]
     flags += ["--fixed_statistics", "True"]
     flags += ["--eval_strategy", "no", "--load_best_model_at_end", "False"]
     flags += ["--dataloader_num_workers", 0]
-    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, flags)])
-    train.main()
+    run_well_here("train.py", *flags)
     before, after = (load_file(place / "model.safetensors") for place in (folder, tmp_path))
     kept = {name for name, tensor in after.items() if torch.equal(tensor, before[name])}
     norm = "decode_head.batch_norm."
@@ -200,7 +197,7 @@ def test_transformers_loads_the_result(whole):
     assert to_maps(found, (128, 128)).shape == (1, 2, 128, 128)
 
 
-def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path):
+def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path, run_well_here):
     """Killed after its second checkpoint, with loader processes, in the middle of an epoch."""
     args = ("train.py", "--input_dir", data, *RUN, "--dataloader_num_workers", 2)
     args += ("--output_dir", tmp_path)
@@ -219,7 +216,7 @@ def test_killed_in_the_middle_it_goes_on_step_by_step(whole, data, tmp_path):
     assert history(tmp_path, "eval_f1") == pytest.approx(history(whole[0], "eval_f1"), abs=0.1)
 
     saved = (tmp_path / "model.safetensors").stat().st_mtime_ns
-    assert "trained as far as asked" in run_well(*args).stdout
+    assert "trained as far as asked" in run_well_here(*args).stdout
     assert (tmp_path / "model.safetensors").stat().st_mtime_ns == saved
 
 
@@ -542,7 +539,7 @@ def test_a_checkpoint_of_something_else_is_one_line(data, checkpoints, tmp_path,
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
 
 
-def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, monkeypatch, capsys):
+def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, run_here):
     """Of other images, and of flags that change what is learned."""
     other = tmp_path / "other"
     write_images(other, 20)
@@ -559,20 +556,16 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, mon
         (("--input_dir", data, "--learning_rate", 0.5), "--learning_rate 0.5 instead of 0.0015"),
         (("--input_dir", data, "--resume_from_checkpoint", "nowhere"), "nowhere: no checkpoint"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            here(monkeypatch, *own, *flags)
-        found = capsys.readouterr().err
-        assert said in found, found
-    here(monkeypatch, *own, "--input_dir", data, "--logging_steps", 3, "--num_train_epochs", 2)
-    assert "trained as far as asked; " in capsys.readouterr().out
+        assert_refused(run_here("train.py", *own, *flags), said)
+    own += ("--input_dir", data)
+    again = run_here("train.py", *own, "--logging_steps", 3, "--num_train_epochs", 2)
+    assert "trained as far as asked; " in again.stdout
     for path in out.glob("checkpoint-*"):
         shutil.rmtree(path)
-    with pytest.raises(SystemExit, match="2"):
-        here(monkeypatch, *own, "--input_dir", data)
-    assert "a finished model and no checkpoint" in capsys.readouterr().err
+    assert_refused(run_here("train.py", *own), "a finished model and no checkpoint")
 
 
-def test_a_run_goes_on_with_the_network_that_it_began_with(data, tmp_path, monkeypatch):
+def test_a_run_goes_on_with_the_network_that_it_began_with(data, tmp_path, run_well_here):
     """Whatever the flags name by then: they are not repeated, or the hub is in reach now."""
     first, out = tmp_path / "first", tmp_path / "out"
     model = new_model()
@@ -581,10 +574,10 @@ def test_a_run_goes_on_with_the_network_that_it_began_with(data, tmp_path, monke
     own = ("--input_dir", data, "--output_dir", out, *TINY[:-2], "--dataloader_num_workers", 0)
     own += ("--save_strategy", "steps", "--save_steps", 1, "--eval_strategy", "no")
     own += ("--load_best_model_at_end", "False")
-    here(monkeypatch, *own, "--model_name_or_path", first, "--max_steps", 1)
+    run_well_here("train.py", *own, "--model_name_or_path", first, "--max_steps", 1)
     shutil.rmtree(first)
     for steps in (2, 3):
-        here(monkeypatch, *own, "--from_scratch", "True", "--max_steps", steps)
+        run_well_here("train.py", *own, "--from_scratch", "True", "--max_steps", steps)
         assert json.loads((out / "config.json").read_text())["key_pooling"] == [2, 2, 1, 1]
         kept = json.loads((out / "training.json").read_text())["model"]
         assert kept["model_name_or_path"] == kept["started_from"] == str(first)
@@ -593,11 +586,11 @@ def test_a_run_goes_on_with_the_network_that_it_began_with(data, tmp_path, monke
     assert f"It started from {first.parent.name}/{first.name}." in card and "| steps | 3 |" in card
 
 
-def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, capsys):
+def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, run_here):
     monkeypatch.setattr("textdet.training.run_folder.WAIT", 0)
-    with hold(tmp_path), pytest.raises(SystemExit, match="2"):
-        here(monkeypatch, "--input_dir", data, *TINY, "--output_dir", tmp_path)
-    assert "another training is under way" in capsys.readouterr().err
+    with hold(tmp_path):
+        result = run_here("train.py", "--input_dir", data, *TINY, "--output_dir", tmp_path)
+    assert_refused(result, "another training is under way")
     hold(tmp_path).close()
 
 
@@ -622,7 +615,7 @@ def test_a_model_takes_over_the_settings_of_its_first_one(data, tmp_path, model_
 
 
 def test_of_a_run_under_way_scripts_take_the_last_checkpoint(
-    checkpoints, data, tmp_path, monkeypatch, capsys
+    checkpoints, data, tmp_path, monkeypatch, run_here, capsys
 ):
     for number in (2, 10, 11):
         shutil.copytree(checkpoints / "checkpoint-2", tmp_path / f"checkpoint-{number}")
@@ -640,10 +633,8 @@ def test_of_a_run_under_way_scripts_take_the_last_checkpoint(
         raise DataError(f"{args.model_dir} is tuned")
 
     monkeypatch.setattr("tune.find_test_samples", stop)
-    argv = ["tune.py", "--input_dir", str(data), "--model_dir", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(DataError, match="checkpoint-10 is tuned"):
-        tune.main()
+    result = run_here("tune.py", "--input_dir", data, "--model_dir", tmp_path)
+    assert_refused(result, "checkpoint-10 is tuned")
 
 
 @pytest.mark.parametrize("name", ["config.json", "eval_results.json", "checkpoint-7"])
@@ -738,44 +729,38 @@ def test_the_smallest_error_is_the_best(tmp_path):
         assert args.greater_is_better == greater, metric
 
 
-def here(monkeypatch, *args):
-    """train.py's main in this process, which has its libraries already."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, args)])
-    run_main(train.main)
-
-
-def test_show_samples_draws_the_mix_and_stops(data, tmp_path, monkeypatch):
+def test_show_samples_draws_the_mix_and_stops(data, tmp_path, run_well_here):
     weak = shutil.copytree(data, tmp_path / "weak", ignore=shutil.ignore_patterns("cache"))
     lines = [json.loads(line) for line in (weak / "annotations/00000.jsonl").open()]
     for line in lines:
         line["words"][0]["ignore"] = True
     (weak / "annotations/00000.jsonl").write_text("\n".join(map(json.dumps, lines)))
     args = ("--input_dir", data, weak, "--mix", 5, 1, *TINY, "--output_dir", tmp_path / "out")
-    here(monkeypatch, *args, "--show_samples", 6)
+    run_well_here("train.py", *args, "--show_samples", 6)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["samples.png"]
     plain = (tmp_path / "out" / "samples.png").read_bytes()
-    here(monkeypatch, *args, "--show_samples", 6, "--gap_weight", 4)
+    run_well_here("train.py", *args, "--show_samples", 6, "--gap_weight", 4)
     assert (tmp_path / "out" / "samples.png").read_bytes() != plain
-    here(monkeypatch, *args, "--show_samples", 6, "--data_seed", 5)
+    run_well_here("train.py", *args, "--show_samples", 6, "--data_seed", 5)
     assert (tmp_path / "out" / "samples.png").read_bytes() != plain
 
 
 # --- Bad input -------------------------------------------------------------------------------
 
 
-def test_a_training_that_finds_no_memory_says_what_takes_less(data, tmp_path, monkeypatch, capsys):
+def test_a_training_that_finds_no_memory_says_what_takes_less(
+    data, tmp_path, monkeypatch, run_here
+):
     def forward(self, *args):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(HeatmapLoss, "forward", forward)
     args = (*TINY, "--input_dir", data, "--output_dir", tmp_path / "out", "--max_steps", 1)
-    with pytest.raises(SystemExit) as ended:
-        here(monkeypatch, *args, "--dataloader_num_workers", 0)
-    assert ended.value.code == 2
-    assert "a smaller --per_device_train_batch_size" in capsys.readouterr().err.splitlines()[-1]
+    result = run_here("train.py", *args, "--dataloader_num_workers", 0)
+    assert_refused(result, "a smaller --per_device_train_batch_size")
 
 
-def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch, capsys):
+def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch, run_here):
     """The start falls back within seconds; damaged files are named, the rest is trained on."""
     folder = tmp_path / "data"
     shutil.copytree(data, folder, ignore=shutil.ignore_patterns("cache"))
@@ -792,16 +777,14 @@ def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monk
     assert "2 of 16 images are damaged" in result.stdout
     bundled = (bundled_model() / "config.json").exists()
     assert ("static/model" if bundled else "random weights") in result.stderr
-    with pytest.raises(SystemExit, match="2"):
-        here(monkeypatch, *args[1:])
-    said = capsys.readouterr().err
-    assert "2 of 16 images are damaged, more than --max_damaged 0.1 allows" in said
+    said = "2 of 16 images are damaged, more than --max_damaged 0.1 allows"
+    assert_refused(run_here(*args), said)
 
 
 BATCH = ("--per_device_train_batch_size", 64)
 
 
-def test_bad_command(data, tmp_path, monkeypatch, capsys):
+def test_bad_command(data, tmp_path, monkeypatch, run_here):
     """One line and exit code 2, from outside and, which saves the imports, from here."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     args = ("--input_dir", data, "--output_dir", tmp_path / "out", "--use_cpu", "True")
@@ -820,10 +803,7 @@ def test_bad_command(data, tmp_path, monkeypatch, capsys):
         ((*TINY, "--optim", "adamw_8bit"), "cannot begin by these flags (ImportError: "),
         ((*TINY, "--dataloader_drop_last", "True", *BATCH), "12 images do not fill a batch"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            here(monkeypatch, *args, *flags)
-        *_, last = capsys.readouterr().err.strip().splitlines()
-        assert last.startswith("train.py: error: ") and message in last
+        assert_refused(run_here("train.py", *args, *flags), message)
 
 
 @pytest.mark.parametrize(

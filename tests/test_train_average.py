@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import run_well
 from easy_images import write_images
 from safetensors.torch import load_file
 from test_train import TINY, make_trainer
@@ -121,10 +120,10 @@ def test_the_best_checkpoints_average_is_loaded(data, tmp_path):
     assert all(torch.equal(found[name], tensor) for name, tensor in best.items())
 
 
-def test_train_py_saves_what_was_better(data, tmp_path):
+def test_train_py_saves_what_was_better(data, tmp_path, run_well_here):
     """The average from the command line, to a model that transformers' own names describe."""
     out = tmp_path / "out"
-    result = run_well(
+    result = run_well_here(
         *("train.py", "--input_dir", data, "--output_dir", out, *TINY, "--max_steps", 4),
         *("--ema", 0.5, "--eval_strategy", "steps", "--eval_steps", 2, "--save_strategy", "steps"),
         *("--save_steps", 2, "--dataloader_num_workers", 0),

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import sys
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate.data_loader import prepare_data_loader
-from conftest import contents, run_well
+from conftest import assert_refused, contents
 from easy_images import SIDE, write_images
 
 import train
@@ -169,12 +168,6 @@ def small(tmp_path_factory):
     )
 
 
-def train_here(monkeypatch, *args):
-    """Run train.py in this process."""
-    monkeypatch.setattr(sys, "argv", ["train.py", *map(str, args)])
-    train.main()
-
-
 def losses(folder):
     history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
     return [entry["loss"] for entry in history if "loss" in entry]
@@ -184,11 +177,11 @@ def files_in(folder):
     return {file: data for file, data in contents(folder).items() if "cache/" not in file}
 
 
-def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, monkeypatch):
+def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, run_well_here):
     """With a folder beside the scenes, other loader processes and a validation made once."""
     flags = (*small, "--input_dir", labelled, "--mix", 3, 1)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    said = run_well("train.py", *flags, "--output_dir", whole, "--dataloader_num_workers", 0)
+    said = run_well_here("train.py", *flags, "--output_dir", whole, "--dataloader_num_workers", 0)
     assert "8 new scenes an epoch and 4 images, validating with 3" in said.stdout, said.stdout
     told = "Trained on scenes drawn while it was trained and 4 images of labelled, mixed 3:1."
     assert told in (whole / "README.md").read_text(encoding="utf-8")
@@ -196,9 +189,9 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch(small, labelled, tmp_path, monk
     assert sum(name.endswith(".jpg") for name in made) == 3
 
     flags += ("--dataloader_num_workers", 1, "--output_dir", parts)
-    train_here(monkeypatch, *flags, "--max_steps", 2)
+    run_well_here("train.py", *flags, "--max_steps", 2)
     assert files_in(parts / train.VALIDATION) == made
-    train_here(monkeypatch, *flags)
+    run_well_here("train.py", *flags)
     assert losses(parts) == pytest.approx(losses(whole), rel=1e-5) and len(losses(whole)) == 4
     assert files_in(parts / train.VALIDATION) == made
     assert not list(parts.glob("*.jpg")) and {p.name for p in parts.iterdir() if p.is_dir()} == {
@@ -233,8 +226,8 @@ def test_validation_is_apart_from_training_and_made_anew_for_other_settings(job,
     assert not any(sample.words for sample in read_samples(folder)[0])
 
 
-def test_samples_of_scenes_can_be_looked_at(small, tmp_path, monkeypatch):
-    train_here(monkeypatch, *small, "--output_dir", tmp_path, "--show_samples", 2)
+def test_samples_of_scenes_can_be_looked_at(small, tmp_path, run_well_here):
+    run_well_here("train.py", *small, "--output_dir", tmp_path, "--show_samples", 2)
     assert (tmp_path / "samples.png").is_file() and not (tmp_path / train.VALIDATION).exists()
 
 
@@ -267,14 +260,11 @@ def test_flags_that_cannot_be(data, generator, said):
         (("--backgrounds", "nowhere"), "nowhere"),
     ],
 )
-def test_what_the_generator_refuses(flags, said, small, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=said):
-        train_here(monkeypatch, *small, *flags, "--output_dir", tmp_path)
+def test_what_the_generator_refuses(flags, said, small, tmp_path, run_here):
+    assert_refused(run_here("train.py", *small, *flags, "--output_dir", tmp_path), said)
 
 
-def test_an_unknown_preset_is_one_line(tmp_path, monkeypatch, capsys):
-    with pytest.raises(SystemExit) as refused:
-        train_here(monkeypatch, "--generate", "--preset", "cats", "--output_dir", tmp_path / "out")
-    said = capsys.readouterr().err.strip()
-    assert refused.value.code == 2 and "\n" not in said and "signs" in said
+def test_an_unknown_preset_is_one_line(tmp_path, run_here):
+    flags = ("--generate", "--preset", "cats", "--output_dir", tmp_path / "out")
+    assert_refused(run_here("train.py", *flags), "signs")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pytest
-from conftest import SIZE, assert_refused, run, run_well, start
+from conftest import SIZE, assert_refused, start
 
 import tune
 from textdet.common.errors import DataError
@@ -95,7 +95,7 @@ def assert_shared(study, n_trials):
     assert len(trials) in (n_trials, n_trials + 1)  # the other process may have one under way
 
 
-def test_goes_on_after_it_was_killed(triplets, model_dir):
+def test_goes_on_after_it_was_killed(triplets, model_dir, run_well_here):
     command = ("tune.py", "--input_dir", triplets, "--model_dir", model_dir, *SMALL)
     process = start(*command, "--n_trials", 100_000, "--n_jobs", 2)
     journal, deadline = model_dir / "tune" / "trials.log", time.monotonic() + 200
@@ -104,11 +104,11 @@ def test_goes_on_after_it_was_killed(triplets, model_dir):
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)  # ends when the last worker has let go of the pipes
-    result = run_well(*command, "--n_trials", 1, "--n_jobs", 1)
+    result = run_well_here(*command, "--n_trials", 1, "--n_jobs", 1)
     assert "using the maps of an earlier run" in result.stdout
     found = int(result.stdout.split(" of 1 trials are there")[0].split()[-1])
     assert found >= 2  # the third's sweep is written before the trial is finished
-    result = run_well(*command, "--n_trials", found + 2, "--n_jobs", 2)
+    result = run_well_here(*command, "--n_trials", found + 2, "--n_jobs", 2)
     assert f"{found} of {found + 2} trials are there" in result.stdout
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(journal))
@@ -118,7 +118,7 @@ def test_goes_on_after_it_was_killed(triplets, model_dir):
     assert sum(trial.state.is_finished() for trial in trials) == found + 2
 
 
-def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
+def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path, run_well_here):
     words_only = shutil.copytree(triplets, tmp_path / "words", ignore=only("images", ANNOTATIONS))
     icdar = shutil.copytree(triplets, tmp_path / "icdar", ignore=only("images"))
     (icdar / "gt").mkdir()
@@ -129,7 +129,7 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
             if len(word.polygon) == 4
         ]
         (icdar / "gt" / f"gt_{sample.image_path.stem}.txt").write_text("\n".join(lines))
-    result = run_well(
+    result = run_well_here(
         *("tune.py", "--input_dir", words_only, icdar, "--model_dir", model_dir, "--device", "cpu"),
         *("--long_side", 64, SIZE, "--decoder", *DECODERS, "--n_trials", 3, "--n_jobs", 1),
         *("--objective", "f1", "--box_margin", 0.5, 1, "--relative_link", 0.6),
@@ -143,19 +143,17 @@ def test_takes_real_images_with_word_boxes_only(triplets, model_dir, tmp_path):
 
 
 def test_a_models_settings_are_replaced_by_better_ones_only(
-    triplets, model_dir, monkeypatch, capsys
+    triplets, model_dir, monkeypatch, run_well_here
 ):
     """Random weights find nothing with any settings; a gain is made up."""
     path = model_dir / "detection.json"
 
     def run_tune(*flags, gain=None):
-        argv = ["tune.py", "--input_dir", triplets, "--model_dir", model_dir, *SMALL, *flags]
-        argv += ["--n_trials", 2, "--n_jobs", 1]
-        monkeypatch.setattr("sys.argv", list(map(str, argv)))
         if gain is not None:
             monkeypatch.setattr("tune.gain_of", lambda *_: gain)
-        tune.main()
-        return capsys.readouterr().out
+        few = ("--n_trials", 2, "--n_jobs", 1)
+        data = ("--input_dir", triplets, "--model_dir", model_dir)
+        return run_well_here("tune.py", *data, *SMALL, *few, *flags).stdout
 
     own = json.dumps({"settings": {"text_threshold": 0.78, "link_threshold": 0.1, "box_margin": 2}})
     path.write_text(own)
@@ -231,20 +229,22 @@ def only(*names):
     return ignore
 
 
-def test_bad_input_is_one_line(triplets, random_model, model_dir, tmp_path):
+def test_bad_input_is_one_line(triplets, random_model, model_dir, tmp_path, run_here):
     data, model = ("--input_dir", triplets), ("--model_dir", random_model)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert_refused(run("tune.py", "--input_dir", tmp_path / "none", *model), "no such folder")
-    assert_refused(run("tune.py", "--input_dir", empty, *model), empty, "generate_images.py")
-    assert_refused(run("tune.py", *data, "--model_dir", empty), empty, "train.py")
-    assert_refused(run("tune.py", *data, *model, "--n_trials", 0), "at least 1")
-    assert_refused(run("tune.py", *data, *model, "--test_size", 0), "--test_size")
-    assert_refused(run("tune.py", *data, *model, "--nonsense"), "--nonsense")
+    assert_refused(run_here("tune.py", "--input_dir", tmp_path / "none", *model), "no such folder")
+    assert_refused(run_here("tune.py", "--input_dir", empty, *model), empty, "generate_images.py")
+    assert_refused(run_here("tune.py", *data, "--model_dir", empty), empty, "train.py")
+    assert_refused(run_here("tune.py", *data, *model, "--n_trials", 0), "at least 1")
+    assert_refused(run_here("tune.py", *data, *model, "--test_size", 0), "--test_size")
+    assert_refused(run_here("tune.py", *data, *model, "--nonsense"), "--nonsense")
     # As of a shell's variable that is not set: no search in a journal that nobody shares.
-    assert_refused(run("tune.py", *data, *model, "--storage", ""), "--storage ''", "cannot be used")
+    assert_refused(
+        run_here("tune.py", *data, *model, "--storage", ""), "--storage ''", "cannot be used"
+    )
     storage = ("--storage", tmp_path / "none" / "trials.log")
-    result = run("tune.py", *data, "--model_dir", model_dir, *storage)
+    result = run_here("tune.py", *data, "--model_dir", model_dir, *storage)
     assert_refused(result, "--storage", "cannot be used")
 
 
