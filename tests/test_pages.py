@@ -154,6 +154,20 @@ def test_labels_turn_with_the_sheet(resources):
     assert words > 40
 
 
+def test_no_part_of_a_sheet_is_behind_the_camera(resources):
+    """There its letters were drawn mirrored, and cells that cross the horizon were anywhere."""
+    near = dict(FOCAL_LENGTH=(0.1, 0.2), PAGE_TILT=(40, 60), DESK_PROBABILITY=1)
+    quads = []
+    for index in range(4):
+        scene = draw_page_scene(
+            np.random.default_rng([9, index]), PLAIN.changed(**near), resources, 256
+        )
+        quads += [quad for word in scene.words for quad in word.quads]
+    assert len(quads) > 40
+    assert all(cv2.contourArea(quad, oriented=True) > 0 for quad in quads)
+    assert all(cv2.isContourConvex(quad) for quad in quads)
+
+
 def contrast(scene, right=0, down=0):
     """Grey levels between ink and paper, if the ink were so many px further on."""
     ink = np.roll(scene.ink > 128, (down, right), (0, 1))

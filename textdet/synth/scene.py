@@ -13,6 +13,7 @@ from textdet.synth.augment import augment, make_pipelines
 from textdet.synth.backgrounds import draw_background, draw_paper
 from textdet.synth.blending import flat_paint, lay_over
 from textdet.synth.blocks import (
+    NEAREST,
     Block,
     Canvas,
     Dropped,
@@ -210,15 +211,15 @@ def draw_page_scene(
 def _sample_page_warp(
     rng: np.random.Generator, settings: GeneratorSettings, size: int
 ) -> np.ndarray:
-    """Homography of a sheet, turned about its centre."""
+    """Homography of a sheet, turned about its centre; seen from further away than FOCAL_LENGTH says
+    where a part of it would lie behind the camera."""
     focal = rng.uniform(*settings.FOCAL_LENGTH) * size
     roll = np.deg2rad(rng.uniform(*settings.PAGE_ROTATION))
     yaw, pitch = np.deg2rad(rng.uniform(*settings.PAGE_TILT, 2)) * (rng.random() < 0.5)
-    return (
-        translation(size / 2, size / 2)
-        @ plane_homography(roll, yaw, pitch, focal)
-        @ translation(-size / 2, -size / 2)
-    )
+    plane = plane_homography(roll, yaw, pitch, focal)
+    nearer = np.abs(plane[2, :2]).sum() * size / 2  # the nearest corner than the centre, of 1
+    plane[2, :2] *= min(1.0, (1 - NEAREST) / max(nearer, NEAREST))
+    return translation(size / 2, size / 2) @ plane @ translation(-size / 2, -size / 2)
 
 
 def _lay_ink(image: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
