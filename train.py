@@ -185,19 +185,22 @@ def is_trained(
     from textdet.network.model_files import STATE_FILE
     from textdet.training.checkpoints import is_finished
 
-    output, further = Path(args.output_dir), "--num_train_epochs or --max_steps goes further"
+    output = Path(args.output_dir)
     # --save_total_limit 1 and --save_strategy best leave no checkpoint of the end.
     has_state = (output / STATE_FILE).is_file() and not args.resume_from_checkpoint
     end = output if has_state else checkpoint
     if not is_finished(args, end, data_args.early_stopping_patience):
         return False
+    further = "--num_train_epochs or --max_steps goes further"
+    if not is_finished(args, end, patience=None):
+        further = "--early_stopping_patience goes further, or none"
     if changes:
         raise DataError(
-            f"{output}: trained as far as asked, but with {changes}; a larger {further} with what "
-            f"is asked now, a new --output_dir with --model_name_or_path {output} begins with this "
+            f"{output}: trained as far as asked, but with {changes}; a larger {further}, with what "
+            f"is asked now; a new --output_dir with --model_name_or_path {output} begins with this "
             "model"
         )
-    print(f"{output}: trained as far as asked; {further}")
+    print(f"{output}: trained as far as asked; a larger {further}")
     return True
 
 

@@ -721,6 +721,18 @@ def test_a_run_without_a_checkpoint_of_its_end_is_finished(tmp_path, named):
     assert train.is_trained(args, str(best), data_args, "") == (not named)
 
 
+def test_a_run_that_stopped_early_says_what_goes_further(tmp_path, capsys):
+    history = [{"eval_f1": score} for score in (0.3, 0.2, 0.3)]
+    state = {"log_history": history, "epoch": 3.0, "global_step": 30}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    args = SimpleNamespace(output_dir=str(tmp_path), resume_from_checkpoint=None, max_steps=-1)
+    for patience, epochs, flag in ((2, 10, "early_stopping_patience"), (2, 3, "num_train_epochs")):
+        args.num_train_epochs = epochs
+        data_args = SimpleNamespace(early_stopping_patience=patience)
+        assert train.is_trained(args, None, data_args, "")
+        assert f"a larger --{flag}" in capsys.readouterr().out
+
+
 def test_the_smallest_error_is_the_best(tmp_path):
     for metric, greater in (("f1", True), ("eval_heatmap_error", False), ("eval_loss", False)):
         args = DetectorTrainingArguments(
