@@ -60,7 +60,9 @@ from textdet.training.loss import HeatmapLoss, gather_batch
 from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
 from textdet.training.plain_errors import writing
-from textdet.training.report import draw_predictions, save_record
+from textdet.training.report import data_fingerprint, draw_predictions, save_record
+
+JUDGE = "judge"  # in a checkpoint's state, beside the library's callbacks: see _describe_judge
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
@@ -259,13 +261,26 @@ class HeatmapTrainer(Trainer):
 
     def _init_training_state(self, max_steps: int, *args: Any) -> tuple[int, int]:
         """Where to go on: epochs done, and batches of the next one, as counted above; and the steps
-        between logs, validations and checkpoints of this command, not those of the one before."""
+        between logs, validations and checkpoints of this command, not those of the one before.
+
+        The best checkpoint counts no more where validation is another by now."""
         fresh = super()._init_training_state(max_steps, *args)
+        kept, judge = self.state.stateful_callbacks, self._describe_judge()
+        if kept.setdefault(JUDGE, judge) != judge:  # scores that cannot be compared with its own
+            kept[JUDGE] = judge
+            self.state.best_metric = self.state.best_global_step = None
+            self.state.best_model_checkpoint = None
         if self.done is None:
             return fresh
         self.state.compute_steps(self.args, max_steps)
         epochs, batches = self.position
         return epochs, 0 if self.args.ignore_data_skip else batches
+
+    def _describe_judge(self) -> str:
+        """A text that changes with what the scores of validation depend on beside the weights."""
+        source = self.eval_dataset.source
+        data = data_fingerprint(source.samples)
+        return f"{self.args.metric_for_best_model} {data} {source.size} {self.settings}"
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the weights, and their running average where there is one; and the detection

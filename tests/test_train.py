@@ -466,6 +466,16 @@ def test_the_steps_between_checkpoints_can_change_when_a_run_goes_on(data, tmp_p
     assert {path.name[-1] for path in tmp_path.glob("checkpoint-*")} == {"3", "5"}
 
 
+@pytest.mark.parametrize("then", [{"metric_for_best_model": "loss"}, {"images": 7}, {}])
+def test_the_best_is_chosen_anew_where_validation_is_another(data, tmp_path, then):
+    """Scores of another kind or of other images cannot be compared: here none beats the first."""
+    judged = {"eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, **SAVED}
+    make_trainer(data, tmp_path, max_steps=1, **judged).train()
+    trainer = make_trainer(data, tmp_path, max_steps=2, **judged, **then)
+    trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
+    assert trainer.state.best_global_step == (2 if then else 1)
+
+
 @pytest.fixture(scope="module")
 def checkpoints(data, tmp_path_factory):
     """A run's folder with two checkpoints. Not to be written to."""

@@ -17,13 +17,14 @@ WAIT = 6  # s for it: processes that load images outlive a killed run by 5, and 
 OF_A_RUN = {CONFIG_FILE, WEIGHTS_FILE, "preprocessor_config.json", TRAINING_FILE}
 OF_A_RUN |= {f"{name}_results.json" for name in ("train", "eval", "all")}
 OF_A_RUN |= {"training_args.bin", "trainer_state.json", "training_curves.png", "predictions.png"}
-# Of the flags in training.json those that change what is learned.
+# Of the flags in training.json those that change what is learned, or what is kept of it.
 OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
+OF_MODEL += ("tuned_thresholds",)
 OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weight")
 OF_DATA += ("test_size", "unseen", "max_train_samples")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
-OF_TRAINING += ("data_seed",)
+OF_TRAINING += ("data_seed", "metric_for_best_model")
 # What the section "model" says of the start, which the first command of a run decides.
 OF_START = {"model_name_or_path": str, "from_scratch": bool, "started_from": str}
 
@@ -79,7 +80,7 @@ def describe_changes(folder: Path, record: dict) -> str:
         record: the sections of training.json that the command would write.
 
     Returns:
-        A phrase; empty when nothing does that changes what is learned.
+        A phrase; empty when nothing does that changes what is learned or kept.
     """
     try:
         before = read_json(folder / TRAINING_FILE)
