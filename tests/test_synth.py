@@ -117,6 +117,16 @@ def test_cells_tile_the_word_and_skip_spaces():
     assert kerned[0] < font.shape("A")[0].advance - 1  # V moves under A
 
 
+def test_marks_stay_with_their_letters_in_spaced_out_words():
+    font = next(font for font in FONTS if font.name == "NotoSans-Regular")
+    layer = typeset(DEFAULTS, [["за\u0301мок"]], font, TextStyle(60, tracking=0.5))
+    (word,) = layer.words
+    assert word.characters == ["з", "а\u0301", "м", "о", "к"]
+    assert sum(ink_share(layer.alpha, quad, 1) for quad in word.quads) > 0.99
+    gaps = word.quads[1:, 0, 0] - word.quads[:-1, 1, 0]
+    assert np.abs(gaps - 30).max() < 1.5  # half an em, to whole pixels
+
+
 def test_a_character_without_ink_is_not_supported():
     font = next(font for font in FONTS if font.name == "NotoSans-Regular")
     assert font.supports("Az5Щ")

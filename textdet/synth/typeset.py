@@ -287,11 +287,14 @@ def _set_word(
     size, joined = style.size, font.joins(text)
     tracking = 0.0 if joined else style.tracking * size
     cells, shift, width, top, bottom = {}, 0.0, 0.0, np.inf, -np.inf
+    letter, behind = None, 0.0  # a letter's marks stay with it: what is added comes behind them all
     for index, cluster, x, y, advance in font.shape(text):
+        if cluster != letter:
+            letter, shift, behind = cluster, shift + behind, 0.0
         x += shift
         width += advance
         if advance:
-            shift += tracking
+            behind = tracking
         extent = font.extent(index)
         if extent is None:
             continue
@@ -303,7 +306,7 @@ def _set_word(
         top, bottom = above if above < top else top, below if below > bottom else bottom
         if advance > 0:
             cell.left, cell.right = min(cell.left, x), max(cell.right, x + advance)
-    width += shift
+    width += shift + behind
     if not cells:
         return None, width
     starts = sorted(cells)
