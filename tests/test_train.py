@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset
 from textdet.training.callbacks import AtStart, KeepSchedule, StopEarly
 from textdet.training.checkpoints import is_finished, last_checkpoint, steps_ahead
-from textdet.training.data import find_samples
+from textdet.training.data import find_samples, open_data
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
 from textdet.training.loss import HeatmapLoss
 from textdet.training.plain_errors import loading, within_memory
@@ -880,6 +881,21 @@ def test_scores_of_images_without_words_are_said_to_be_none(data, tmp_path, caps
         words = [replace(word, ignore=ignore) for word in sample.words]
         train.report(tmp_path, metrics, [replace(sample, words=words), replace(sample, words=[])])
         assert ("the scores say nothing" in capsys.readouterr().out) == said
+
+
+def test_damaged_annotations_are_a_share_of_all_images(data, tmp_path, capsys):
+    """Not of those that --max_train_samples and --max_eval_samples leave."""
+    folder = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
+    (folder / "annotations" / "99999.jsonl").write_text("damaged\n")
+    data_args = train.DataArguments(
+        input_dir=[str(folder)], max_train_samples=2, max_eval_samples=1, image_size=SIDE
+    )
+    opened = open_data(data_args, nullcontext(), Record())
+    assert len(opened.train) == 2 and "99999.jsonl:1" in opened.problems[0]
+    assert "1 of 17 images are damaged" in capsys.readouterr().out
+    data_args.max_damaged = 0.05
+    with pytest.raises(DataError, match="1 of 17 images are damaged, more than"):
+        open_data(data_args, nullcontext(), Record())
 
 
 def test_folders_that_cannot_be(data, tmp_path):

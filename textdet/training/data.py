@@ -84,12 +84,12 @@ def open_data(
             ),
             strict=True,
         )
-    problems = split.problems + sum(damaged, [])
+    problems = sum(damaged, [])
     check_damage(problems, len(train) + len(validation), data_args.max_damaged)
     return TrainingData(
         train,
         validation,
-        problems,
+        split.problems + problems,
         data_fingerprint(train.samples + validation.samples),
         split.record,
     )
@@ -103,7 +103,7 @@ def find_samples(data_args: DataArguments, before: Record, generated: Path | Non
         generated: a folder that is validated with as a whole.
 
     Raises:
-        DataError: a folder without sound annotations, or without heatmaps.
+        DataError: a folder without sound annotations, or without heatmaps, or too many damaged.
     """
     made, problems = read_folders([generated] if generated else [])
     if not data_args.input_dir:
@@ -113,6 +113,7 @@ def find_samples(data_args: DataArguments, before: Record, generated: Path | Non
         refuse_labels(folder)
     samples, damaged = read_folders(data_args.input_dir)
     problems += damaged
+    check_damage(problems, len(made) + len(samples), data_args.max_damaged)
     words = {sample.folder for sample in samples if sample.has_words}
     characters = {sample.folder for sample in samples if sample.has_characters}
     for folder in map(Path, data_args.input_dir):
@@ -198,7 +199,7 @@ def check_damage(problems: list[str], sound: int, most: float) -> None:
 
     Params:
         problems: a line for each image that is left out.
-        sound: the number of the others.
+        sound: the number of the others that were looked at.
         most: 0..1, the share that may be left out.
 
     Raises:
