@@ -182,6 +182,20 @@ def test_one_camera_for_all_planes():
         assert far[2] == pytest.approx(far[1], abs=0.5)
 
 
+def test_no_plane_is_seen_from_behind():
+    """Text on it was mirrored: a wall at the side that turns away from a wide-angle camera."""
+    settings = DEFAULTS.changed(FOCAL_LENGTH=(0.3, 0.3), TILT=(-60, 60), TILT_PROBABILITY=1)
+    image = np.full((128, 128, 3), 50, np.uint8)
+    image[:, 40:] = 200
+    surfaces = 0
+    for seed in range(20):
+        placement = Placement(np.random.default_rng(seed), settings, image)
+        for surface in placement.surfaces:
+            assert np.linalg.det(surface.plane(0.0, placement.focal)) > 0
+            surfaces += 1
+    assert surfaces == 40
+
+
 def test_same_seed_same_places():
     found = []
     for _ in range(2):

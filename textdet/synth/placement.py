@@ -109,8 +109,11 @@ class Placement:
         for mask in segment(small):
             moments = cv2.moments(mask, True)
             centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"] / cells - 0.5
-            plane = planes[rng.integers(len(planes))]
-            self.surfaces.append(Surface(mask, *plane, centre * self.size))
+            yaw, pitch = planes[rng.integers(len(planes))]
+            surface = Surface(mask, yaw, pitch, centre * self.size)
+            if np.linalg.det(surface.plane(0.0, self.focal)) < 0:  # seen from behind: mirrored
+                surface = Surface(mask, -yaw, -pitch, surface.shift)
+            self.surfaces.append(surface)
         self._blocks = []  # the blocks drawn: their convex hulls (k, 2) in px, and its normals
 
     def sample_spot(self, rng: np.random.Generator, area: float) -> Spot:
