@@ -42,6 +42,7 @@ from textdet.data.chunked_folder import (
     iterate_samples,
     read_chunk,
     read_left_out,
+    refuse_inside,
     report_left_out,
     start_folder,
 )
@@ -77,6 +78,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Convert as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
+    refuse_inside(args.save_folder, args.source)
     args.format = find_labels(args.source) if args.format == "auto" else args.format
     characters = FORMATS[args.format].characters
     settings = {

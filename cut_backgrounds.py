@@ -38,6 +38,7 @@ from textdet.data.chunked_folder import (
     in_workers,
     iterate_samples,
     read_left_out,
+    refuse_inside,
     report_left_out,
     start_folder,
     words_fingerprint,
@@ -71,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Cut windows as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
+    refuse_inside(args.save_folder, args.input_dir)
     samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     settings = {

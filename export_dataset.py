@@ -19,6 +19,7 @@ from textdet.common.cli import (
     progress_bar,
     run_main,
 )
+from textdet.data.chunked_folder import refuse_inside
 from textdet.data.export import export_samples
 from textdet.data.formats.recognise import find_format
 from textdet.data.formats.registry import EXPORTS, FORMATS, read_dataset
@@ -42,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Export as the flags say, and report."""
     args = parse_arguments()
+    refuse_inside(args.save_folder, args.input_dir)
     known = args.input_format
     known = find_format(args.input_dir) if known == "auto" else known
     samples, problems = read_dataset(args.input_dir, known)

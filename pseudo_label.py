@@ -44,6 +44,7 @@ from textdet.data.chunked_folder import (
     in_workers,
     iterate_samples,
     read_left_out,
+    refuse_inside,
     report_left_out,
     start_folder,
     words_fingerprint,
@@ -104,6 +105,7 @@ def main() -> None:
     if args.format == UNANNOTATED:
         samples, problems = unannotated(args.input_dir, args.save_folder)
     else:
+        refuse_inside(args.save_folder, args.input_dir)
         samples, problems = read_dataset(args.input_dir, args.format)
     name_left_out(problems)
     samples = samples[: args.max_samples]

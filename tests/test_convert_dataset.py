@@ -264,6 +264,8 @@ def test_bad_input_is_one_line(coco, tmp_path, run_here, run_well_here):
         run_here("convert_dataset.py", "--format", "coco", "--source", coco, "--save_folder", coco),
         "only read from",
     )
+    inside = run_here("convert_dataset.py", "--source", coco, "--save_folder", coco / "out")
+    assert_refused(inside, "name a --save_folder elsewhere")
 
 
 def test_an_image_too_long_for_a_jpeg_is_named(tmp_path, appeared):

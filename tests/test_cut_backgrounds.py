@@ -120,6 +120,7 @@ def test_bad_input_is_one_line(source, tmp_path, run_here):
     )
     assert_refused(run_here(*command, "--save_folder", out), "min_size (260 there, 256 now)")
     assert_refused(run_here(*command, "--save_folder", source), "only read from", "--save_folder")
+    assert_refused(run_here(*command, "--save_folder", source / "out"), "taken for a part of")
     assert_refused(
         run_here(*command, "--save_folder", source.parent, "--overwrite"), "only read from"
     )

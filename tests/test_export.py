@@ -272,6 +272,10 @@ def test_from_our_own_folder_and_back(tmp_path, run_here, run_well_here):
     flags = ("--input_dir", tmp_path / "mine", "--save_folder", tmp_path / "out")
     result = run_well_here("export_dataset.py", *flags, "--format", "doctr")
     assert "1 words in 1 images, for docTR" in result.stdout
+    within = ("--input_dir", tmp_path / "out", "--save_folder", tmp_path / "out" / "for_cvat")
+    assert_refused(run_here("export_dataset.py", *within, "--format", "cvat"), "name a --save_fold")
+    within = ("--input_dir", tmp_path / "mine", "--save_folder", tmp_path / "mine" / "for_cvat")
+    run_well_here("export_dataset.py", *within, "--format", "cvat")  # nothing is looked for there
     assert_refused(run_here("export_dataset.py", *flags, "--format", "doctr"), "something already")
     assert_refused(run_here("export_dataset.py", *flags, "--format", "sroie"), "invalid choice")
     flags = ("--source", tmp_path / "out", "--save_folder", tmp_path / "back", "--num_workers", 1)

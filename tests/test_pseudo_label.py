@@ -424,5 +424,10 @@ def test_bad_input_is_one_line(triplets, model_dir, tmp_path, run_here):
         run_here(*command, tmp_path / "none", "--model_dir", model_dir), "no such folder"
     )
     assert_refused(run_here(*command, triplets, "--model_dir", tmp_path), "train.py")
-    assert_refused(run_here(*command, tmp_path, "--model_dir", model_dir), "not a data set")
+    assert_refused(
+        run_here(*command, tmp_path, "--model_dir", model_dir), "name a --save_folder else"
+    )
+    (tmp_path / "empty").mkdir()
+    empty = run_here(*command, tmp_path / "empty", "--model_dir", model_dir)
+    assert_refused(empty, "not a data set")
     assert not (tmp_path / "out").exists()

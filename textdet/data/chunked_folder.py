@@ -282,6 +282,24 @@ def refuse_sources(folder: Path, read_only: Iterable[Path]) -> None:
             raise DataError(f"{source} is only read from; name another --save_folder than {folder}")
 
 
+def refuse_inside(folder: Path, source: Path) -> None:
+    """Raise DataError when a folder to write lies within a data set. Whatever reads the set from
+    then on, as the same command does to go on, finds its images twice or takes the copy's labels.
+    Our own annotations say where their images are: below them nothing is looked for.
+
+    Params:
+        folder: to write.
+        source: the data set.
+    """
+    own = Path(os.path.realpath(source))
+    inside = own in Path(os.path.realpath(folder)).parents
+    if inside and not any((source / ANNOTATIONS).glob("*.jsonl")):
+        raise DataError(
+            f"{folder} lies in {source}, where it would be taken for a part of the data set; name "
+            "a --save_folder elsewhere"
+        )
+
+
 def _is_in_use(folder: Path) -> bool:
     """Whether a folder is neither absent nor empty. Raises DataError when it is none."""
     if folder.exists() and not folder.is_dir():
