@@ -195,6 +195,20 @@ def test_folders_with_long_names_make_no_name_that_is_too_long(tmp_path):
     assert not problems and len(list((tmp_path / "out" / "gt").iterdir())) == 2
 
 
+def test_names_keep_the_letters_of_every_script(tmp_path):
+    """Of one name that is spelt in two ways, as on macOS, each image keeps its own words."""
+    names = ["b/й", "b_и\u0306", "किताब", "ที่/ป้าย", "a?b"]
+    samples = [
+        sample_in(tmp_path, f"{name}.jpg", [word(f"w{number}", BOX)])
+        for number, name in enumerate(names)
+    ]
+    export_samples(samples, tmp_path / "out", "labelme")
+    back, problems = read_dataset(tmp_path / "out")
+    assert not problems
+    found = {Path(sample.file).stem: sample.words[0].text for sample in back}
+    assert found == {"b_й": "w0", "b_й_2": "w1", "किताब": "w2", "ที่_ป้าย": "w3", "a_b": "w4"}
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     good = sample_in(tmp_path, "a.jpg", [word("on", BOX)])
     bad = Sample(tmp_path, "b.jpg", 200, 100, [], elsewhere=tmp_path / "b.jpg")

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from textdet.common.files import shortened, unfinished
 from textdet.common.geometry import signed_area
 from textdet.common.images import is_turned
 from textdet.data.annotation import IMAGES, UNREAD, Sample, Word
-from textdet.data.formats.common import MIN_AREA
+from textdet.data.formats.common import MIN_AREA, composed
 from textdet.data.formats.registry import EXPORTS, Export, writer_of
 from textdet.data.formats.shapes import as_quad
 from textdet.data.triplets import read_sample_image, way_up
@@ -141,8 +142,12 @@ def _copy_image(sample: Sample, folder: Path, taken: set[str]) -> str:
 
 def _free_name(path: Path, taken: set[str]) -> str:
     """A name for an image, without ending, of its path below the data set's folder."""
-    plain = re.sub(r"[^\w.()+ -]", "_", "_".join(path.with_suffix("").parts)).lstrip(".") or "image"
-    plain = shortened(plain)
+
+    def allowed(sign: re.Match) -> str:  # \w lacks marks, as the vowels of Hindi and Thai are
+        return sign[0] if unicodedata.category(sign[0]).startswith("M") else "_"
+
+    joined = composed("_".join(path.with_suffix("").parts))
+    plain = shortened(re.sub(r"[^\w.()+ -]", allowed, joined).lstrip(".") or "image")
     name, number = plain, 1
     while name.lower() in taken:
         number += 1
