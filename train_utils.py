@@ -51,7 +51,7 @@ from textdet.training.callbacks import (
     StopWhenNotFinite,
     check_finite,
 )
-from textdet.training.checkpoints import read_state, steps_ahead
+from textdet.training.checkpoints import JUDGE, read_state, steps_ahead
 from textdet.training.data import TrainingData
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset, collate
 from textdet.training.ema import WeightAverage
@@ -61,8 +61,6 @@ from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
 from textdet.training.plain_errors import writing
 from textdet.training.report import data_fingerprint, draw_predictions, save_record
-
-JUDGE = "judge"  # in a checkpoint's state, beside the library's callbacks: see _describe_judge
 
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
@@ -265,9 +263,10 @@ class HeatmapTrainer(Trainer):
 
         The best checkpoint counts no more where validation is another by now."""
         fresh = super()._init_training_state(max_steps, *args)
-        kept, judge = self.state.stateful_callbacks, self._describe_judge()
-        if kept.setdefault(JUDGE, judge) != judge:  # scores that cannot be compared with its own
-            kept[JUDGE] = judge
+        judge, judges = self._describe_judge(), self.state.stateful_callbacks
+        if judges.setdefault(JUDGE, {"is": judge, "since": 0})["is"] != judge:
+            # Scores that cannot be compared with those to come.
+            judges[JUDGE] = {"is": judge, "since": self.state.global_step}
             self.state.best_metric = self.state.best_global_step = None
             self.state.best_model_checkpoint = None
         if self.done is None:

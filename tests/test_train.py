@@ -43,7 +43,7 @@ from textdet.network.segformer import (
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import make_preset
 from textdet.training.callbacks import AtStart, KeepSchedule, StopEarly
-from textdet.training.checkpoints import is_finished, last_checkpoint, steps_ahead
+from textdet.training.checkpoints import JUDGE, is_finished, last_checkpoint, steps_ahead
 from textdet.training.data import find_samples, open_data
 from textdet.training.datasets import MixSampler, TrainDataset, ValidationDataset
 from textdet.training.loss import HeatmapLoss
@@ -475,6 +475,8 @@ def test_the_best_is_chosen_anew_where_validation_is_another(data, tmp_path, the
     trainer = make_trainer(data, tmp_path, max_steps=2, **judged, **then)
     trainer.train(resume_from_checkpoint=last_checkpoint(tmp_path))
     assert trainer.state.best_global_step == (2 if then else 1)
+    kept = json.loads((tmp_path / "checkpoint-2" / "trainer_state.json").read_text())
+    assert kept["stateful_callbacks"][JUDGE]["since"] == (1 if then else 0)
 
 
 @pytest.fixture(scope="module")
@@ -527,6 +529,7 @@ def pickled(value):
         ("trainer_state.json", state_with(best_model_checkpoint=5)),
         ("trainer_state.json", state_with(train_batch_size="x")),
         ("trainer_state.json", state_with(unknown=1)),
+        ("trainer_state.json", state_with(stateful_callbacks={JUDGE: {"is": "x"}})),
     ],
 )
 def test_of_a_damaged_checkpoint_the_one_before_is_taken(
@@ -693,16 +696,22 @@ def test_an_error_of_a_loader_process_is_one_line(data, tmp_path):
         trainer.train()
 
 
+def scores_at_steps(*scores):
+    return [{"eval_f1": score, "step": step} for step, score in enumerate(scores, 1)]
+
+
 def test_early_stopping_looks_at_the_whole_history():
-    class State:
-        log_history = []
-
-    class Control:
-        should_training_stop = False
-
-    for scores, stops in (([0.1, 0.3, 0.2], False), ([0.3, 0.2, 0.3], True), ([0.3], False)):
-        state, control = State(), Control()
-        state.log_history = [{"eval_f1": score} for score in scores] + [{"loss": 1.0}]
+    """Of validations with the same images."""
+    for scores, since, stops in (
+        ([0.1, 0.3, 0.2], None, False),
+        ([0.3, 0.2, 0.3], None, True),
+        ([0.3, 0.2, 0.3], 0, True),
+        ([0.9, 0.2, 0.3], 1, False),
+        ([0.3], None, False),
+    ):
+        state, control = SimpleNamespace(), SimpleNamespace(should_training_stop=False)
+        state.log_history = [*scores_at_steps(*scores), {"loss": 1.0}]
+        state.stateful_callbacks = {} if since is None else {JUDGE: {"is": "", "since": since}}
         StopEarly(2).on_evaluate(None, state, control)
         assert control.should_training_stop == stops, scores
 
@@ -711,8 +720,7 @@ def test_a_run_that_stopped_early_is_finished(tmp_path):
     class Arguments:
         max_steps, num_train_epochs = 0, 10
 
-    history = [{"eval_f1": score} for score in (0.3, 0.2, 0.3)]
-    state = {"log_history": history, "epoch": 3.0, "global_step": 30}
+    state = {"log_history": scores_at_steps(0.3, 0.2, 0.3), "epoch": 3.0, "global_step": 30}
     (tmp_path / "trainer_state.json").write_text(json.dumps(state))
     for patience, finished in ((2, True), (3, False), (None, False)):
         assert is_finished(Arguments(), tmp_path, patience) == finished, patience
@@ -733,8 +741,7 @@ def test_a_run_without_a_checkpoint_of_its_end_is_finished(tmp_path, named):
 
 
 def test_a_run_that_stopped_early_says_what_goes_further(tmp_path, capsys):
-    history = [{"eval_f1": score} for score in (0.3, 0.2, 0.3)]
-    state = {"log_history": history, "epoch": 3.0, "global_step": 30}
+    state = {"log_history": scores_at_steps(0.3, 0.2, 0.3), "epoch": 3.0, "global_step": 30}
     (tmp_path / "trainer_state.json").write_text(json.dumps(state))
     args = SimpleNamespace(output_dir=str(tmp_path), resume_from_checkpoint=None, max_steps=-1)
     for patience, epochs, flag in ((2, 10, "early_stopping_patience"), (2, 3, "num_train_epochs")):

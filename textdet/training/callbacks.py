@@ -195,7 +195,7 @@ class StopEarly(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Let the Trainer stop after `patience` validations without a better F1."""
-        since = validations_since_best(state.log_history)
+        since = validations_since_best(state.log_history, state.stateful_callbacks)
         if since >= self.patience and not control.should_training_stop:
             print(f"stopping early: the F1 has not risen for {since} validations")
             control.should_training_stop = True

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # importing it takes seconds
 
 NUMBERS = {"global_step": int, "epoch": (int, float)}  # fields of the state
 MAX_STEPS = 1e12  # steps; more are damage
+JUDGE = "judge"  # in a state's stateful_callbacks: what "is" validated by, "since" which step
 
 
 def find_checkpoint(args: "TrainingArguments") -> str | None:
@@ -122,7 +123,9 @@ def read_state(checkpoint: str | Path) -> dict:
         is_sound &= isinstance(kept.train_batch_size, (int, type(None)))
         is_sound &= isinstance(kept.best_model_checkpoint, (str, type(None)))
         is_sound &= isinstance(kept.best_metric, (int, float, type(None)))
-    except (TypeError, ValueError, AttributeError) as error:
+        judge = kept.stateful_callbacks.get(JUDGE, {"is": "", "since": 0})
+        is_sound &= isinstance(judge["is"], str) and isinstance(judge["since"], int)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error})") from None
     if not is_sound:
         raise DataError(f"{path}: damaged (not what the Trainer writes)")
@@ -145,20 +148,24 @@ def is_finished(
     if checkpoint is None:
         return False
     state = read_state(checkpoint)
-    if patience and validations_since_best(state["log_history"]) >= patience:
+    kept = state.get("stateful_callbacks") or {}
+    if patience and validations_since_best(state["log_history"], kept) >= patience:
         return True
     if args.max_steps > 0:
         return state["global_step"] >= args.max_steps
     return state["epoch"] >= args.num_train_epochs
 
 
-def validations_since_best(log_history: list[dict]) -> int:
+def validations_since_best(log_history: list[dict], kept: dict) -> int:
     """How many validations there were after the first one with the highest F1.
 
     Params:
         log_history: the Trainer's, of which the entries with an F1 are validations.
+        kept: the state's stateful_callbacks; scores from before its JUDGE do not count.
     """
-    scores = [entry["eval_f1"] for entry in log_history if "eval_f1" in entry]
+    since = kept.get(JUDGE, {}).get("since", 0)
+    judged = [entry for entry in log_history if entry.get("step", MAX_STEPS) > since]
+    scores = [entry["eval_f1"] for entry in judged if "eval_f1" in entry]
     return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
 
