@@ -166,6 +166,24 @@ def test_long_text_on_a_tilted_plane_stays_before_the_camera(length):
         assert style.em == 32.0
 
 
+def test_a_plate_stays_before_the_camera():
+    """Else its outline was folded: the block was put anywhere, words lay outside of the image."""
+    frame = np.float32([(0, 0), (200, 0), (200, 40), (0, 40)])
+    word = Word("x", ["x"], frame[None], frame)
+    layer = TextLayer(np.full((40, 200), 255, np.uint8), [word], 30, frame)
+    settings = DEFAULTS.changed(
+        PLATE_PROBABILITY=1, PLATE_PADDING=(0.6, 0.6), SMALLEST_SHRINK=0.05, MIN_FONT_SIZE=0
+    )
+    plane = plane_homography(0.0, np.deg2rad(80), 0.0, focal=51)
+    placement = SimpleNamespace(
+        plane=lambda spot: plane, size=512, softness=0.0, find=lambda *_: (256, 256)
+    )
+    rng = np.random.default_rng(0)
+    _, outline, _ = blocks._fit(rng, settings, placement, None, layer, 32.0, None)
+    corners = shapely.Polygon(outline)
+    assert corners.is_valid and corners.exterior.is_ccw == shapely.Polygon(frame).exterior.is_ccw
+
+
 def test_one_camera_for_all_planes():
     """Parallel lines of one plane meet in one vanishing point, whichever surface they are seen on:
     f tan(yaw) off the image's centre."""

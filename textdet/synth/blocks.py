@@ -318,8 +318,10 @@ def _fit(
             raise Dropped(reason)
         style = scaled_style(full_size, em * fit)
         grow = (style.plate_padding + 3) / (zoom * fit)
-        outline = to_scene.points(_grown_frame(layer, grow, em / zoom))
-        offset = placement.find(rng, spot, outline, settings.BLOCK_MARGIN * em * fit)
+        grown, offset = _grown_frame(layer, grow, em / zoom), None
+        outline = to_scene.points(grown)
+        if to_scene.depths(grown).min() > 0:  # the plate, too, lies before the camera
+            offset = placement.find(rng, spot, outline, settings.BLOCK_MARGIN * em * fit)
         if offset is not None:
             return to_scene.then(translation(*offset)), outline + offset, style
         fit, reason = fit * settings.SHRINK_STEP, "no room"
