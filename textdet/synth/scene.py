@@ -217,7 +217,8 @@ def _sample_page_warp(
     roll = np.deg2rad(rng.uniform(*settings.PAGE_ROTATION))
     yaw, pitch = np.deg2rad(rng.uniform(*settings.PAGE_TILT, 2)) * (rng.random() < 0.5)
     plane = plane_homography(roll, yaw, pitch, focal)
-    nearer = np.abs(plane[2, :2]).sum() * size / 2  # the nearest corner than the centre, of 1
+    # How much nearer to the camera a corner may lie than the centre, whose distance is 1.
+    nearer = np.abs(plane[2, :2]).sum() * size / 2
     plane[2, :2] *= min(1.0, (1 - NEAREST) / max(nearer, NEAREST))
     return translation(size / 2, size / 2) @ plane @ translation(-size / 2, -size / 2)
 
