@@ -360,6 +360,23 @@ def test_equal_names_of_two_parts_are_not_mixed(tmp_path):
     assert "one part at a time" in lines[0]
 
 
+@pytest.mark.parametrize("before", ["/home/me/set/", "C:\\set\\", "https://host/a%20set/"])
+def test_of_equal_names_the_one_in_the_folder_of_that_name_is_meant(tmp_path, before):
+    """As in labels of another machine. The file's own path is more like that of a wrong one."""
+    folders = ("a part", "new")
+    for folder in folders:
+        picture(tmp_path / folder / "img_1.jpg")
+    between = "\\" if "\\" in before else "/"
+    asked = "a%20part" if "%" in before else "a part"
+    names = [f"{before}{folder}{between}img_1.jpg" for folder in ("new", asked)]
+    images = [{"id": number, "file_name": name} for number, name in enumerate(names)]
+    words = [{"image_id": number, "bbox": [1 + number, 1, 9, 9]} for number in range(2)]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": words}))
+    items, lines = read("coco", tmp_path)
+    found = {item.image_path.parent.name: item.words[0].polygon[0, 0] for item in items}
+    assert found == {"new": 1, "a part": 2} and not lines
+
+
 @pytest.mark.parametrize("name", ["icdar2015", "yolo"])
 def test_a_part_without_its_images_gives_no_words_to_those_of_another(tmp_path, name):
     """The test half's words are there, its images are not; then the other way round."""

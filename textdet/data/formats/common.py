@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 import numpy as np
@@ -251,7 +251,8 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     """The image that an annotation file means by `name`, a path or a name without a suffix.
 
     Of equal names in several folders (img_1 of the training and of the test set) it is the one
-    whose path ends like `name`, then the one whose path is most like that of `truth`.
+    whose path ends most like `name`, which may begin with folders of another machine; then the one
+    whose path is most like that of `truth`.
 
     Params:
         images: as images_by_name gives them.
@@ -268,9 +269,14 @@ def choose_image(images: dict[str, list[Path]], name: str, truth: Path) -> Path:
     stem = file.stem if file.suffix.lower() in PICTURE_SUFFIXES else file.name
     url = composed(unquote(stem))
     found = images.get(stem) or images.get(name) or images.get(url, [])
-    found = [path for path in found if composed(path.as_posix()).endswith(f"/{name}")] or found
     if not found:
         raise ValueError(f"there is no image {name if '.' in name else name + '.*'} for it")
+
+    def likeness(path: Path) -> int:
+        there = composed(path.as_posix())
+        return max(_shared_end(there, name), _shared_end(there, composed(unquote(name))))
+
+    found = _most(found, likeness)
     best = _most_alike(found, truth)
     if len({path.parent for path in best}) > 1:
         raise ValueError(f"{best[0]} or {best[1]}? {ONE_PART}")
@@ -285,8 +291,18 @@ def _most_alike(paths: list[Path], other: Path) -> list[Path]:
         shared = {*path.parent.parts} & {*other.parent.parts}
         return len(os.path.commonprefix([str(path), str(other)])), len(shared)
 
+    return _most(paths, likeness)
+
+
+def _most(paths: list[Path], likeness: Callable[[Path], Any]) -> list[Path]:
+    """Those of some paths of which something is greatest."""
     most = max(map(likeness, paths))
     return [path for path in paths if likeness(path) == most]
+
+
+def _shared_end(path: str, other: str) -> int:
+    """How many parts two paths have in common at their ends."""
+    return len(os.path.commonprefix([path.split("/")[::-1], other.split("/")[::-1]]))
 
 
 def find_one(source: Path, *patterns: str) -> list[Path]:
