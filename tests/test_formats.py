@@ -13,6 +13,7 @@ from PIL import Image
 from textdet.common.errors import DataError
 from textdet.data.formats.common import along_line, rectangle
 from textdet.data.formats.mat_stream import MatError, iterate_cells
+from textdet.data.formats.recognise import find_format
 from textdet.data.formats.registry import FORMATS, read_items
 from textdet.data.heatmaps import draw_heatmaps
 
@@ -333,6 +334,28 @@ def test_icdar_lines(tmp_path, ending, mark):
     assert found == [("a, b", False), ("###", True), ('"c"', False), ("", False)]
     np.testing.assert_array_equal(item.words[0].polygon, [[10, 10], [40, 12], [40, 22], [10, 20]])
     assert len(item.problems) == 1 and "gt_img_1.txt:5" in item.problems[0]
+
+
+@pytest.mark.parametrize("name", ["photo 1.txt", "photo 1.JPG.txt"])
+def test_curved_words_in_the_layout_of_icdar(tmp_path, name):
+    """As of Total-Text and CTW1500; their files are called like the images."""
+    picture(tmp_path / "photo 1.JPG")
+    curved = [[10, 20], [40, 10], [70, 20], [70, 40], [40, 30], [10, 40]]
+    points = ",".join(str(number) for point in curved for number in point)
+    quad = "10,10,40,12,40,22,10,20"
+    texts = ("1,000", "1,234,567,890", "8,5", "1,2,x")
+    rows = [f"{points},arc, 1", f"{points},###", points, *(f"{quad},{text}" for text in texts)]
+    (tmp_path / name).write_text("\n".join(rows))
+    assert find_format(tmp_path) == "icdar2015"
+    (item,), lines = read("icdar2015", tmp_path)
+    for word, (text, ignore) in zip(
+        item.words[:3], [("arc, 1", False), ("###", True), ("", False)], strict=True
+    ):
+        np.testing.assert_array_equal(word.polygon, curved)
+        assert (word.text, word.ignore) == (text, ignore)
+    assert tuple(word.text for word in item.words[3:]) == texts
+    assert all(len(word.polygon) == 4 for word in item.words[3:])
+    assert not lines and not item.problems
 
 
 def test_equal_names_of_two_parts_are_not_mixed(tmp_path):

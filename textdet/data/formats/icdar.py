@@ -1,7 +1,8 @@
 """The ICDAR competitions' text files: one word (or character) per line.
 
     icdar2013             left, top, right, bottom, "text"   (or with spaces between the numbers)
-    icdar2015             x1,y1,...,x4,y4,text               ### = don't care
+    icdar2015             x1,y1,...,x4,y4,text               ### = don't care; sets of curved words
+                          have more points, as Total-Text's and CTW1500's
     mlt                   x1,y1,...,x4,y4,script,text        ### = don't care (2017 and 2019)
     icdar2013_characters  R G B cx cy left top right bottom "character"   blank line = next word
 
@@ -40,6 +41,11 @@ MLT_SCRIPTS = (
 _NUMBER, _COMMA = rf"({NUMBER})", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
 _ICDAR2015 = re.compile(_QUAD + r"\s*(?:,(.*))?")
+# In place of the text, where there are six points or more. Of figures in a text there are fewer, or
+# it is a number as 1,234,567,890.
+_BILLIONS = r"\s*\d{1,3}(?:,\d{3}){3}\s*$"
+_COORDINATE = rf"\s*{NUMBER}\s*"
+_FURTHER = re.compile(rf"(?!{_BILLIONS})((?:{_COORDINATE},{_COORDINATE}(?:,|$)){{2,}})(.*)")
 _MLT = re.compile(_QUAD + r"\s*,([^,]*),(.*)")
 # Four numbers with commas (test set) or spaces (training set) between them, then quoted text.
 _ICDAR2013 = re.compile(r"\s*" + r"[\s,]+".join([_NUMBER] * 4) + r'[\s,]+"(.*)"\s*')
@@ -57,10 +63,13 @@ def read_icdar2013(source: Path) -> Items:
 
 
 def read_icdar2015(source: Path) -> Items:
-    """Incidental scene text: quads."""
+    """Incidental scene text: quads; polygons of sets that are laid out in the same way."""
 
     def parse(line: str) -> Word:
         *numbers, text = _fields(_ICDAR2015, line)
+        if match := _FURTHER.fullmatch(text or ""):
+            further, text = match.groups()
+            numbers += further.rstrip(",").split(",")
         text = (text or "").strip()
         return make_word(text, [float(n) for n in numbers], text == DONT_CARE)
 
@@ -102,7 +111,7 @@ def _read(
 ) -> Items:
     return pair_files(
         source,
-        find_one(source, "gt_*.txt", "*img_*.txt", "gt/*.txt"),
+        find_one(source, "gt_*.txt", "*img_*.txt", "gt/*.txt", "*.txt"),
         lambda path: path.stem.removeprefix("gt_"),
         lambda path: read_words(numbered(path, read_lines(path)), parse, outline_of),
     )
