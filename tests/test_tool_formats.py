@@ -127,6 +127,19 @@ def test_labelstudio_uploads_under_the_names_that_they_got(tmp_path):
     assert [(sample.file, sample.words[0].text) for sample in samples] == [(n, n) for n in names]
 
 
+def test_labelstudio_uploads_whose_names_it_changed(tmp_path):
+    """Django, on which it stands, writes _ for spaces and takes out most other signs."""
+    for name in ("my photo (1).JPG", "a b.jpg", "a_b.jpg", "c (d).jpg", "c [d].jpg"):
+        picture(tmp_path / name)
+    uploads = ("my_photo_1.JPG", "a_b.jpg", "c_d.jpg")
+    tasks = [task(f"/data/upload/1/0a1b2c3d-{n}", *region(1, BOX_PERCENT, n)) for n in uploads]
+    write(tmp_path / "tasks.json", tasks)
+    samples, problems = read(tmp_path, "labelstudio")
+    found = [(sample.file, sample.words[0].text) for sample in samples]
+    assert found == [("my photo (1).JPG", "my_photo_1.JPG"), ("a_b.jpg", "a_b.jpg")]
+    assert len(problems) == 1 and "no image c_d.jpg" in problems[0]  # it may be either
+
+
 def test_labelstudio_takes_what_people_settled_on(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         picture(tmp_path / name)

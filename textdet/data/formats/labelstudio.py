@@ -14,6 +14,7 @@ corrected are not labels.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -77,7 +78,7 @@ class Region:
 
 def read_labelstudio(source: Path) -> Items:
     """Tasks that people have annotated."""
-    layout = Layout(partial(_entry, images_by_name(source)), _outline, _text)
+    layout = Layout(partial(_entry, _names(images_by_name(source))), _outline, _text)
     return read_json_files(source, looks_like, _newest, layout)
 
 
@@ -100,19 +101,31 @@ def _newest(tasks: list) -> list:
     return list(kept.values())
 
 
-def _entry(images: Images, task: dict) -> Entry:
+def _names(images: Images) -> dict[str, str]:
+    """Of each image its name, without the ending, by that name and by the one that Label Studio
+    gives an upload: its library (Django) takes out spaces and brackets."""
+    stored = defaultdict(list)
+    for name in images:
+        stored[re.sub(r"[^-\w.]", "", name.lstrip().replace(" ", "_"))].append(name)
+    return {key: names[0] for key, names in stored.items() if len(names) == 1} | {
+        name: name for name in images
+    }
+
+
+def _entry(known: dict[str, str], task: dict) -> Entry:
     if isinstance(task.get("data"), dict):
-        name, regions = _image_name(task["data"], images), _regions(_chosen(task))
+        name, regions = _image_name(task["data"], known), _regions(_chosen(task))
     else:
-        name, regions = _image_name(task, images), _regions_of_min(task)
+        name, regions = _image_name(task, known), _regions_of_min(task)
     return Entry(name, regions, regions[0].size if regions else None)
 
 
-def _image_name(data: dict, images: Images | None = None) -> str:
+def _image_name(data: dict, known: dict[str, str] | None = None) -> str:
     """The name of the file that was uploaded, or that lies in a storage, of the task's data.
 
-    images: those that are there; one that was uploaded may have kept the name that it got.
+    known: of the images that are there, see _names; an upload may have kept the name that it got.
     """
+    known = known or {}
     for value in data.values():
         if not isinstance(value, str):
             continue
@@ -120,9 +133,11 @@ def _image_name(data: dict, images: Images | None = None) -> str:
         path = parse_qs(url.query).get("d", [unquote(url.path)])[0].lstrip("/")
         if is_image(Path(path)):
             folder, _, name = path.rpartition("/")
-            kept = composed(Path(name).stem) in (images or ())
-            uploaded = "upload" in folder.split("/") and not kept
-            return UPLOADED.sub("", name, count=1) if uploaded else path
+            kept = composed(Path(name).stem) in known
+            if "upload" not in folder.split("/") or kept:
+                return path
+            given = Path(UPLOADED.sub("", name, count=1))
+            return known.get(composed(given.stem), given.stem) + given.suffix
     raise DataError("its data name no image file")
 
 
