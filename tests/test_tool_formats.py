@@ -521,6 +521,17 @@ def test_yolo_parts_with_equal_names(tmp_path):
     assert found == {"train": 20, "val": 40} and not problems
 
 
+@pytest.mark.parametrize(
+    ("line", "name"), [("0 .5 .5 .1 .1\n", "yolo"), ("10,20,40,22,39,44,9,40,on\n", "icdar2015")]
+)
+def test_many_images_without_words_come_first(tmp_path, line, name):
+    for number in range(LOOKED_AT + 1):
+        picture(tmp_path / "images" / f"{number:02}.jpg")
+        write(tmp_path / "labels" / f"{number:02}.txt", line if number == LOOKED_AT else "")
+    samples, problems = read(tmp_path, name)
+    assert len(samples) == LOOKED_AT + 1 and len(samples[-1].words) == 1 and not problems
+
+
 def test_huggingface(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         picture(tmp_path / "train" / name)

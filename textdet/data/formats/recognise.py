@@ -1,5 +1,6 @@
 """Which format a folder is in, told by its files."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ def find_labels(folder: Path) -> str:
 
 
 def _of_kind(files: Iterable[Path], suffix: str) -> list[Path]:
-    return [path for path in files if path.suffix.lower() == suffix][:LOOKED_AT]
+    """The first files of a kind that hold anything: YOLO and others have an empty one for each
+    image without words."""
+    found = (path for path in files if path.suffix.lower() == suffix and path.stat().st_size)
+    return list(itertools.islice(found, LOOKED_AT))
 
 
 def _by_json(path: Path) -> str | None:
