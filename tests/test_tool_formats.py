@@ -511,6 +511,20 @@ def test_an_image_that_two_files_label_is_read_once_and_named(tmp_path):
     assert "a.jpg" in problem and "more than once" in problem
 
 
+def test_labels_of_a_missing_part_are_not_those_of_its_namesakes(tmp_path):
+    """ICDAR 2015 for MMOCR without the images of the test half; its file comes first."""
+    picture(tmp_path / "imgs" / "train" / "img_1.jpg")
+    for part, outline in (("test", QUAD), ("train", ARC)):
+        words = [{"polygon": np.ravel(outline).tolist(), "ignore": False}]
+        entry = {"img_path": f"imgs/{part}/img_1.jpg", "height": 100, "width": 200}
+        write(tmp_path / f"{part}.json", {"data_list": [{**entry, "instances": words}]})
+    (sample,), (problem,) = read(tmp_path, "mmocr")
+    assert_outlines(sample, ARC)
+    assert "more than once" in problem
+    (tmp_path / "train.json").unlink()  # its folder may have been renamed
+    assert_outlines(read(tmp_path, "mmocr")[0][0], QUAD)
+
+
 def test_yolo_parts_with_equal_names(tmp_path):
     """The layout of Ultralytics' own sets."""
     for part, left in (("train", 0.1), ("val", 0.2)):

@@ -149,7 +149,7 @@ def _read(
             found = _words(records, f"{path}: {name}", parse)
             split = str(picture.get("set", ""))
             size = _size(picture.get("width"), picture.get("height"))
-            how = {"upright": upright, "size": size}
+            how = {"upright": upright, "size": size, "named": name}
             yield Item(image, found.words, split, found.problems, found.unread, **how)
         if by_image:
             count = sum(map(len, by_image.values()))

@@ -41,6 +41,7 @@ class Item:
         upright: whether these px are those of the image turned upright by its EXIF tag, not of the
             image as it is stored; where `size` fits one of the two only, that tells.
         size: width and height of the image, px, as the set declares them; None where it does not.
+        named: the image as its labels name it, with folders; "" where they do not.
     """
 
     image_path: Path
@@ -50,6 +51,13 @@ class Item:
     unread: int = 0
     upright: bool = False
     size: tuple[int, int] | None = None
+    named: str = ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the labels name an image in another folder, perhaps one that is missing here."""
+        name = self.named.replace("\\", "/")
+        return "/" in name and _shared_end(self.image_path.as_posix(), name) < 2
 
 
 # A reader takes the folder and yields one Item per image, and a line of text for each image that

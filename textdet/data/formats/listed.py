@@ -91,7 +91,7 @@ def read_listed(images: Images, path: Path, listed: Iterable, layout: Layout) ->
             continue
         records = numbered_words(f"{path}: {entry.name}", entry.records)
         found = read_words(records, partial(_parse, layout.text_of, outline_of), outline_of)
-        how = {"upright": layout.upright, "size": entry.size}
+        how = {"upright": layout.upright, "size": entry.size, "named": entry.name}
         yield Item(image, found.words, entry.split, found.problems, found.unread, **how)
 
 

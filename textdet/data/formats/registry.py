@@ -130,7 +130,8 @@ def read_items(name: str, source: Path) -> Items:
         raise DataError(f"{source}: no such folder")
     chosen = FORMATS[name]
     others = name_other_pictures(paths_below(source))
-    items = _each_image_once(_without_unread_images(_function(chosen)(source)))
+    items = _without_unread_images(_function(chosen)(source))
+    items = _each_image_once(_elsewhere_last(items))
     return itertools.chain(items, others)
 
 
@@ -143,6 +144,18 @@ def _without_unread_images(items: Items) -> Items:
             yield f"{item.image_path}: none of its words can be read"
         else:
             yield item
+
+
+def _elsewhere_last(items: Items) -> Items:
+    """Items, at the end those whose labels name another folder: where that is missing, as the
+    images of the test part, they must not take the place of those of an image of the same name."""
+    elsewhere = []
+    for item in items:
+        if isinstance(item, Item) and item.is_elsewhere:
+            elsewhere.append(item)
+        else:
+            yield item
+    yield from elsewhere
 
 
 def _each_image_once(items: Items) -> Items:
