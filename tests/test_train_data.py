@@ -12,9 +12,10 @@ import pytest
 from easy_images import SIDE, write_images
 
 from textdet.common.errors import DataError, SizeError
+from textdet.data import cache
 from textdet.data.annotation import Sample, Word
 from textdet.data.cache import Cache
-from textdet.data.fitted import draw_weights, fit, fitted_words
+from textdet.data.fitted import draw_weights, fit, fitted_words, read_fitted
 from textdet.data.source import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
@@ -324,6 +325,20 @@ def test_cache_follows_the_files_and_the_weights(own_data):
     assert open_cache(changed)[1] != folder and not folder.exists()
     samples[0].image_path.touch()
     assert open_cache(samples)[1] != folder
+
+
+def test_rows_of_a_cache_are_those_of_its_sound_samples(own_data, monkeypatch):
+    """Which blocks decode, and from which a damaged one is missing."""
+    monkeypatch.setattr(cache, "BLOCK", 2)
+    samples = read_samples(own_data)[0][:6]
+    samples[1].image_path.write_bytes(samples[1].image_path.read_bytes()[:1500])
+    for sample in samples[3:5]:
+        sample.words[0].ignore = True
+    source, (problem,) = open_source(samples, 64, caching=True, workers=1)
+    assert samples[1].file in problem and source.samples == [samples[0], *samples[2:]]
+    for index, sample in enumerate(source.samples):
+        for cached, own in zip(source.read(index), read_fitted(sample, 64), strict=True):
+            np.testing.assert_array_equal(cached, own)
 
 
 def test_a_cache_in_use_is_not_deleted(own_data, capsys):
