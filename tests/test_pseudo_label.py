@@ -62,10 +62,12 @@ def identity(batch):
 
 
 def label(words, size=400):
-    """The words labelled from a picture of their perfect character map, without their cells."""
+    """The words labelled from a picture of their perfect character map, without their cells, behind
+    an empty picture."""
     picture = draw_heatmaps([word.quads for word in words], size, size)[0]
     bare = [Word(w.text, [], w.quads[:0], w.polygon, w.ignore) for w in words]
-    return label_images([np.repeat(picture[..., None], 3, 2)], [bare], identity, 4)[0]
+    images = [np.repeat(values[..., None], 3, 2) for values in (np.zeros_like(picture), picture)]
+    return label_images(images, [[], bare], identity, 4)[1]
 
 
 def overlap(first, second):
@@ -277,10 +279,12 @@ def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
     words = [
         word_of("abcd", turned(cells(4, 10, 20), 0, (30, 30))),
         word_of("abcd", turned(cells(4, 10, 20), 0, (180, 130))),
+        word_of("abcd", turned(cells(4, 10, 12), 0, (30, 60))),  # too low in the whole
     ]
     pieces = cut_pieces(image, words, 200)
     whole, *tiles = pieces
-    assert whole[0].shape == (120, 200, 3) and len(whole[1]) == 2
+    assert whole[0].shape == (120, 200, 3)
+    assert [word.ignore for word in whole[1]] == [False, False, True]
     np.testing.assert_allclose(whole[1][0].quads, words[0].quads * 0.4)
     assert len(tiles) == 6 and all(tile.shape == (200, 200, 3) for tile, _ in tiles)
     covered, kept = np.zeros((300, 500), bool), 0
@@ -302,9 +306,11 @@ def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
 
 
 def test_what_a_border_cuts_is_dont_care_where_it_lies():
-    """A slanted word: of each tile's part of it, all is don't-care, and little else."""
+    """A slanted word: of each tile's part of it, all is don't-care, and little else. The maps lack
+    its cells there, whatever it counts as a whole."""
     image = np.zeros((400, 640, 3), np.uint8)
     word = word_of("slanted", turned(cells(7, 60, 30), -30, (150, 350)))
+    word.weight = 0.5
     whole = shapely.Polygon(word.polygon)
     places = [(x, y) for y in (0, 100, 200) for x in (0, 147, 293, 440)]
     _, *tiles = cut_pieces(image, [word], 200)
@@ -313,7 +319,7 @@ def test_what_a_border_cuts_is_dont_care_where_it_lies():
     for (left, top), (_, own) in zip(places, tiles, strict=True):
         tile = shapely.box(left, top, left + 200, top + 200)
         for cut in own:
-            assert cut.ignore
+            assert cut.ignore and cut.training_weight == 0 and not len(cut.quads)
             outline = shapely.Polygon(cut.polygon + (left, top))
             parts += 1
             assert outline.symmetric_difference(whole & tile).area < 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 from test_pseudo_label import cells, word_of
 
 from pseudo_label import unannotated
-from textdet.data.annotation import Word
+from textdet.data.annotation import Sample, Word
+from textdet.data.chunked_folder import Chunk, chunk_path
 from textdet.data.heatmaps import draw_heatmaps
-from textdet.data.triplets import read_samples, read_triplet
+from textdet.data.triplets import make_folders, read_samples, read_triplet
 from textdet.decoding.settings import DetectionSettings, save_settings
-from textdet.network.soft_labels import correct_maps
+from textdet.network.labelling import Labelling, label_chunk
+from textdet.network.soft_labels import CRAFT_AFFINITY_EXPONENT, correct_maps
 
 WIDTH, HEIGHT = 420, 120
 FIRST, SECOND = (cells(5, 18, 30) + np.float32((x, 40)) for x in (40, 150))
@@ -63,6 +66,46 @@ def test_dont_care_words(weight):
     found, (word,) = correct_maps(maps, [bare("###", FIRST, ignore=True)], weight)
     assert word.ignore and word.training_weight == pytest.approx(weight)
     assert (found.max() > 200) == (weight > 0)
+
+
+class Teacher:
+    """Finds one word of a few cells in any image."""
+
+    def __init__(self, maps, is_craft):
+        self.maps, self.files = maps, SimpleNamespace(is_craft=is_craft)
+
+    def predict(self, images):
+        return [self.maps for _ in images]
+
+    def __call__(self, image):
+        outline = word_of("abcde", FIRST).polygon
+        word = SimpleNamespace(characters=FIRST, outline=outline, score=0.7)
+        return SimpleNamespace(maps=self.maps, words=[word])
+
+
+@pytest.mark.parametrize("is_craft", [False, True])
+@pytest.mark.parametrize("is_annotated", [False, True])
+def test_each_piece_has_its_own_part_of_the_maps(is_craft, is_annotated, tmp_path):
+    """Of words that a model found, all counts as much as what is around them."""
+    maps = (draw_heatmaps([FIRST, SECOND], WIDTH, HEIGHT) * 0.8).astype(np.uint8)
+    sample = Sample(tmp_path, "a.png", WIDTH, HEIGHT, [bare("abcde", FIRST)])
+    make_folders(tmp_path / "out")
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(sample.image_path)
+    chunk = Chunk(chunk_path(tmp_path / "out", 0), 0, [sample])
+    options = Labelling("maps", is_annotated, 0.0, 256, 4, 90, threads=1)
+    label_chunk(Teacher(maps, is_craft), chunk, options)
+    expected = maps.copy()
+    if is_craft:
+        expected[1] = np.rint(255 * (maps[1] / 255) ** CRAFT_AFFINITY_EXPONENT)
+    if is_annotated:
+        expected = correct_maps(expected, sample.words)[0]
+    _, left, right = read_samples(tmp_path / "out")[0]
+    for piece, start in ((left, 0), (right, WIDTH - 256)):
+        np.testing.assert_array_equal(read_triplet(piece)[1], expected[:, :, start : start + 256])
+    (word,) = left.words
+    assert word.training_weight == 1 and len(word.quads) == 5 and not right.words
+    assert word.confidence == (1 if is_annotated else 0.7)
 
 
 def test_command_writes_the_models_maps(triplets, model_dir, tmp_path, run_here, run_well_here):
