@@ -14,6 +14,7 @@ from conftest import ROOT, SIZE, assert_refused, run_well
 from filelock import FileLock
 
 from pseudo_label import summarise
+from textdet.common.geometry import rectangle
 from textdet.data.annotation import Sample, Word
 from textdet.data.chunked_folder import CLAIMS, Chunk, chunk_path, finish_chunk
 from textdet.data.fitted import draw_weights
@@ -22,7 +23,13 @@ from textdet.data.pieces import cut_pieces, piece_file
 from textdet.data.triplets import make_folders, read_samples, read_triplet
 from textdet.decoding.characters import LOOSEST_END, ink_outline, peak_clarity
 from textdet.network.labelling import Labelling, _write_piece, label_chunk
-from textdet.network.pseudo_labels import LOWEST_CONFIDENCE, cut_evenly, label_images
+from textdet.network.pseudo_labels import (
+    LOWEST_CONFIDENCE,
+    cut_evenly,
+    enclosing_quad,
+    frame_of,
+    label_images,
+)
 from textdet.network.soft_labels import correct_maps
 
 
@@ -136,6 +143,23 @@ def test_letters_one_below_the_other_are_linked():
     assert np.mean([overlap(a, b) for a, b in zip(found.quads, true, strict=True)]) > 0.75
     links = [shapely.Polygon(quad).area for quad in affinity_quads(found.quads)]
     assert min(links) > 50
+
+
+def test_letters_one_below_the_other_are_as_large_as_beside_each_other():
+    """For the network; where that does not see them, they are cut downwards."""
+    level, tall = (rectangle(0, 0, *sides).astype(np.float32) for sides in ((120, 30), (30, 120)))
+    assert frame_of(tall).size == frame_of(level).size[::-1]
+    expected = [rectangle(0, y, 30, y + 30) for y in (0, 30, 60, 90)]
+    np.testing.assert_array_equal(cut_evenly(tall, 4), expected)
+
+
+@pytest.mark.parametrize("degrees", [0, 80, 180, 260])
+def test_a_curved_word_is_cut_out_upright(degrees):
+    """From where its reading begins."""
+    outline = word_of("arc", on_arc(cells(3, 30, 20) - np.float32((45, 0)), 80, (0, 0))).polygon
+    found = turned(enclosing_quad(turned(outline, degrees, 0)), -degrees, 0)
+    expected = rectangle(*outline.min(0), *outline.max(0))
+    np.testing.assert_allclose(found, expected, atol=0.1)
 
 
 def test_marks_share_the_cell_of_their_letter():
@@ -261,10 +285,12 @@ def test_dont_care_words_count_as_much_as_asked():
         [(10, 10), (80, 40), (80, 10), (10, 40)],
         [(10, 10), (80, 10), (30, 20), (10, 40)],
         [(10, 10), (80, 10), (10, 10), (10, 40)],
+        [(10, 10), (45, 10), (80, 10), (80, 40), (10, 40)],
     ],
 )
 def test_quads_without_four_corners_are_cut_like_their_rectangle(corners):
-    """Two equal corners, three in a line, crossed, dented: people draw such boxes, too."""
+    """Two equal corners, three in a line, crossed, dented, one too many: people draw such boxes,
+    too."""
     bare = Word("abc", [], np.zeros((0, 4, 2), np.float32), np.float32(corners))
     (word,) = label([bare])
     drawn = shapely.MultiPoint(corners).convex_hull

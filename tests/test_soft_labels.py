@@ -68,6 +68,16 @@ def test_dont_care_words(weight):
     assert (found.max() > 200) == (weight > 0)
 
 
+@pytest.mark.parametrize("text", ["", "###"])
+def test_words_without_known_letters_stay_as_a_teacher_sees_them(text):
+    """However little that is to be trusted."""
+    maps = draw_heatmaps([FIRST], WIDTH, HEIGHT)
+    maps[:, :, :58] = maps[:, :, :58] * 0.45  # the first letter
+    found, (word,) = correct_maps(maps, [bare(text, FIRST, ignore=bool(text))], 1.0)
+    assert word.confidence < 1
+    np.testing.assert_array_equal(found[:, 50:60, 42:128], maps[:, 50:60, 42:128])
+
+
 class Teacher:
     """Finds one word of a few cells in any image."""
 

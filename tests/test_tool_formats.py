@@ -183,9 +183,14 @@ def test_labelstudio_min(tmp_path):
     assert_outlines(sample, ARC, BOX, TURNED_OUTLINE)
     write(tmp_path / "min.json", [as_json_min(regions[2:], ["one"])])
     assert words_of(read_dataset(tmp_path)[0][0]) == [("one", False)]
-    write(tmp_path / "min.json", [as_json_min([(arc, "Text"), (TURNED, "Text")], ["whose"])])
-    with pytest.raises(DataError, match="does not say which belong together; export it as JSON"):
-        read_dataset(tmp_path)
+    few, apart = (
+        as_json_min([(arc, "Text"), (TURNED, "Text")], texts) for texts in (["a"], ["a", "b"])
+    )
+    del apart["label"]  # which tells in what order the box and the polygon were drawn
+    for record in (few, apart):
+        write(tmp_path / "min.json", [record])
+        with pytest.raises(DataError, match="not say which belong together; export it as JSON"):
+            read_dataset(tmp_path)
 
 
 # --- CVAT ------------------------------------------------------------------------------------
@@ -368,6 +373,9 @@ def test_labels_of_labelme_are_transcriptions_if_most_differ(tmp_path):
     for classes in ([price] * 4, [price], [price, ignored]):
         write(tmp_path / "a.json", labelme("a.jpg", *classes))
         assert {text for text, _ in words_of(read(tmp_path, "labelme")[0][0])} == {""}
+    fields = [shape("price", "polygon", QUAD, "9.50"), shape("date", "polygon", QUAD)]
+    write(tmp_path / "a.json", labelme("a.jpg", *fields))
+    assert [text for text, _ in words_of(read(tmp_path, "labelme")[0][0])] == ["9.50", ""]
 
 
 # --- PaddleOCR, docTR, MMOCR -----------------------------------------------------------------
@@ -457,6 +465,7 @@ def test_mmocr(tmp_path):
         },
         {"bbox": [120, 10, 150, 30], "bbox_label": 0, "ignore": True},
         {"polygon": [1, 2, 3], "bbox": [1, 2], "ignore": False},
+        {"polygon": np.ravel(QUAD).tolist(), "ignore": False, "text": "###"},
     ]
     image = {"height": 100, "width": 200, "instances": instances}
     names = ("textdet_imgs/train/a.jpg", "textdet_imgs/train/gone.jpg")
@@ -464,8 +473,8 @@ def test_mmocr(tmp_path):
     data["data_list"] = [{"img_path": name, **image} for name in names]
     write(tmp_path / "textdet_train.json", data)
     (sample,), problems = read(tmp_path, "mmocr")
-    assert words_of(sample) == [("arc", False), ("", True)]
-    assert_outlines(sample, ARC, BOX)
+    assert words_of(sample) == [("arc", False), ("", True), ("###", True)]
+    assert_outlines(sample, ARC, BOX, QUAD)
     assert "word 3" in problems[0] and "gone.jpg" in problems[1]
 
 
@@ -552,7 +561,7 @@ def test_huggingface(tmp_path):
     columns = {"bbox": [[120, 10, 30, 20], [5, 5, 9, 9]], "categories": [0, 0]}
     rows = [{"polygon": ARC, "text": "arc"}, {"bbox": [120, 10, 30, 20], "ignore": True}]
     lines = [
-        {"file_name": "a.jpg", "objects": {**columns, "text": ["on", "of"]}},
+        {"file_name": "a.jpg", "objects": {**columns, "text": ["on", "###"]}},
         {"file_name": "b.jpg", "objects": rows},
         {"file_name": "c.jpg", "objects": {**columns, "text": ["on"]}},
         {"file_name": "gone.jpg", "objects": columns},
@@ -561,7 +570,7 @@ def test_huggingface(tmp_path):
     ]
     write(tmp_path / "train" / "metadata.jsonl", "\n".join(map(json.dumps, lines)))
     (first, second), problems = read(tmp_path, "huggingface")
-    assert words_of(first) == [("on", False), ("of", False)]
+    assert words_of(first) == [("on", False), ("###", True)]
     assert words_of(second) == [("arc", False), ("", True)]
     assert_outlines(first, BOX, [[5, 5], [14, 5], [14, 14], [5, 14]])
     assert_outlines(second, ARC, BOX)
