@@ -87,6 +87,8 @@ def test_labelstudio(tmp_path):
     ]
     name = "/data/upload/3/0a1b2c3d-%D0%B0%20b.jpg"
     tasks = [task(name, *results), task("/data/upload/3/0a1b2c3d-gone.jpg")]
+    turned = picture(tmp_path / "turned.jpg").name  # what the numbers are shares of, who knows
+    tasks += [task(turned, *({**r, "image_rotation": 90} for r in region(1, BOX_PERCENT, "on")))]
     write(tmp_path / "project-3-at-2026-11-29.json", tasks)
     (sample,), problems = read(tmp_path, "labelstudio")
     assert words_of(sample) == [
@@ -94,8 +96,8 @@ def test_labelstudio(tmp_path):
         *(("", True), ("###", True)),
     ]
     assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, BOX, BOX)
-    assert len(problems) == 2
-    assert "word 6" in problems[0] and "gone.jpg" in problems[1]
+    assert len(problems) == 3
+    assert "word 6" in problems[0] and "gone.jpg" in problems[1] and "turned in" in problems[2]
 
 
 @pytest.mark.parametrize(
@@ -630,6 +632,11 @@ def one_word(folder: Path, name: str, size=NOT_SQUARE, image="a.jpg") -> None:
     elif name == "huggingface":
         record = {"file_name": image, "width": width, "height": height}
         write(folder / "metadata.jsonl", json.dumps({**record, "objects": {"polygon": [QUAD]}}))
+    elif name == "yolo":
+        write(folder / "a.txt", "0 0.2 0.3 0.2 0.2")
+    elif name == "doctr":
+        box = {"value": "on", "geometry": [0.1, 0.2, 0.3, 0.4]}
+        write(folder / "labels.json", {image: {"typed_words": [box]}})
 
 
 SIZED = ("labelstudio", "cvat", "labelme", "mmocr", "coco", "huggingface")
@@ -667,6 +674,19 @@ def test_what_people_drew_on_a_photograph_stored_upside_down(tmp_path, name):
     one_word(tmp_path, name, (200, 100))
     (sample,), _ = read(tmp_path, name)
     assert sample.upright
+
+
+@pytest.mark.parametrize(("name", "upright"), [("yolo", True), ("doctr", False)])
+def test_shares_are_of_the_sides_as_the_tool_sees_them(tmp_path, name, upright):
+    """Of a phone's photograph, stored lying on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (200, 100), "white").save(tmp_path / "a.jpg", exif=exif)
+    one_word(tmp_path, name)
+    (sample,), _ = read(tmp_path, name)
+    size = (100, 200) if upright else (200, 100)
+    assert sample.upright == upright and (sample.width, sample.height) == size
+    assert_outlines(sample, np.array([[0.1, 0.2], [0.3, 0.2], [0.3, 0.4], [0.1, 0.4]]) * size)
 
 
 @pytest.mark.parametrize("name", SIZED)
