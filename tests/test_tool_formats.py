@@ -665,9 +665,10 @@ def test_the_declared_size_tells_which_way_up(tmp_path, name):
         assert sample.upright == upright and (sample.width, sample.height) == size
 
 
-@pytest.mark.parametrize("name", ["coco", "cvat", "labelme", "labelstudio"])
+@pytest.mark.parametrize("name", ["coco", "cvat", "labelme", "labelstudio", "mmocr"])
 def test_what_people_drew_on_a_photograph_stored_upside_down(tmp_path, name):
-    """Whose size does not tell; browsers and annotation tools show it upright."""
+    """Whose size does not tell; browsers and annotation tools show it upright, and so does OpenCV,
+    with which MMOCR reads it."""
     exif = Image.Exif()
     exif[0x0112] = 3
     Image.new("RGB", (200, 100), "white").save(tmp_path / "a.jpg", exif=exif)

@@ -20,7 +20,7 @@ from textdet.data.formats.shapes import bounds, is_ignored
 
 def read_mmocr(source: Path) -> Items:
     """Labels for MMOCR's text detection and spotting."""
-    layout = Layout(_entry, _outline, _text, upright=False)
+    layout = Layout(_entry, _outline, _text)
     return read_json_files(source, looks_like, lambda data: data["data_list"], layout)
 
 
