@@ -460,7 +460,7 @@ def make_trainer(
             eval_dataset=validation_set,
             processing_class=image_processor(data_args.image_size),
             callbacks=callbacks,
-            loss=HeatmapLoss(),
+            loss=HeatmapLoss(data_args.focal_weight, data_args.focal_gamma),
             sampler=sampler,
             truth=validation_set.truth(),
             settings=load_settings(name) if model_args.tuned_thresholds else None,

@@ -36,7 +36,8 @@ def test_with_all_weights_1_it_equals_monais(weighted):
     assert torch.allclose(found[1], expected[1], rtol=0, atol=1e-7)  # of up to 4e-4
 
 
-def test_weights_weigh_both_parts():
+@pytest.mark.parametrize(("focal_weight", "gamma"), [(1, 2), (20, 0), (0, 2)])
+def test_weights_weigh_both_parts(focal_weight, gamma):
     """Against the formulas, written out."""
     logits, labels, weights = random_batch(1)
     logits = torch.randn(3, 2, 32, 32)
@@ -44,10 +45,11 @@ def test_weights_weigh_both_parts():
     sums = [(w * product).sum((0, 2, 3)) for product in (p * t, p * p, t * t)]
     dice = (1 - (2 * sums[0] + 1e-5) / (sums[1] + sums[2] + 1e-5)).mean()
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, t, reduction="none")
-    focus = torch.sigmoid(-logits * (2 * t - 1)) ** 2  # MONAI's, which for 0 and 1 is 1 - p_t
+    focus = torch.sigmoid(-logits * (2 * t - 1)) ** gamma  # MONAI's, which for 0 and 1 is 1 - p_t
     focal = (w * focus * entropy).sum() / (2 * w.sum())
-    expected = dice + focal
-    assert HeatmapLoss()(logits, labels, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+    expected = (dice + focal_weight * focal).item()
+    loss = HeatmapLoss(focal_weight, gamma)
+    assert loss(logits, labels, weights).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_nothing_is_learnt_where_the_weight_is_0():
@@ -63,14 +65,28 @@ def test_nothing_is_learnt_where_the_weight_is_0():
     assert loss == 0 and (gradient == 0).all()
 
 
-def test_the_loss_keeps_the_heatmaps_values():
+def test_a_heavier_focal_part_tells_more_of_words_that_are_surely_missed():
+    """The Dice's gradient vanishes where a letter's logit is far below 0."""
+    labels = torch.zeros(1, 2, 64, 64, dtype=torch.uint8)
+    labels[..., :2] = 255
+    pulls = []
+    for loss in (HeatmapLoss(), HeatmapLoss(20, 0)):
+        logits = torch.full((1, 2, 64, 64), -6.0)
+        logits[..., 0] = 0.0
+        _, gradient = value_and_gradient(loss(logits.requires_grad_(), labels), logits)
+        pulls.append((gradient[..., 1] / gradient[..., 0]).mean().item())  # missed / unsure
+    assert pulls[0] < 0.2 and pulls[1] > 0.8
+
+
+@pytest.mark.parametrize("focal", [(), (20, 0)])
+def test_the_loss_keeps_the_heatmaps_values(focal):
     """Free logits, trained on a map of plateaus, end near the map's own values."""
     levels = [0.0, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
     shares = [40, 4, 4, 4, 4, 4, 4]
     row = torch.cat([torch.full((n,), v) for n, v in zip(shares, levels, strict=True)])
     labels = (row * 255).round().to(torch.uint8).expand(2, 2, 16, -1).contiguous()
     logits = torch.zeros(labels.shape, requires_grad=True)
-    optimizer, loss = torch.optim.Adam([logits], 0.1), HeatmapLoss()
+    optimizer, loss = torch.optim.Adam([logits], 0.1), HeatmapLoss(*focal)
     for _ in range(600):
         optimizer.zero_grad()
         loss(logits, labels).backward()

@@ -790,6 +790,18 @@ def test_a_training_that_finds_no_memory_says_what_takes_less(
     assert_refused(result, "a smaller --per_device_train_batch_size")
 
 
+def test_the_focal_flags_reach_the_loss(data, tmp_path, monkeypatch, run_here):
+    def forward(self, *args):
+        raise DataError(f"weight {self.focal_weight:g}, gamma {self.focal.gamma:g}")
+
+    monkeypatch.setattr(HeatmapLoss, "forward", forward)
+    args = (*TINY, "--input_dir", data, "--output_dir", tmp_path / "out", "--max_steps", 1)
+    args += ("--dataloader_num_workers", 0, "--focal_weight", 20, "--focal_gamma", 0.5)
+    assert_refused(run_here("train.py", *args), "weight 20, gamma 0.5")
+    record = json.loads((tmp_path / "out" / "training.json").read_text())["data"]
+    assert (record["focal_weight"], record["focal_gamma"]) == (20, 0.5)
+
+
 def test_default_model_without_network_and_damaged_triplets(data, tmp_path, monkeypatch, run_here):
     """The start falls back within seconds; damaged files are named, the rest is trained on."""
     folder = tmp_path / "data"
@@ -824,6 +836,7 @@ def test_bad_command(data, tmp_path, monkeypatch, run_here):
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
         (("--gap_weight", 0.5), "--gap_weight must be at least 1, not 0.5"),
+        (("--focal_weight", -1), "--focal_weight must be at least 0, not -1"),
         (("--gap_weight", 511), "--gap_weight must be at most 100, not 511"),
         (("--accelerator_config", '{"a": 1}'), "unexpected keyword argument 'a'"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),

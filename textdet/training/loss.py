@@ -16,18 +16,25 @@ class HeatmapLoss(torch.nn.Module):
 
     With weights w, the Dice of sqrt(w) p and sqrt(w) t is the weighted Dice: its sums are w p t,
     w p^2 and w t^2. The focal part is the weighted mean.
+
+    Params:
+        focal_weight: from 0, of the focal part against the Dice part, whose gradient vanishes where
+            the network is sure and wrong.
+        focal_gamma: from 0, how much the focal part looks at the worst pixels. 0 is cross entropy;
+            with more, a focal part much heavier than the Dice drives soft labels towards 0 and 1.
     """
 
-    def __init__(self):
+    def __init__(self, focal_weight: float = C.FOCAL_WEIGHT, focal_gamma: float = C.FOCAL_GAMMA):
         super().__init__()
         from monai.losses import DiceFocalLoss, DiceLoss, FocalLoss
 
         dice = {"squared_pred": True, "include_background": True, "batch": True}
         self.unweighted = DiceFocalLoss(
-            sigmoid=True, gamma=C.FOCAL_GAMMA, lambda_focal=C.FOCAL_WEIGHT, **dice
+            sigmoid=True, gamma=focal_gamma, lambda_focal=focal_weight, **dice
         )
         self.dice = DiceLoss(**dice)
-        self.focal = FocalLoss(gamma=C.FOCAL_GAMMA, reduction="none")
+        self.focal = FocalLoss(gamma=focal_gamma, reduction="none")
+        self.focal_weight = focal_weight
 
     def forward(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
@@ -51,7 +58,7 @@ class HeatmapLoss(torch.nn.Module):
         dice = self.dice(root * torch.sigmoid(logits), root * target)
         total = (weights.sum() * logits.shape[1]).clamp(min=1e-6)
         focal = (weights * self.focal(logits, target)).sum() / total
-        return dice + C.FOCAL_WEIGHT * focal
+        return dice + self.focal_weight * focal
 
 
 def gather_batch(

@@ -78,6 +78,14 @@ class DataArguments:
         "How many times as much a pixel between two words of a line counts in the loss; more "
         "parts words that are joined.",
     )
+    focal_weight: float = option(
+        C.FOCAL_WEIGHT,
+        "Weight of the loss's focal part against its Dice part, which hardly tells the network of "
+        "words that it is sure are none.",
+    )
+    focal_gamma: float = option(
+        C.FOCAL_GAMMA, "How much the focal part looks at the worst pixels; 0: cross entropy."
+    )
     test_size: float = option(
         0.1, "Share of the images, 0 to 1, that is held out: not trained on, validated with."
     )
@@ -202,6 +210,8 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         (data_args, "early_stopping_patience", 1),
         (data_args, "show_samples", 0),
         (data_args, "gap_weight", 1),
+        (data_args, "focal_weight", 0),
+        (data_args, "focal_gamma", 0),
         (args, "seed", 0),
         (args, "data_seed", 0),
         (args, "learning_rate", 0),
