@@ -10,7 +10,6 @@ where the last one stopped.
 
 import argparse
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from textdet.common.cli import (
 from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
 from textdet.common.images import encode_image, name_further_frames
+from textdet.common.workers import available_cores
 from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
     DATASET_FILE,
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--split", help="only the images of this split (train, val, ...), where the set tells")
     add("--max_samples", type=integer(1), help="stop after so many images")
     add("--chunk_size", type=integer(1), default=100, help="images a worker converts in one go")
-    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--num_workers", type=integer(1), default=available_cores(), help="processes")
     add("--subfolders", action="store_true", help="a subfolder for each 1000 images")
     add_cluster_flag(parser, "convert the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")

@@ -11,7 +11,6 @@ marks it done; the same command goes on where the last one stopped.
 """
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from textdet.common.cli import (
 )
 from textdet.common.cluster import choose_cluster
 from textdet.common.errors import DataError
+from textdet.common.workers import available_cores
 from textdet.data.annotation import Sample, unread_words
 from textdet.data.chunked_folder import (
     DATASET_FILE,
@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--min_size", type=integer(32), default=256, help="px, a window's shorter side at least")
     add("--per_image", type=integer(1), default=2, help="windows of one image at most")
     add("--chunk_size", type=integer(1), default=100, help="images a worker cuts in one go")
-    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--num_workers", type=integer(1), default=available_cores(), help="processes")
     text = "a subfolder for the windows of each 1000 images"
     add("--subfolders", action="store_true", help=text)
     add_cluster_flag(parser, "cut the windows")

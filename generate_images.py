@@ -36,7 +36,7 @@ from textdet.common.cli import (  # noqa: E402
 )
 from textdet.common.cluster import choose_cluster  # noqa: E402
 from textdet.common.errors import DataError  # noqa: E402
-from textdet.common.workers import run_calls, stop_workers  # noqa: E402
+from textdet.common.workers import available_cores, run_calls, stop_workers  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
     DATASET_FILE,
     PREVIEW_FILE,
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--num_images", type=integer(1), default=1000, help="images in the folder when done")
     add("--save_folder", type=Path, default=Path("syntdata"), help="folder to write or extend")
     add("--chunk_size", type=integer(1), default=100, help="images a worker makes in one go")
-    add("--num_workers", type=integer(1), default=os.cpu_count(), help="processes")
+    add("--num_workers", type=integer(1), default=available_cores(), help="processes")
     add("--subfolders", action="store_true", help="a subfolder for each 1000 images")
     add("--image_size", type=integer(64, 4096), default=C.IMAGE_SIZE, help="side of the images, px")
     add("--seed", type=integer(0), default=0, help="another seed gives other images")

@@ -35,6 +35,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import glob_below
 from textdet.common.image_inputs import name_results
 from textdet.common.images import is_image, name_further_frames, name_other_pictures
+from textdet.common.workers import available_cores
 from textdet.data.annotation import Sample
 from textdet.data.chunked_folder import (
     DATASET_FILE,
@@ -86,7 +87,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--max_samples", type=integer(1), help="label only the first so many images")
     add("--chunk_size", type=integer(1), default=20, help="images that are labelled in one go")
     add("--batch_size", type=integer(1), default=32, help="words that the network sees at once")
-    add("--num_workers", type=integer(1), default=os.cpu_count(), help="threads beside the network")
+    add(
+        "--num_workers",
+        type=integer(1),
+        default=available_cores(),
+        help="threads beside the network",
+    )
     add("--subfolders", action="store_true", help="a subfolder for the pieces of each 1000 images")
     add_cluster_flag(parser, "label the images")
     add("--overwrite", action="store_true", help="delete what the folder holds, then start anew")

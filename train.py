@@ -21,6 +21,7 @@ from textdet.common.cli import HelpFormatter, fail, name_left_out, run_main
 from textdet.common.errors import DataError
 from textdet.common.files import make_folder, read_json
 from textdet.common.pictures import save_picture
+from textdet.common.workers import available_cores
 from textdet.training.options import (
     METRICS,
     DataArguments,
@@ -294,7 +295,7 @@ def make_validation(scenes: "Job", folder: Path, count: int, goes_on: bool) -> N
     if "counts" in there and (goes_on or there.items() >= record.items()):
         return
     print(f"{folder}: drawing {count} images to validate with")
-    fill_job(job, count, start_folder(folder, record, overwrite=True), os.cpu_count() or 1)
+    fill_job(job, count, start_folder(folder, record, overwrite=True), available_cores())
 
 
 # --- What is said ----------------------------------------------------------------------------

@@ -14,7 +14,6 @@ data/formats/registry.py: thresholds for photographs are best tuned on photograp
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -34,6 +33,7 @@ from textdet.common.cli import (
 )
 from textdet.common.errors import DataError
 from textdet.common.files import keep_copy
+from textdet.common.workers import available_cores
 from textdet.data.annotation import Sample
 from textdet.data.formats.registry import read_dataset
 from textdet.data.held_out import find_held_out
@@ -76,7 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     text = "folder that train.py left, or CRAFT's weights, a .pth file"
     add("--model_dir", type=Path, default=Path("checkpoits"), help=text)
     add("--n_trials", type=integer(1), default=100, help="finished trials in the study when done")
-    add("--n_jobs", type=integer(1), default=os.cpu_count(), help="processes that score trials")
+    add("--n_jobs", type=integer(1), default=available_cores(), help="processes that score trials")
     add(
         "--objective",
         choices=OBJECTIVES,

@@ -68,7 +68,7 @@ def always(monkeypatch, tmp_path):
     """Small folders have an index as well, made by this process, in small pieces."""
     monkeypatch.setattr(triplets, "INDEXED_FROM", 0)
     monkeypatch.setattr(annotation_index, "PIECE", 700)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(annotation_index, "available_cores", lambda: 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
 
 
@@ -133,7 +133,7 @@ def test_the_index_says_what_the_annotations_say(folder, always, monkeypatch, pi
 def test_worker_processes_make_it(folder, monkeypatch):
     monkeypatch.setattr(triplets, "INDEXED_FROM", 0)
     monkeypatch.setattr(annotation_index, "PIECE", 1000)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(annotation_index, "available_cores", lambda: 2)
     assert_same(read_samples(folder), read_plainly(folder))
     assert index_of(folder).stat().st_size
 
@@ -143,7 +143,7 @@ def test_a_script_without_a_guard_does_not_hang(folder, tmp_path):
     lines = [
         f"import sys; sys.path.insert(0, {str(ROOT)!r})",
         "from textdet.data import annotation_index, triplets",
-        "annotation_index.os.cpu_count = lambda: 2",
+        "annotation_index.available_cores = lambda: 2",
         "triplets.INDEXED_FROM, annotation_index.PIECE = 0, 1000",
         f"print(len(triplets.read_samples({str(folder)!r})[0]))",
     ]

@@ -1,6 +1,7 @@
 """The exported network against PyTorch's, and which of them a folder gets."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -18,6 +19,7 @@ from static import constants as C
 from textdet.common.errors import DataError
 from textdet.common.images import read_image
 from textdet.decoding.metrics import polygon_ious
+from textdet.network import runtimes as runtimes_module
 from textdet.network.detector import TextDetector
 from textdet.network.model_files import bundled_model, find_model
 from textdet.network.onnx_export import export_onnx
@@ -56,6 +58,15 @@ def test_maps_are_those_of_pytorch_at_any_size(runtimes, shape):
     assert found.shape == expected.shape == (shape[0], 2, *shape[1:3]) and found.dtype == np.uint8
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= 1 and (difference > 0).mean() < 0.001
+
+
+def test_threads_keep_to_the_cores_that_they_may_use(exported, monkeypatch):
+    """By itself ONNX Runtime binds them to cores of the whole machine."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for cores in (1, os.cpu_count()):
+        monkeypatch.setattr(runtimes_module, "available_cores", lambda cores=cores: cores)
+        threads = OnnxRuntime(exported).session.get_session_options().intra_op_num_threads
+        assert threads == (cores if cores < os.cpu_count() else 0)
 
 
 def test_boxes_on_photographs_are_those_of_pytorch(exported, runtimes):

@@ -1,7 +1,6 @@
 """Reading, drawing and writing beside the network: the same results, in order, within bounds."""
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from test_detect import BrightnessDetector, picture
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import find_pages, read_page
 from textdet.common.images import MAX_PIXELS
+from textdet.common.workers import available_cores
 from textdet.network import result_pages
 from textdet.network.result_files import write_result
 from textdet.network.result_pages import WINDOW, Written, write_pages
@@ -112,7 +112,7 @@ def test_an_image_that_is_too_large_for_the_memory_is_named(images, tmp_path):
     [(1, 0, None), (2, 0, None), (2, MAX_PIXELS, 1), (1, MAX_PIXELS // 2, 2)],
 )
 def test_few_images_are_in_memory(batch_size, pixels, most, tmp_path, monkeypatch):
-    threads = min(result_pages.MAX_THREADS, os.cpu_count())
+    threads = min(result_pages.MAX_THREADS, available_cores())
     most = most or WINDOW * batch_size + result_pages.IMAGES_A_THREAD * threads
     sizes = [(300, 200)] + [(60, 200)] * 50  # the first one finds no second of its size
     images = [picture(*size, (10, 10, 50, 30)) for size in sizes]

@@ -17,6 +17,17 @@ from textdet.common import workers
 from textdet.common.errors import DataError
 from textdet.common.workers import run_calls
 
+SHARERS = ("generate_images", "convert_dataset", "cut_backgrounds", "pseudo_label", "tune")
+
+
+@pytest.mark.parametrize("script", SHARERS)
+def test_scripts_take_the_cores_that_they_may_use(script, monkeypatch, run_well_here):
+    """As under SLURM, of a machine that has more."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 64}, raising=False)
+    said = " ".join(run_well_here(f"{script}.py", "--help").stdout.split())
+    assert "(default: 3)" in said and "128" not in said
+
 
 def assert_nothing_is_left():
     """A manager thread that outlived its pool would race with the interpreter's end."""

@@ -23,6 +23,14 @@ MAX_WORKERS_ON_WINDOWS = 61  # processes, the most that one thread can wait for 
 CALLS_AHEAD = 2  # calls per worker handed out early, so that a long list is never held whole
 
 
+def available_cores() -> int:
+    """How many cores this process may use: under SLURM, taskset or docker --cpuset-cpus they are
+    fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_calls(
     function: Callable,
     calls: Iterable[tuple],

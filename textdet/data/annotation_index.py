@@ -24,7 +24,7 @@ from textdet.common.cli import one_line, progress_bar
 from textdet.common.errors import DataError
 from textdet.common.files import UNFINISHED, unfinished
 from textdet.common.fingerprints import fingerprint
-from textdet.common.workers import run_calls
+from textdet.common.workers import available_cores, run_calls
 from textdet.data.annotation import (
     ANNOTATIONS,
     READING_ERRORS,
@@ -364,7 +364,7 @@ def _write(path: Path, files: list[Path], older: list[Path]) -> None:
     schema = to_batch([]).schema
     known = _known_batches(older, schema)
     missing = [number for number, piece in enumerate(pieces) if piece.key not in known]
-    workers = max(1, min(os.cpu_count() or 1, len(missing) // 2))
+    workers = max(1, min(available_cores(), len(missing) // 2))
     made = run_calls(_read_piece, ((number, pieces[number]) for number in missing), workers)
     there = ((n, known[piece.key]) for n, piece in enumerate(pieces) if piece.key in known)
     unit = {"unit": "B", "unit_scale": True, "desc": "indexing annotations"}

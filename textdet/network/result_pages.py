@@ -4,7 +4,6 @@ The network runs in the thread of the caller; in others, beside it, images are r
 looked for in its maps, drawn and written.
 """
 
-import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,6 +15,7 @@ import numpy as np
 from textdet.common.errors import DataError
 from textdet.common.image_inputs import Page, read_page
 from textdet.common.images import MAX_PIXELS
+from textdet.common.workers import available_cores
 from textdet.network.detector import TextDetector
 from textdet.network.result import Maps
 from textdet.network.result_files import write_result
@@ -97,7 +97,7 @@ def write_pages(
     Raises:
         OSError: no space, no permission.
     """
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    threads = min(MAX_THREADS, available_cores())
     pool = ThreadPoolExecutor(threads)
     most = WINDOW * detector.batch_size + IMAGES_A_THREAD * threads
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from textdet.common.errors import DataError
+from textdet.common.workers import available_cores
 from textdet.network.model_files import ModelFiles, find_model
 
 if TYPE_CHECKING:  # it takes seconds, which ONNX Runtime does not need
@@ -96,7 +97,13 @@ class OnnxRuntime:
         # Threads that wait by spinning win nothing here, and take time from other processes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         threads = os.environ.get("OMP_NUM_THREADS", "")  # PyTorch obeys it as well
-        options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+        cores = available_cores()
+        if threads.isdecimal():
+            options.intra_op_num_threads = int(threads)
+        elif cores < (os.cpu_count() or 1):
+            # By itself it binds its threads to cores of the whole machine, and complains of those
+            # that it may not use.
+            options.intra_op_num_threads = cores
         options.log_severity_level = 3  # errors only
         try:
             self.session = onnxruntime.InferenceSession(

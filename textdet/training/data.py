@@ -1,11 +1,11 @@
 """The images of a training run: read, split, opened."""
 
-import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from textdet.common.errors import DataError
+from textdet.common.workers import available_cores
 from textdet.data.annotation import Sample
 from textdet.data.cache import SIDES
 from textdet.data.formats.recognise import find_format, find_labels
@@ -76,7 +76,7 @@ def open_data(
         (train, validation), damaged = zip(
             *(
                 open_source(
-                    samples, data_args.image_size, data_args.caching, os.cpu_count() or 1, side
+                    samples, data_args.image_size, data_args.caching, available_cores(), side
                 )
                 if samples
                 else (Source([], data_args.image_size, None), [])
