@@ -79,7 +79,7 @@ def main() -> None:
     output = Path(args.output_dir)
     check_own(output)
     make_folder(output)
-    holds = args.should_log and not data_args.show_samples
+    holds = not args.process_index and not data_args.show_samples
     with hold(output) if holds else nullcontext():
         train(model_args, data_args, generator_args, args)
 
@@ -120,9 +120,9 @@ def train(
     generated = None
     if scenes and not data_args.show_samples:
         generated = output / VALIDATION
-        with args.main_process_first(desc="images to validate with"):
+        with args.in_turn("images to validate with"):
             make_validation(scenes, generated, data_args.max_eval_samples, bool(checkpoint))
-    turn = args.main_process_first(desc="the cache")
+    turn = args.in_turn("the cache")
     data = open_data(data_args, turn, seen, generated)
     if args.should_log:
         name_left_out(data.problems)

@@ -3,13 +3,18 @@
 import copy
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from easy_images import SIDE, write_images
+from transformers import TrainingArguments
 
 from textdet.common.errors import DataError, SizeError
 from textdet.data import cache
@@ -19,6 +24,7 @@ from textdet.data.fitted import draw_weights, fit, fitted_words, read_fitted
 from textdet.data.source import open_source
 from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
+from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import STRENGTHS, make_preset
 from textdet.training.datasets import MixSampler, TrainDataset, collate, split_count, to_tensors
 from textdet.training.options import AUGMENTATIONS
@@ -262,6 +268,26 @@ def test_unseen_fonts_and_backgrounds_are_on_one_side_only(tmp_path):
         assert len(train) + len(test) < len(samples) or unseen == ["background"]
     with pytest.raises(DataError, match="--unseen fonts: the annotations name 0"):
         split_samples([Sample(tmp_path, f"{i}.jpg", 64, 64, []) for i in range(4)], 0.2, ["fonts"])
+
+
+def test_processes_of_several_machines_take_turns(monkeypatch):
+    """Two machines with two processes each, as threads: the first makes a cache on a common disk,
+    the second machine's first one on its own disk, where it has one."""
+    barrier, order = threading.Barrier(4, timeout=20), []
+    monkeypatch.setattr(torch.distributed, "barrier", barrier.wait)
+
+    def process(rank):
+        state = SimpleNamespace(is_main_process=rank == 0, is_local_main_process=rank % 2 == 0)
+        args = SimpleNamespace(world_size=4, process_index=rank, distributed_state=state)
+        args.main_process_first = partial(TrainingArguments.main_process_first, args)
+        with DetectorTrainingArguments.in_turn(args, "the cache"):
+            while rank == 0 and barrier.n_waiting < 3 and not order:
+                pass  # until all others wait, or one does not
+            order.append(rank)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(process, range(4)))
+    assert order[:2] == [0, 2] and set(order[2:]) == {1, 3}
 
 
 def test_what_is_no_name_of_a_font_does_not_count(tmp_path):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 
 import torch
@@ -102,3 +104,10 @@ class DetectorTrainingArguments(TrainingArguments):
         self.label_names = ["image_index"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = False  # all parameters are used in each step
+
+    @contextmanager
+    def in_turn(self, desc: str) -> Iterator[None]:
+        """Have one of several processes go before the others, which find what it has made: the
+        first of all, then each machine's first, since their disk may be another, then the rest."""
+        with self.main_process_first(local=False, desc=desc), self.main_process_first(desc=desc):
+            yield
