@@ -199,6 +199,8 @@ def test_text_is_enlarged_and_shrunk(data):
         a, b = dataset.crop(0, seed, np.float32([(100, 100), (110, 100)]))[3]
         lengths.append(np.linalg.norm(b - a) / 10)
     assert 0.4 < min(lengths) < 0.65 and 2 < max(lengths) < 3.6
+    # No part reaches beyond the image, whose words would be at other places of the crop.
+    assert make_preset("strong", 64, 128).sides == ((16, 64), (64, 128))
 
 
 # --- Order and mix ---------------------------------------------------------------------------
@@ -349,8 +351,10 @@ def test_cache_follows_the_files_and_the_weights(own_data):
     changed = copy.deepcopy(samples)
     changed[2].words[0].confidence = 0.5
     assert open_cache(changed)[1] != folder and not folder.exists()
-    samples[0].image_path.touch()
-    assert open_cache(samples)[1] != folder
+    for path in (samples[0].image_path, *samples[0].heatmap_paths):
+        _, folder = open_cache(samples)
+        path.touch()
+        assert open_cache(samples)[1] != folder
 
 
 def test_rows_of_a_cache_are_those_of_its_sound_samples(own_data, monkeypatch):
