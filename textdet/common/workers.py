@@ -26,9 +26,8 @@ CALLS_AHEAD = 2  # calls per worker handed out early, so that a long list is nev
 def available_cores() -> int:
     """How many cores this process may use: under SLURM, taskset or docker --cpuset-cpus they are
     fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def run_calls(
