@@ -25,6 +25,7 @@ import torch  # noqa: E402
 
 from static import constants as C  # noqa: E402
 from textdet.common.cli import ArgumentParser, integer, run_main  # noqa: E402
+from textdet.common.workers import available_cores  # noqa: E402
 from textdet.data.triplets import read_samples  # noqa: E402
 from textdet.decoding.settings import DetectionSettings  # noqa: E402
 from textdet.network.detector import TextDetector  # noqa: E402
@@ -42,7 +43,7 @@ def main() -> None:
         "--repeat", type=integer(1), default=5, help="times that a trial sees each image"
     )
     parser.add_argument("--n_trials", type=integer(1), default=100)
-    parser.add_argument("--n_jobs", type=integer(1), default=os.cpu_count())
+    parser.add_argument("--n_jobs", type=integer(1), default=available_cores())
     args = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
