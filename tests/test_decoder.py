@@ -69,6 +69,22 @@ def test_single_characters_come_back(width, height):
     assert polygon_ious([box], [outline(quads)])[0, 0] > 0.93
 
 
+@pytest.mark.parametrize(("width", "slant"), [(14, 5), (18, 6), (18, 10)])
+def test_the_box_of_a_slanted_character_is_upright(width, slant):
+    """As of / and 7, whose smallest box is turned although their line is not."""
+    right, left = 100 + slant, 100
+    quad = [(right, 80), (right + width, 80), (left + width, 106), (left, 106)]
+    (box,) = decode([np.array([quad])], 0.4)
+    assert np.ptp(box[:2, 1]) == np.ptp(box[1:3, 0]) == 0
+
+
+@pytest.mark.parametrize("degrees", [-35, -20, 20, 35])
+def test_a_turned_word_of_two_letters_stays_turned(degrees):
+    quads = word_quads(160, 160, 2, 15, 24, degrees)
+    (box,) = decode([quads], 0.4)
+    assert polygon_ious([box], [outline(quads)])[0, 0] > 0.93
+
+
 @pytest.mark.parametrize("widths", [(5, 22, 5), (24, 6, 24), (6, 6, 28), (30, 12)])
 def test_ends_follow_the_width_of_the_last_letters(widths):
     left = 60 + np.cumsum(widths) - widths

@@ -35,6 +35,8 @@ LINE_PASSES = 3  # how often components are searched for two lines, at most
 INNER_CONTOUR = 0.6  # distance of the inner contour / distance of low_text's, in sigmas
 GROWTH = (0.3, 1.2)  # a side's sigma as a share of that across the word; a network's is noisier
 UPRIGHT_EXCESS = 1.04  # an upright box is preferred when it is larger by less than this factor
+LONE_LENGTH = 2.0  # length / height of a box that its character may have turned, not the line
+LONE_UPRIGHT_EXCESS = 1.2  # the factor for such a box: a / fills a slanted one in upright text
 CORNERS = ((2, 3), (0, 3), (0, 1), (2, 1))  # the two sides, of _axes, at each corner
 SHORT_LENGTH = 3.0  # length / height of a box that may hold a single character
 SHORT_GROWTH = 1.15  # room for rounding, above the sigma that such a box has
@@ -97,7 +99,7 @@ def fit_boxes(maps: ScoreMaps, words: Words, upright: bool = False) -> np.ndarra
     if len(words) == 0:
         return np.zeros((0, 4, 2))
     contour = _contour(maps.text, words, maps.low_text)
-    axes = _axes(contour, np.inf if upright else UPRIGHT_EXCESS)
+    axes = _axes(contour, upright)
     reach, tips = _reach(contour, axes)
 
     level = min(max(maps.low_text / maps.unit, LEVELS[0]), LEVELS[1])
@@ -196,9 +198,9 @@ def _share(
     return np.where(low < level, (high - level) / np.maximum(high - low, 1e-6), 0.5)
 
 
-def _axes(contour: Contour, upright_excess: float) -> np.ndarray:
+def _axes(contour: Contour, upright: bool) -> np.ndarray:
     """The directions (N, 4, 2) of each word's box, outwards: the box of minimal area around its
-    contour, or an upright one that is larger by no more than upright_excess. The minimal area
+    contour, or an upright one where `upright` says so or that is hardly larger. The minimal area
     around a round blob is found at any angle, around few pixels at a wrong one."""
     ends = [*contour.starts.tolist(), len(contour.xy)]  # np.split takes three times as long
     rectangles = [cv2.minAreaRect(contour.xy[a:b]) for a, b in pairwise(ends)]
@@ -207,7 +209,9 @@ def _axes(contour: Contour, upright_excess: float) -> np.ndarray:
         np.maximum.reduceat(contour.xy, contour.starts)
         - np.minimum.reduceat(contour.xy, contour.starts)
     ).T
-    is_upright = width * height <= upright_excess * np.prod(sizes, axis=1)
+    short, long = np.sort(sizes, axis=1).T
+    excess = np.where(long < LONE_LENGTH * short, LONE_UPRIGHT_EXCESS, UPRIGHT_EXCESS)
+    is_upright = upright | (width * height <= excess * short * long)
     angles = np.where(is_upright, 0, np.deg2rad(angles))
     cosine, sine = np.cos(angles), np.sin(angles)
     along, down = np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)
