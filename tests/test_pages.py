@@ -182,7 +182,7 @@ def test_scanner_effects_move_no_label(name, resources):
     for index in range(4):
         plain, scene = (
             draw_page_scene(
-                np.random.default_rng([4, index]), force(forms, [name], p), resources, 256
+                np.random.default_rng([7, index]), force(forms, [name], p), resources, 256
             )
             for p in (0, 1)
         )
@@ -204,6 +204,16 @@ def test_dark_edges_stay_off_the_words():
         image = np.full((256, 256, 3), 255, np.uint8)
         scanner._draw_dark_edges(np.random.default_rng(seed), settings, image, [polygon])
         assert (image != 255).any() and (image[60:90, 40:200] == 255).all()
+
+
+def test_short_entries_stand_alone_on_forms(resources):
+    """Figures, capitals and brackets, which a detector that saw only words overlooks."""
+    settings, lone = of_kind("form", PLAIN), []
+    for seed in range(20):
+        page = lay_out(resources, settings, seed)
+        lone += [word.text for word in page.words if len(word.text) == 1]
+    assert lone.count("(") == lone.count(")") > 3
+    assert sum(text.isdigit() for text in lone) > 10 and sum(text.isalpha() for text in lone) > 10
 
 
 def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):

@@ -150,12 +150,21 @@ def sample_phrase(
         return [_letters(rng, vocabulary, 1)]
     choices = _PATTERNS[kind].get(vocabulary.language, _PATTERNS[kind]["english"])
     pattern = choices[rng.integers(len(choices))]
-    person = _person(rng, vocabulary) if kind == "name" else {}
-    text = FIELD.sub(
-        lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), pattern
-    )
+    text = _fill(pattern, rng, vocabulary, _person(rng, vocabulary) if kind == "name" else {})
     text = text.upper() if case == "upper" and kind != "web" else text
     return text.split("|")
+
+
+def sample_entry(rng: np.random.Generator, vocabulary: Vocabulary) -> str:
+    """What stands alone in a field of a form or a table: a figure, a capital, a mark."""
+    entries = patterns.ENTRIES.split()
+    return _fill(entries[rng.integers(len(entries))], rng, vocabulary, {})
+
+
+def _fill(pattern: str, rng, vocabulary, person: dict[str, str]) -> str:
+    return FIELD.sub(
+        lambda match: person.get(match[1]) or _FIELDS[match[1]](rng, vocabulary), pattern
+    )
 
 
 def _cased(token: str, case: str) -> str:
@@ -257,12 +266,14 @@ _FIELDS = {
     "h": lambda rng, _: str(rng.integers(1, 24)),
     "H": lambda rng, _: str(rng.integers(1, 13)),
     "i": lambda rng, _: f"{rng.integers(0, 60):02d}",
-    "t": _digits(3),
+    "e": _digits(1),
     "o": _digits(2),
+    "t": _digits(3),
     "v": _digits(4),
     "x": _digits(6),
     "u": _host,
     "c": lambda rng, vocabulary: _letters(rng, vocabulary, 3),
+    "k": lambda rng, vocabulary: _letters(rng, vocabulary, 1),
 }
 _PATTERNS = {
     kind: {language: text.split() for language, text in texts.items()}

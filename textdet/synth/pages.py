@@ -4,7 +4,7 @@ their rules, boxes, stamps and strokes by hand. What paper and scanner do to it 
 import numpy as np
 
 from textdet.common.stage_times import stage
-from textdet.synth.content import Vocabulary
+from textdet.synth.content import Vocabulary, sample_entry
 from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
 from textdet.synth.shares import sample_kind
@@ -123,13 +123,15 @@ def _form(writer, x, y, width):
         reach = (x + width - start) * rng.choice([1, 1, 0.6])
         if rng.random() < filled:
             large = min(em * rng.uniform(0.9, 1.3), spacing / 1.3)
+            entry = sample_entry(rng, writer.vocabulary) if rng.random() < 0.3 else None
             writer.line(
                 start + em * rng.uniform(0.3, 2),
                 y + em - large,
                 reach - 2 * em,
                 large,
-                4,
+                1 if entry else 4,
                 writer.fonts[-1],
+                text=entry,
             )
         if writer.ruled and boxed:
             writer.box(x - 3, y - em * 0.2, x + width, y - em * 0.2 + spacing)
@@ -161,16 +163,23 @@ def _leaders(writer, x, y, width):
 
 
 def _check_boxes(writer, x, y, width):
+    """Squares or brackets, some of them ticked, with their labels behind them."""
     rng, em = writer.rng, writer.em
-    side, step = 0.8 * em, width / rng.integers(1, 4)
+    side, step, in_brackets = 0.8 * em, width / rng.integers(1, 4), rng.random() < 0.3
     for _ in range(rng.integers(1, 5)):
         if y > writer.bottom - 1.5 * em:
             break
         for left in np.arange(x, x + width - step / 2, step):
-            writer.box(left, y + 0.2 * em, left + side, y + 0.2 * em + side)
-            if rng.random() < 0.4:
-                draw_tick(rng, writer.page.rules, (left + side / 2, y + 0.6 * em), side)
-            writer.line(left + 1.3 * em, y, step - 2 * em, em, int(rng.integers(1, 4)))
+            end = left + side
+            if in_brackets:
+                for mark in ("(", "X", ")") if rng.random() < 0.4 else ("(", ")"):
+                    end = writer.line(end, y, 2 * em, em, 1, text=mark) + 0.6 * em
+            else:
+                writer.box(left, y + 0.2 * em, left + side, y + 0.2 * em + side)
+                if rng.random() < 0.4:
+                    draw_tick(rng, writer.page.rules, (left + side / 2, y + 0.6 * em), side)
+            label = end + 0.5 * em
+            writer.line(label, y, left + step - 0.7 * em - label, em, int(rng.integers(1, 4)))
         y += em * 1.7
     return y
 
@@ -223,6 +232,44 @@ def _table(writer, x, y, width):
         if rng.random() < 0.6:
             for edge in edges:
                 writer.rule(x + edge, top - above, x + edge, y - above)
+    return y
+
+
+def _figures(writer, x, y, width):
+    """A label and short entries in every row, each entry above a rule of its own or in a grid."""
+    rng, em = writer.rng, writer.em
+    columns, spacing = int(rng.integers(1, 6)), em * rng.uniform(1.2, 2.2)
+    split, align = width * rng.uniform(0.2, 0.5), float(rng.choice([0, 0.5, 1]))
+    step = (width - split) / columns
+    cell, low = step * rng.choice([0.7, 0.9, 1]), em * rng.uniform(1.08, 1.18)
+    for _ in range(rng.integers(3, 10)):
+        if y > writer.bottom - 1.5 * em:
+            break
+        writer.line(x, y, split - em, em, int(rng.integers(1, 4)))
+        for left in x + split + step * np.arange(columns):
+            if rng.random() < 0.8:
+                entry = sample_entry(rng, writer.vocabulary)
+                writer.line(left + 0.2 * em, y, cell - 0.4 * em, em, 1, align=align, text=entry)
+            if writer.ruled:
+                writer.rule(left, y + low, left + cell, y + low, int(rng.integers(1, 3)))
+        y += spacing
+    return y
+
+
+def _numbered(writer, x, y, width):
+    """Lines or paragraphs behind 1. or (a), one below the other."""
+    rng, em = writer.rng, writer.em
+    label, indent = str(rng.choice(["{}.", "({})", "{})"])), em * rng.uniform(2, 4)
+    first, by_letter = int(rng.integers(1, 12)), rng.random() < 0.4
+    for number in range(first, first + int(rng.integers(2, 7))):
+        item = chr(ord("a") + number - 1) if by_letter else number
+        writer.line(x, y, indent, em, 1, text=label.format(item))
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            if y > writer.bottom - 1.5 * em:
+                return y
+            writer.line(x + indent, y, width - indent, em, int(rng.choice([2, 4, 30])))
+            y += 1.25 * em
+        y += em * rng.uniform(0, 0.5)
     return y
 
 
@@ -314,9 +361,33 @@ def _punch_holes(writer):
 
 
 _PARTS = {
-    "mixed": (_heading, _paragraph, _paragraph, _form, _form, _table, _leaders, _check_boxes),
-    "form": (_heading, _form, _form, _form, _check_boxes, _blank_rules, _signature, _table, _gap),
-    "letter": (_paragraph, _paragraph, _paragraph, _gap, _signature),
-    "dense": (_paragraph, _paragraph, _table, _leaders),
+    "mixed": (
+        _heading,
+        _paragraph,
+        _paragraph,
+        _form,
+        _form,
+        _table,
+        _figures,
+        _numbered,
+        _leaders,
+        _check_boxes,
+    ),
+    "form": (
+        _heading,
+        _form,
+        _form,
+        _form,
+        _check_boxes,
+        _blank_rules,
+        _signature,
+        _table,
+        _figures,
+        _figures,
+        _numbered,
+        _gap,
+    ),
+    "letter": (_paragraph, _paragraph, _paragraph, _numbered, _gap, _signature),
+    "dense": (_paragraph, _paragraph, _table, _figures, _leaders),
     "receipt": (_heading, _items, _items, _paragraph, _gap),
 }

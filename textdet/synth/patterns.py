@@ -3,8 +3,9 @@
 A string holds several patterns with spaces between them; | parts the words of one. The
 fields: {n} a whole number, {q} one below 1000, {a} an amount such as 19.99, {d} day, {m} month as a
 number, {M} as a word, {y} year, {s} its last two digits, {h} hour, {H} up to 12, {i} minute; of one
-person {f} the given name, {l} the surname, {I} {J} initials; {o} {t} {v} {x} two, three, four, six
-digits; {S} a street, {C} a town, {u} a word in lower case, {c} capitals.
+person {f} the given name, {l} the surname, {I} {J} initials; {e} {o} {t} {v} {x} one, two, three,
+four, six digits; {S} a street, {C} a town, {u} a word in lower case, {c} up to three capitals, {k}
+one.
 """
 
 PRICES = {
@@ -74,6 +75,7 @@ SIGNS = {
         "АПТЕКА КАФЕ БАНК ПРОДУКТЫ ТАКСИ КАССА АРЕНДА 24|ЧАСА ОТ|СЕБЯ НА|СЕБЯ ХОД|К|МЕТРО"
     ),
 }
+ENTRIES = "{e} {e} {o} {t} {e}.{e} {o}.{e} {o}% ({o}) ({e}) {e}. {k}. ({k}) {k} X XX $ # ${q} #{e}"
 PATTERNS = {
     "number": NUMBERS,
     "price": PRICES,
