@@ -26,6 +26,7 @@ from transformers.trainer_utils import EvalPrediction, TrainOutput
 from static import constants as C
 from textdet.common.cli import name_left_out
 from textdet.common.errors import DataError
+from textdet.common.files import write_atomically
 from textdet.common.memory import keep_memory
 from textdet.data.held_out import TRAINING_FILE, Record, still_held_out
 from textdet.data.source import Source
@@ -133,7 +134,8 @@ class HeatmapTrainer(Trainer):
         sampler: the order of the training data.
         truth: each validation image's words.
         settings: how words are found in the validation images' maps; None for the defaults.
-        first_settings: detection.json of the model to start from; None where it has none.
+        first_settings: what the detection.json of the model to start from holds; None where it has
+            none.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class HeatmapTrainer(Trainer):
         sampler: MixSampler | None = None,
         truth: Sequence[Truth] = (),
         settings: DetectionSettings | None = None,
-        first_settings: Path | None = None,
+        first_settings: bytes | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, data_collator=collate, compute_metrics=summarise_rows, **kwargs)
@@ -301,7 +303,7 @@ class HeatmapTrainer(Trainer):
             for path in folder.glob("*.safetensors"):  # which the library writes for nobody else
                 shutil.copymode(folder / CONFIG_FILE, path)
         if self.first_settings and not (folder / SETTINGS_FILE).exists():
-            shutil.copyfile(self.first_settings, folder / SETTINGS_FILE)
+            write_atomically(folder / SETTINGS_FILE, self.first_settings)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """Upload the run's folder while it is under way, see transformers.Trainer, except what is
@@ -472,8 +474,10 @@ def make_trainer(
     return trainer
 
 
-def sound_settings(start: str) -> Path | None:
-    """The detection.json of the model to start from; None where there is no sound one.
+def sound_settings(start: str) -> bytes | None:
+    """What the detection.json of the model to start from holds; None where there is no sound one.
+
+    It is read once: a run that goes on deletes the checkpoint that it started from.
 
     Params:
         start: the model's folder, its name on the hub, or an empty text.
@@ -486,7 +490,7 @@ def sound_settings(start: str) -> Path | None:
     except DataError as error:
         name_left_out([str(error)])
         return None
-    return path
+    return path.read_bytes()
 
 
 def model_before(model_args: ModelArguments, checkpoint: str | None) -> Path | None:
