@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -184,6 +184,18 @@ class HeatmapTrainer(Trainer):
             drop_last=args.dataloader_drop_last,
         )
         return self.accelerator.prepare(loader)
+
+    def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
+        """All images to validate with: --dataloader_drop_last is for training.
+
+        Params:
+            eval_dataset: see transformers.Trainer.
+        """
+        drop_last, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.args.dataloader_drop_last = drop_last
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Make the optimizer that --muon or --optim asks for, once.

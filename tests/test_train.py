@@ -366,9 +366,13 @@ def test_a_checkpoint_without_a_schedule_has_that_of_its_steps():
 
 def test_the_loader_follows_its_flags(data, tmp_path):
     flags = {"dataloader_multiprocessing_context": "spawn", "dataloader_in_order": False}
+    flags |= {"dataloader_drop_last": True}
+    flags |= {"per_device_train_batch_size": 3, "per_device_eval_batch_size": 9}
     trainer = make_trainer(data, tmp_path, dataloader_num_workers=1, **flags)
+    assert len(trainer.get_eval_dataloader()) == 1  # not one of its 8 images is dropped
     loader = trainer.get_train_dataloader()
     assert loader.multiprocessing_context.get_start_method() == "spawn" and not loader.in_order
+    assert len(loader) == 2  # and two of them left over
 
 
 def test_stretches_at_a_constant_rate_and_a_decay_at_the_end(data, tmp_path):
