@@ -364,6 +364,23 @@ def test_a_checkpoint_without_a_schedule_has_that_of_its_steps():
     assert optimizer.param_groups[0]["lr"] == 0.25
 
 
+def test_a_rate_that_follows_the_validation_goes_on_where_it_was(tmp_path):
+    flags = {"lr_scheduler_type": "reduce_lr_on_plateau", "use_cpu": True}
+    for metric, mode in (("f1", "max"), ("heatmap_error", "min")):
+        args = DetectorTrainingArguments(str(tmp_path), metric_for_best_model=metric, **flags)
+        assert args.lr_scheduler_kwargs == {"mode": mode}
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    before = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", patience=0)
+    for score in (0.5, 0.6, 0.6):
+        before.step(score)
+    for state, rate in ((before.state_dict(), 0.1), ({"base_lrs": [1.0], "_last_lr": [0.0]}, 1.0)):
+        optimizer.param_groups[0]["lr"] = 1.0  # as keep_flags leaves it
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", patience=0)
+        schedule.load_state_dict(state)
+        KeepSchedule().on_train_begin(None, None, None, lr_scheduler=schedule)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate)
+
+
 def test_the_loader_follows_its_flags(data, tmp_path):
     flags = {"dataloader_multiprocessing_context": "spawn", "dataloader_in_order": False}
     flags |= {"dataloader_drop_last": True}

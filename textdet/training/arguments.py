@@ -97,6 +97,10 @@ class DetectorTrainingArguments(TrainingArguments):
         if self.greater_is_better is None and "error" in (self.metric_for_best_model or ""):
             self.greater_is_better = False  # the library knows it of losses alone
         super().__post_init__()
+        if self.lr_scheduler_type in ("reduce_lr_on_plateau", "greedy"):
+            # By themselves they take a rising F1 for one that gets worse.
+            mode = {"mode": "max" if self.greater_is_better else "min"}
+            self.lr_scheduler_kwargs = mode | (self.lr_scheduler_kwargs or {})
         if self.n_gpu > 1:  # one process per GPU instead, see torchrun
             self._n_gpu = 1
         # Not for the user to choose: HeatmapTrainer depends on them.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 from transformers import (
     Trainer,
@@ -77,8 +77,14 @@ class KeepSchedule(TrainerCallback):
         """Set the rates of all groups of parameters by the command and the steps that are done.
 
         Params:
-            lr_scheduler: the Trainer's; one that is not a LambdaLR stays as it is.
+            lr_scheduler: the Trainer's. Of a ReduceLROnPlateau, whose rate does not follow from the
+                steps, the checkpoint's counts; a GreedyLR sets its own.
         """
+        if isinstance(lr_scheduler, ReduceLROnPlateau) and not hasattr(lr_scheduler, "base_lrs"):
+            # With base_lrs it has loaded the state of a LambdaLR, which may have come to 0.
+            groups = lr_scheduler.optimizer.param_groups
+            for group, rate in zip(groups, lr_scheduler.get_last_lr(), strict=True):
+                group["lr"] = rate
         if not isinstance(lr_scheduler, LambdaLR):
             return
         # Of --save_only_model a checkpoint has no schedule, and it would start over.
