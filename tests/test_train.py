@@ -588,7 +588,10 @@ def test_a_finished_run_does_not_pass_for_another_one(whole, data, tmp_path, run
             f"other data (16 images in {data} then, 20 images in {other} now)",
         ),
         (("--input_dir", data, "--crop_size", 96), "--crop_size 96 instead of 64"),
-        (("--input_dir", data, "--learning_rate", 0.5), "--learning_rate 0.5 instead of 0.0015"),
+        (
+            ("--input_dir", data, "--learning_rate", 0.5, "--lr_scheduler_kwargs", '{"a": 1}'),
+            "--learning_rate 0.5 instead of 0.0015, --lr_scheduler_kwargs {'a': 1} instead of None",
+        ),
         (("--input_dir", data, "--resume_from_checkpoint", "nowhere"), "nowhere: no checkpoint"),
     ):
         assert_refused(run_here("train.py", *own, *flags), said)

@@ -23,8 +23,8 @@ OF_MODEL += ("tuned_thresholds",)
 OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weight")
 OF_DATA += ("focal_weight", "focal_gamma", "test_size", "unseen", "max_train_samples")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
-OF_TRAINING += ("weight_decay", "lr_scheduler_type", "warmup_steps", "optim", "muon", "ema", "seed")
-OF_TRAINING += ("data_seed", "metric_for_best_model")
+OF_TRAINING += ("weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim")
+OF_TRAINING += ("muon", "ema", "seed", "data_seed", "metric_for_best_model")
 # What the section "model" says of the start, which the first command of a run decides.
 OF_START = {"model_name_or_path": str, "from_scratch": bool, "started_from": str}
 
