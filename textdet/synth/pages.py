@@ -165,17 +165,19 @@ def _leaders(writer, x, y, width):
 def _check_boxes(writer, x, y, width):
     """Squares or brackets, some of them ticked, with their labels behind them."""
     rng, em = writer.rng, writer.em
-    side, step, in_brackets = 0.8 * em, width / rng.integers(1, 4), rng.random() < 0.3
+    side, step = 0.8 * em, width / rng.integers(1, 4)
+    in_brackets = step > 6 * em and rng.random() < 0.3  # a ticked pair may take 4 em
     for _ in range(rng.integers(1, 5)):
         if y > writer.bottom - 1.5 * em:
             break
         for left in np.arange(x, x + width - step / 2, step):
-            end = left + side
+            end = left
             if in_brackets:
                 for mark in ("(", "X", ")") if rng.random() < 0.4 else ("(", ")"):
                     end = writer.line(end, y, 2 * em, em, 1, text=mark) + 0.6 * em
             else:
-                writer.box(left, y + 0.2 * em, left + side, y + 0.2 * em + side)
+                end += side
+                writer.box(left, y + 0.2 * em, end, y + 0.2 * em + side)
                 if rng.random() < 0.4:
                     draw_tick(rng, writer.page.rules, (left + side / 2, y + 0.6 * em), side)
             label = end + 0.5 * em
@@ -236,7 +238,7 @@ def _table(writer, x, y, width):
 
 
 def _figures(writer, x, y, width):
-    """A label and short entries in every row, each entry above a rule of its own or in a grid."""
+    """A label and short entries in every row, each entry above a rule of its own or of its row."""
     rng, em = writer.rng, writer.em
     columns, spacing = int(rng.integers(1, 6)), em * rng.uniform(1.2, 2.2)
     split, align = width * rng.uniform(0.2, 0.5), float(rng.choice([0, 0.5, 1]))
@@ -262,6 +264,8 @@ def _numbered(writer, x, y, width):
     label, indent = str(rng.choice(["{}.", "({})", "{})"])), em * rng.uniform(2, 4)
     first, by_letter = int(rng.integers(1, 12)), rng.random() < 0.4
     for number in range(first, first + int(rng.integers(2, 7))):
+        if y > writer.bottom - 1.5 * em:
+            break
         item = chr(ord("a") + number - 1) if by_letter else number
         writer.line(x, y, indent, em, 1, text=label.format(item))
         for _ in range(rng.choice([1, 1, 2, 3])):
