@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT, assert_refused
 
 from textdet.common.cli import ArgumentParser, one_line, run_main
 from textdet.common.errors import DataError
@@ -164,3 +166,17 @@ def test_lines_for_a_terminal_hold_no_escapes():
 )
 def test_characters_without_ink(letters, ink):
     assert all(leaves_ink(letter) == ink for letter in letters)
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_an_output_that_nobody_reads_is_one_line(buffered):
+    code = "from textdet.common.cli import run_main; run_main(lambda: print('1 word'))"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as stdout:
+        env = {**os.environ, "PYTHONUNBUFFERED": buffered}
+        command = [sys.executable, "-c", code]
+        ended = subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
+        )
+    assert_refused(ended, "Broken pipe")

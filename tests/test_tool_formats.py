@@ -510,6 +510,15 @@ def test_yolo(tmp_path, file, names):
     assert "word 5: 5 numbers, the last perhaps a confidence: '0 0.5" in problems[1]
 
 
+def test_yolo_refuses_key_points(tmp_path):
+    """A box and points on it, which would pass for a polygon."""
+    picture(tmp_path / "images" / "a.jpg")
+    write(tmp_path / "labels" / "a.txt", "0 0.5 0.5 0.2 0.2 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6\n")
+    write(tmp_path / "data.yaml", "kpt_shape: [4, 2]\nnames: [text]\n")
+    with pytest.raises(DataError, match="key points .*; export boxes, oriented boxes or"):
+        read_dataset(tmp_path, "yolo")
+
+
 def test_an_image_that_two_files_label_is_read_once_and_named(tmp_path):
     """As after a second export into the same folder."""
     picture(tmp_path / "a.jpg")

@@ -188,7 +188,10 @@ def run_main(main: Callable[[], None]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
         main()
-    except (DataError, OSError) as error:  # the latter: no space, no permission
+        if sys.stdout:
+            sys.stdout.flush()
+    except (DataError, OSError) as error:  # the latter: no space, no permission, a closed pipe
+        drop_unwritten()
         fail(str(error))
     except MemoryError:
         fail("the memory is too small, or ulimit -v is")
@@ -209,6 +212,15 @@ class _Terminated(KeyboardInterrupt):
 def _terminate(number: int, frame: object) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough
     raise _Terminated
+
+
+def drop_unwritten() -> None:
+    """Give up what standard output does not take, of which the interpreter would complain again."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
     icdar2013             left, top, right, bottom, "text"   (or with spaces between the numbers)
     icdar2015             x1,y1,...,x4,y4,text               ### = don't care; sets of curved words
-                          have more points, as Total-Text's and CTW1500's
+                          have six points or more, as Total-Text's and CTW1500's
     mlt                   x1,y1,...,x4,y4,script,text        ### = don't care (2017 and 2019)
     icdar2013_characters  R G B cx cy left top right bottom "character"   blank line = next word
 
@@ -41,8 +41,8 @@ MLT_SCRIPTS = (
 _NUMBER, _COMMA = rf"({NUMBER})", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
 _ICDAR2015 = re.compile(_QUAD + r"\s*(?:,(.*))?")
-# In place of the text, where there are six points or more. Of figures in a text there are fewer, or
-# it is a number as 1,234,567,890.
+# In place of the text, where there are six points or more: a fifth one would look like the figures
+# of a text, as 8,5 or 1,234. Of these there are fewer, or it is a number as 1,234,567,890.
 _BILLIONS = r"\s*\d{1,3}(?:,\d{3}){3}\s*$"
 _COORDINATE = rf"\s*{NUMBER}\s*"
 _FURTHER = re.compile(rf"(?!{_BILLIONS})((?:{_COORDINATE},{_COORDINATE}(?:,|$)){{2,}})(.*)")

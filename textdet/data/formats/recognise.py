@@ -62,7 +62,8 @@ def find_format(folder: Path) -> str:
     raise DataError(
         f"{folder}: not a data set known by its looks, neither by {ANNOTATIONS}/*.jsonl "
         "(generate_images.py) nor by a file .json, .xml, .txt or metadata.jsonl; name its --format "
-        "(export_dataset.py: --input_format); for tune.py and app.py convert_dataset.py comes first"
+        "(export_dataset.py: --input_format), or export COCO or YOLO from the tool that made it; "
+        "for tune.py and app.py convert_dataset.py comes first"
     )
 
 

@@ -76,18 +76,34 @@ def _outline(line: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def _classes(source: Path) -> dict[int, str]:
-    """Names of the classes by their numbers, where the set gives them."""
+    """Names of the classes by their numbers, where the set gives them.
+
+    Raises:
+        DataError: the set's lines are a box and points on it, not outlines.
+    """
+    yamls = sorted([*paths_below(source, "*.yaml"), *paths_below(source, "*.yml")])
+    sheets = [_sheet(path) for path in yamls]
+    if any("kpt_shape" in sheet for sheet in sheets):
+        raise DataError(
+            f"{source}: key points (its .yaml has kpt_shape); export boxes, oriented boxes or "
+            "segmentation instead"
+        )
     for path in paths_below(source, "classes.txt"):
         return {number - 1: line.strip() for number, line in read_lines(path)}
-    for path in sorted([*paths_below(source, "*.yaml"), *paths_below(source, "*.yml")]):
-        import yaml
-
-        try:
-            names = yaml.safe_load(path.read_text(encoding="utf-8")).get("names")
-            if isinstance(names, list):
-                return dict(enumerate(map(str, names)))
-            if isinstance(names, dict):
-                return {int(number): str(name) for number, name in names.items()}
-        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
-            continue
+    for names in (sheet.get("names") for sheet in sheets):
+        if isinstance(names, list):
+            return dict(enumerate(map(str, names)))
+        if isinstance(names, dict) and all(str(number).isdigit() for number in names):
+            return {int(number): str(name) for number, name in names.items()}
     return {}
+
+
+def _sheet(path: Path) -> dict:
+    """What a .yaml says; nothing where it is not one of a data set."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
