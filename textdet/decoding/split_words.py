@@ -11,7 +11,7 @@ from textdet.decoding.components import Segmentation, reaching
 from textdet.decoding.run_lengths import MIN_AREA, find_components, find_runs, group_runs
 
 STRONG_LINK = 0.9  # quantile of the affinity in a component that its weak links are measured by
-EVEN_LINK = 0.3  # share of the strong affinity that links evenly spaced letters
+EVEN_LINK = 0.2  # share of the strong affinity that links evenly spaced letters
 
 SMOOTHING = 0.12  # of a word's height, over which its profile is averaged
 MAX_SPACING = 1.35  # times the distance of the other letters: farther apart they are two words
