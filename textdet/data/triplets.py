@@ -114,17 +114,25 @@ def read_sample_image(sample: Sample) -> np.ndarray:
     return image
 
 
-def read_heatmap(path: Path) -> np.ndarray:
-    """Decode a heatmap to (H, W) uint8. Raises DataError with the file's name."""
+def read_heatmaps(sample: Sample) -> np.ndarray:
+    """A sample's heatmaps, (2, H, W) uint8, character then affinity.
+
+    Their sizes are checked before they are decoded: a small file may declare gigabytes.
+
+    Raises:
+        DataError: with the file's name, when one is missing or damaged.
+        SizeError: when one has another size than the annotation says.
+    """
     import cv2
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    data = np.fromfile(path, np.uint8)
-    heatmap = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if heatmap is None:
-        raise DataError(f"{path}: not a readable heatmap")
-    return heatmap
+    maps = []
+    for path in sample.heatmap_paths:
+        _check_size(path, *image_size(path), sample)
+        heatmap = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if heatmap is None:
+            raise DataError(f"{path}: not a readable heatmap")
+        maps.append(heatmap)
+    return np.stack(maps)
 
 
 def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -137,11 +145,7 @@ def read_triplet(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         DataError: with the file's name, when one is missing or damaged.
         SizeError: when one has another size than the annotation says.
     """
-    image = read_sample_image(sample)
-    maps = [read_heatmap(path) for path in sample.heatmap_paths]
-    for path, heatmap in zip(sample.heatmap_paths, maps, strict=True):
-        _check_size(path, heatmap.shape[1], heatmap.shape[0], sample)
-    return image, np.stack(maps)
+    return read_sample_image(sample), read_heatmaps(sample)
 
 
 def check_triplet(sample: Sample) -> str | None:

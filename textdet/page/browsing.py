@@ -16,7 +16,7 @@ from textdet.data.annotation import UNREAD, Sample, Word
 from textdet.data.chunked_folder import iterate_samples
 from textdet.data.formats.recognise import find_format
 from textdet.data.formats.registry import read_dataset
-from textdet.data.triplets import has_heatmaps, read_heatmap
+from textdet.data.triplets import has_heatmaps, read_heatmaps
 from textdet.decoding.metrics import SCORES, truth_of
 from textdet.decoding.settings import DetectionSettings
 from textdet.decoding.word_fates import FALSE_BOXES, FATES, name_fates
@@ -222,11 +222,11 @@ def read_maps(sample: Sample) -> np.ndarray | None:
     """The heatmaps (2, H, W) uint8 that belong to an image, None where there are none.
 
     Raises:
-        DataError: one is damaged or missing.
+        DataError: one is damaged, missing or of another size than the image.
     """
     if sample.elsewhere is not None or not has_heatmaps(sample.folder):
         return None
-    return np.stack([read_heatmap(path) for path in sample.heatmap_paths])
+    return read_heatmaps(sample)
 
 
 def look(
