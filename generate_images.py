@@ -235,7 +235,7 @@ def make_images(
         made now.
     """
     counts, seconds = Counter(), Counter()
-    for chunk in done:
+    for chunk in progress_bar(done, unit="chunk", desc="counting", delay=2):
         with using_chunk(chunk.path):
             counts += count_records([sample.to_json() for sample in read_chunk(chunk.path)])
     workers = min(args.num_workers, len(chunks) - len(done))

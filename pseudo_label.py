@@ -28,6 +28,7 @@ from textdet.common.cli import (
     integer,
     name_left_out,
     number,
+    progress_bar,
     run_main,
 )
 from textdet.common.cluster import choose_cluster
@@ -182,7 +183,8 @@ def unannotated(folder: Path, apart_from: Path) -> tuple[list[Sample], list[str]
         files = [path for path in files if not Path(os.path.realpath(path)).is_relative_to(own)]
     results = set(filter(is_result, files))  # with boxes drawn over them
     samples, problems = [], name_other_pictures(files) + name_results(results)
-    for path in sorted(set(filter(is_image, files)) - results):
+    paths = sorted(set(filter(is_image, files)) - results)
+    for path in progress_bar(paths, unit="file", desc="opening", delay=2):
         try:
             problems += name_further_frames(path)
         except DataError as error:

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SIZE, assert_refused, contents, run_well
+from easy_images import write_images
 from PIL import Image
 
 import convert_dataset
+import pseudo_label
 from textdet.common.errors import DataError
-from textdet.data import chunked_folder
+from textdet.data import chunked_folder, source
 from textdet.data.cache import MAKER
 from textdet.data.chunked_folder import Chunk, chunk_path, read_left_out, start_folder
+from textdet.data.formats import registry
 from textdet.data.formats.common import Item, rectangle
 from textdet.data.formats.registry import read_dataset
 from textdet.data.heatmaps import draw_heatmaps
@@ -367,3 +370,18 @@ def test_a_thousand_images_in_a_subfolder():
     assert numbered_file(1999, True) == "00001/00001999.jpg"
     assert numbered_file(123456789, True) == "123456/123456789.jpg"
     assert numbered_file(1999, False) == "00001999.jpg"
+
+
+def test_going_through_all_images_of_a_folder_shows_how_far_it_is(coco, tmp_path, monkeypatch):
+    """Some ten thousand take seconds: to look at their sizes, to read or to count their words."""
+    shown = []
+    for module in (registry, chunked_folder, source, pseudo_label):
+        monkeypatch.setattr(
+            module, "progress_bar", lambda items, desc, **_: shown.append(desc) or items
+        )
+    write_images(tmp_path / "easy", 2)
+    read_dataset(coco)
+    list(chunked_folder.iterate_samples(tmp_path / "easy"))
+    source.open_source(read_samples(tmp_path / "easy")[0], 64, caching=False, workers=1)
+    pseudo_label.unannotated(coco, tmp_path / "labelled")
+    assert shown == ["reading", "reading", "checking", "opening"]

@@ -425,7 +425,8 @@ def using_chunk(path: Path) -> Iterator[None]:
 
 def iterate_samples(folder: Path) -> Iterator[Sample]:
     """The samples of a finished folder, a chunk at a time. Raises DataError as read_chunk."""
-    for path in sorted((folder / ANNOTATIONS).glob("*.jsonl")):
+    paths = sorted((folder / ANNOTATIONS).glob("*.jsonl"))
+    for path in progress_bar(paths, unit="chunk", desc="reading", delay=2):
         yield from read_chunk(path)
 
 

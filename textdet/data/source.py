@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textdet.common.cli import name_left_out
+from textdet.common.cli import name_left_out, progress_bar
 from textdet.common.errors import DataError
 from textdet.data.annotation import Sample, Word
 from textdet.data.cache import SIDES, Cache, open_cache
@@ -84,7 +84,7 @@ def open_source(
             rows += [(cache, row) for row in sound]
             problems += damaged.values()
     else:
-        for sample in samples:
+        for sample in progress_bar(samples, unit="image", desc="checking", delay=2):
             problem = check_triplet(sample)
             if problem is None:
                 kept.append(sample)

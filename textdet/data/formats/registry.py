@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError
 from textdet.common.images import name_further_frames, name_other_pictures
 from textdet.data.annotation import IMAGES, UNREAD, Sample, labelled_again
@@ -191,7 +192,8 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
     if name == "triplets":
         return read_samples(folder)
     samples, problems, taken = [], [], set()
-    for item in read_items(name, folder):
+    items = read_items(name, folder)
+    for item in progress_bar(items, unit="image", desc="reading", delay=2):
         if isinstance(item, str):
             problems.append(item)
             continue
