@@ -209,7 +209,7 @@ def test_dark_edges_stay_off_the_words():
 def test_short_entries_stand_alone_on_forms(resources):
     """Figures, capitals and brackets, which a detector that saw only words overlooks."""
     settings, lone = of_kind("form", PLAIN), []
-    for seed in range(30):
+    for seed in range(50):
         page = lay_out(resources, settings, seed)
         lone += [word.text for word in page.words if len(word.text) == 1]
     assert lone.count("(") == lone.count(")") > 3

@@ -58,7 +58,10 @@ UNITS = {
     "russian": "{q}|кг {q}|г {q}|мл {q}|км {q}|м {q}°C {q}|шт. {q}|л {q}% {q}|км/ч {q}|см",
 }
 NAMES = {
-    "english": "{f}|{l} {f}|{l} {l} {I}.|{l} Mr.|{l} Mrs.|{l} Dr.|{l} {l},|{f} {l}|&|Co.",
+    "english": (
+        "{f}|{l} {f}|{l} {f}|{I}.|{l} {I}.|{J}.|{l} {l} {I}.|{l} Mr.|{l} Mrs.|{l} Dr.|{l} {l},|{f} "
+        "{l}|&|Co."
+    ),
     "russian": "{f}|{l} {f}|{l} {l} {I}.|{J}.|{l} {l}|{I}.|{I}. {l}|{I}.{I}. {l}|{f}",
 }
 CODES = {"english": "{c}-{n} {c}{n} №{n}{c} №{n} {n}{c} {c}/{n} #{n} & {c}. {t}-{x} {c}|{v}"}
