@@ -269,6 +269,8 @@ def test_dont_care_words_count_as_much_as_asked():
     found, nothing = label_images([rgb], [[word, blank]], identity, 4, 0.3)[0]
     assert found.ignore and found.text == "###" and len(found.quads) == 6
     assert found.training_weight == pytest.approx(0.3) and nothing.training_weight == 0
+    (unasked,) = label_images([rgb], [[found]], identity, 4)[0]  # labelled again, without a weight
+    assert unasked.training_weight == 0 and not len(unasked.quads)
     again = Word.from_json(json.loads(json.dumps(found.to_json())))
     assert again.training_weight == found.training_weight and again.ignore
     sample = Sample(None, "a.jpg", 200, 200, [again, nothing])

@@ -66,6 +66,8 @@ def test_dont_care_words(weight):
     found, (word,) = correct_maps(maps, [bare("###", FIRST, ignore=True)], weight)
     assert word.ignore and word.training_weight == pytest.approx(weight)
     assert (found.max() > 200) == (weight > 0)
+    found, (word,) = correct_maps(maps, [word])  # labelled again, without a weight
+    assert word.training_weight == 0 and not found.any()
 
 
 @pytest.mark.parametrize("text", ["", "###"])

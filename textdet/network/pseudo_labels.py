@@ -6,7 +6,7 @@ The weak supervision of CRAFT: Baek et al., "Character Region Awareness for Text
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -64,7 +64,7 @@ def label_images(
         for k, word in enumerate(own)
         if (ignored_weight or not word.ignore) and (frame := frame_of(word.polygon)) is not None
     }
-    labelled = [[replace(word, ignore=True) for word in own] for own in words]
+    labelled = [[unlabelled(word) for word in own] for own in words]
 
     def size_of(place: tuple[int, int]) -> tuple[int, int]:
         return frames[place].size
@@ -229,7 +229,7 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
     """
     letters = [] if word.ignore else letters_of(word.text)
     if len(letters) > max(textmap.shape):  # narrower than a pixel: this is not what it says
-        return replace(word, ignore=True)
+        return unlabelled(word)
     outline = ink_outline(textmap, crop.polygon)
     quads = split_characters(textmap, outline)
     known, found, confidence = len(letters), len(quads), LOWEST_CONFIDENCE
@@ -242,13 +242,19 @@ def label_word(word: Word, crop: Crop, textmap: np.ndarray, ignored_weight: floa
     elif _has_ink(textmap, crop.polygon):
         confidence = max(LOWEST_CONFIDENCE, peak_clarity(textmap, outline))
     else:
-        return Word(word.text, [], word.quads[:0], word.polygon, True)
+        return unlabelled(word)
     weight = ignored_weight * confidence if word.ignore else None
     texts = letters or [""] * len(quads)
     # Letters one below the other start at their top right corner: affinity_quads joins them.
     quads = np.roll(quads, -1, axis=1) if _is_stack(quads) else _in_reading_order(quads, letters)
     quads = map_points(crop.to_image, quads)
     return Word(word.text, texts, quads, word.polygon, word.ignore, confidence, weight)
+
+
+def unlabelled(word: Word) -> Word:
+    """A word as don't-care and without characters, whatever an earlier labelling gave it: the maps
+    would show them beyond its outline, where they count."""
+    return Word(word.text, [], word.quads[:0], word.polygon, True)
 
 
 def _has_ink(textmap: np.ndarray, polygon: np.ndarray) -> bool:
