@@ -35,6 +35,7 @@ def test_every_constant_of_the_sections_is_a_setting():
         assert getattr(DEFAULTS, name) == getattr(constants, name) == setting.default
     assert not {"FONTS", "IMAGE_SIZE", "LEARNING_RATE", "LABELS"} & settings.keys()
     assert DEFAULTS.differences() == {}
+    assert all(setting.comment or setting.notes for setting in settings.values())
 
 
 def test_limits_stand_in_the_comments():
