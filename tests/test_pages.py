@@ -216,6 +216,28 @@ def test_short_entries_stand_alone_on_forms(resources):
     assert sum(text.isdigit() for text in lone) > 10 and sum(text.isalpha() for text in lone) > 10
 
 
+@pytest.mark.parametrize("part", [pages._numbered, pages._figures, pages._check_boxes])
+def test_short_entries_lie_on_their_ink_and_apart(part, resources):
+    """Also in a font so wide that a number almost fills its indent."""
+    wide = next(f for f in resources.fonts["english"] if f.name == "PressStart2P-Regular")
+    short = 0
+    for seed in (2, 4, 18):
+        arguments = [wide], resources.vocabularies[0], "form", (0, 0, 256, 256)
+        writer = Writer(np.random.default_rng(seed), PLAIN, 256, *arguments)
+        part(writer, 5, 5, 240)
+        page, boxes = writer.page, []
+        assert not page.text[~cells(page.words, 256)].any()
+        for word in page.words:
+            short += len(word.text) < 4
+            left, top, right, bottom = *word.polygon.min(0), *word.polygon.max(0)
+            assert page.text[int(top) : int(bottom) + 1, int(left) : int(right) + 1].any()
+            for x0, y0, x1, y1 in boxes:
+                gap = max(left - x1, x0 - right)
+                assert gap > 0.25 * writer.em - 1 or max(top - y1, y0 - bottom) >= 0, word.text
+            boxes.append((left, top, right, bottom))
+    assert short > 8
+
+
 def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
     """Its boxes for missing glyphs would be drawn, and labelled as digits."""
     path = C.FONTS / "play" / "Play-Regular.ttf"

@@ -267,7 +267,7 @@ def _numbered(writer, x, y, width):
         if y > writer.bottom - 1.5 * em:
             break
         item = chr(ord("a") + number - 1) if by_letter else number
-        writer.line(x, y, indent, em, 1, text=label.format(item))
+        writer.line(x, y, indent - 0.3 * em, em, 1, text=label.format(item))
         for _ in range(rng.choice([1, 1, 2, 3])):
             if y > writer.bottom - 1.5 * em:
                 return y
