@@ -333,6 +333,14 @@ def test_pieces_cover_a_large_image_once_whole_and_once_in_squares():
     assert cut_pieces(image, words, 500) == [(image, words)]
 
 
+def test_words_lie_on_a_strip_whose_sides_are_rounded():
+    """94 px become 13, not 12.5."""
+    word = word_of("abcd", cells(4, 40, 54) + np.float32((100, 40)))
+    strip, (shrunk,) = cut_pieces(np.zeros((94, 1500, 3), np.uint8), [word], 200)[0]
+    assert strip.shape == (13, 200, 3) and not shrunk.ignore
+    assert shrunk.polygon[:, 1].max() == shrunk.quads[..., 1].max() == pytest.approx(13)
+
+
 def test_what_a_border_cuts_is_dont_care_where_it_lies():
     """A slanted word: of each tile's part of it, all is don't-care, and little else. The maps lack
     its cells there, whatever it counts as a whole."""

@@ -38,7 +38,9 @@ def cut_pieces(
     if max(width, height) <= side:
         return [(image, words)]
     scale, overlap = side / max(width, height), round(OVERLAP * side)
-    pieces = [(resize(image, scale), [word.mapped(scale) for word in words])]
+    whole = resize(image, scale)
+    exact = whole.shape[1] / width, whole.shape[0] / height  # its sides are whole px
+    pieces = [(whole, [word.mapped(exact) for word in words])]
     low, high = (
         np.array([end(word.polygon, axis=0) for word in words]).reshape(-1, 2)
         for end in (np.min, np.max)
