@@ -71,7 +71,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         default=["syntdata"],
         help="folders with images and their words; the model's own training data among them is "
-        "split as train.py did, real images without heatmaps all count",
+        "split as train.py did, real images without heatmaps all count; default: syntdata",
     )
     text = "folder that train.py left, or CRAFT's weights, a .pth file"
     add("--model_dir", type=Path, default=Path("checkpoits"), help=text)
