@@ -73,16 +73,18 @@ def test_a_curved_word_goes_on_in_the_direction_of_its_end():
     assert shape.intersection(expected).area > 0.9 * expected.area
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_characters_tell_the_sides_of_a_curved_word(backwards):
+@pytest.mark.parametrize(
+    ("text", "order"), [("word", [0, 1, 2, 3]), ("word", [3, 2, 1, 0]), ("20-ל", [2, 3, 1, 0])]
+)
+def test_characters_tell_the_sides_of_a_curved_word(text, order):
     """The generator's polygon around them has more points on the outer side."""
     angles = np.linspace(np.pi, np.pi / 2, 5)
     outer, inner = (
         np.stack([60 + r * np.cos(angles), 60 - r * np.sin(angles)], 1) for r in (50, 38)
     )
     quads = np.stack([outer[:-1], outer[1:], inner[1:], inner[:-1]], 1).astype(np.float32)
-    quads = quads[::-1] if backwards else quads
-    curved = Word("word", list("word"), quads, enclosing_outline("word", quads))
+    quads = quads[order]
+    curved = Word(text, list(text), quads, enclosing_outline(text, quads))
     assert len(curved.polygon) > 4
     level = Word("on", [], quads[:0], word(64, 10, 90, 22))
     (gap,) = find_gaps([band_of(curved), band_of(level)])

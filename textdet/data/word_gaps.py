@@ -5,6 +5,7 @@ They are few pixels among many, so that a network that is wrong there alone is h
 
 import numpy as np
 
+from textdet.common.bidi import side_by_side
 from textdet.common.geometry import directions, fill_polygon, outline_of_cells
 from textdet.data.annotation import Word
 
@@ -25,9 +26,9 @@ def band_of(word: Word) -> np.ndarray:
     Returns:
         (k, 2) px.
     """
-    quads = word.quads
-    if len(word.polygon) == 4 or not len(quads):
+    if len(word.polygon) == 4 or not len(word.quads):
         return word.polygon
+    quads = side_by_side(word.text, word.quads)
     if np.dot(quads[-1].mean(0) - quads[0].mean(0), quads[0, 1] - quads[0, 0]) < 0:
         quads = quads[::-1]  # read from right to left
     return outline_of_cells(quads)
