@@ -250,7 +250,9 @@ def _check_data(data_args: DataArguments, generates: bool) -> None:
             f"--mix: needs a number above 0 for {before}each of the {len(folders)} --input_dir, "
             f"not {' '.join(f'{share:g}' for share in mix)}"
         )
-    if data_args.unseen and not folders:
-        raise DataError("--unseen: is for --input_dir; no scene of --generate comes twice")
+    default = DataArguments()
+    for name in ("test_size", "unseen", "max_train_samples"):
+        if not folders and getattr(data_args, name) != getattr(default, name):
+            raise DataError(f"--{name} is for --input_dir; the scenes of --generate are all new")
     if unknown := set(data_args.unseen) - set(UNSEEN):
         raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")
