@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, assert_refused
 
-from textdet.common.cli import ArgumentParser, one_line, run_main
+from textdet.common.cli import ArgumentParser, one_line, progress_bar, run_main
 from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
 from textdet.common.fingerprints import file_digest, fingerprint, spread
@@ -180,3 +180,10 @@ def test_an_output_that_nobody_reads_is_one_line(buffered):
             command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
         )
     assert_refused(ended, "Broken pipe")
+
+
+def test_a_script_whose_standard_error_is_closed_does_its_work(monkeypatch):
+    done = []
+    monkeypatch.setattr(sys, "stderr", None)
+    run_main(lambda: done.extend(progress_bar([1, 2])))
+    assert done == [1, 2]

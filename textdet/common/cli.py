@@ -184,6 +184,8 @@ def run_main(main: Callable[[], None]) -> None:
             exit code 2, Ctrl-C with 130, SIGTERM with 143. Worker processes are not waited for.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.stderr is None:  # closed; progress bars ask it, and the next file would get its number
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stdout:  # None when it is closed
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     try:
