@@ -15,6 +15,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import write_atomically
 from textdet.common.fingerprints import file_digest, fingerprint, spread
 from textdet.common.geometry import side_lengths, signed_area, tile_starts
+from textdet.common.image_inputs import STDIN, find_pages
 from textdet.common.images import encode_image
 from textdet.common.letters import leaves_ink
 from textdet.common.pictures import encode_picture
@@ -187,3 +188,9 @@ def test_a_script_whose_standard_error_is_closed_does_its_work(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     run_main(lambda: done.extend(progress_bar([1, 2])))
     assert done == [1, 2]
+
+
+def test_a_closed_standard_input_holds_no_image(monkeypatch):
+    problems = []
+    monkeypatch.setattr(sys, "stdin", None)
+    assert find_pages([STDIN], problems) == [] and problems == ["standard input: it is closed"]

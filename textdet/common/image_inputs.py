@@ -177,6 +177,8 @@ def read_page(page: Page) -> np.ndarray:
 
 def _standard_input() -> io.BytesIO:
     """All of standard input, in memory, since an image's decoder has to seek. Raises DataError."""
+    if sys.stdin is None:
+        raise DataError("standard input: it is closed")
     limit = 4 * MAX_PIXELS  # bytes, the largest image uncompressed
     data = sys.stdin.buffer.read(limit + 1)
     if len(data) > limit:
