@@ -253,6 +253,20 @@ def test_numbers_are_not_set_in_a_font_without_digits(resources, tmp_path):
         assert writer.sample_tokens(200, 20, 1, own, text="12.50") == tokens
 
 
+def test_lines_of_letters_higher_than_their_em_do_not_meet(resources, tmp_path):
+    """Nastaliq, or a font whose units are not what it says: every line lay on the one before."""
+    font = TTFont(C.FONTS / "play" / "Play-Regular.ttf")
+    font["head"].unitsPerEm //= 2
+    font.save(tmp_path / "tall.ttf")
+    arguments = [Font(tmp_path / "tall.ttf")], resources.vocabularies[0], "form", (0, 0, 384, 384)
+    writer = Writer(np.random.default_rng(0), PLAIN, 384, *arguments)
+    for y in range(0, 360, 25):
+        writer.line(5, y, 370, 20, 3)
+    tops, bottoms = np.transpose([word.polygon[[0, 2], 1] for word in writer.page.words])
+    lines = np.flatnonzero(np.diff(tops, prepend=-99) > 20)
+    assert len(lines) > 4 and (tops[lines[1:]] > np.maximum.reduceat(bottoms, lines)[:-1] - 4).all()
+
+
 def test_words_of_a_line_of_a_list_stay_together(resources):
     """The line as a whole, or nothing of it: "M8 x" says something else than "M8 x 40"."""
     vocabulary = replace(resources.vocabularies[0], words=["M8 x 40"], common=["M8 x 40"])

@@ -17,6 +17,7 @@ from textdet.synth.typeset import TextLayer, TextStyle, typeset
 from textdet.synth.warps import map_words, plane_homography
 
 ROOM_TRIES = 40  # places looked at for a stamp or a stroke
+MEETING = 128  # level of coverage that two lines of letters both have where they meet
 
 
 @dataclass
@@ -120,7 +121,8 @@ class Writer:
         end: str = "",
         text: str | None = None,
     ) -> float:
-        """Set a line of words, unless it would reach beyond the page's border.
+        """Set a line of words, unless it would reach beyond the page's border or meet letters that
+        are there, as those of a font that are higher than their em.
 
         Params:
             x, y: px, top left corner of the room; the baseline is at y + em.
@@ -147,6 +149,8 @@ class Writer:
         if x < 0 or y < 0 or y + height > page.shape[0] or x + length > page.shape[1]:
             return x
         region = page[y : y + height, x : x + length]
+        if np.minimum(region, layer.alpha).max() >= MEETING:
+            return x
         np.maximum(region, layer.alpha, out=region)
         self.page.words += moved_words(layer.words, x, y)
         return x + length
