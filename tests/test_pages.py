@@ -16,6 +16,7 @@ from textdet.synth.backgrounds import list_backgrounds
 from textdet.synth.fonts import Font, load_fonts
 from textdet.synth.scene import draw_page_scene
 from textdet.synth.settings import GeneratorSettings
+from textdet.synth.typeset import TextStyle, typeset
 from textdet.synth.writer import Writer
 
 DEFAULTS = GeneratorSettings()
@@ -265,6 +266,10 @@ def test_lines_of_letters_higher_than_their_em_do_not_meet(resources, tmp_path):
     tops, bottoms = np.transpose([word.polygon[[0, 2], 1] for word in writer.page.words])
     lines = np.flatnonzero(np.diff(tops, prepend=-99) > 20)
     assert len(lines) > 4 and (tops[lines[1:]] > np.maximum.reduceat(bottoms, lines)[:-1] - 4).all()
+
+    block = typeset(DEFAULTS, [["High"]] * 3, arguments[0][0], TextStyle(20))
+    tops, bottoms = np.transpose([word.polygon[[0, 2], 1] for word in block.words])
+    assert (tops[1:] > bottoms[:-1] - 4).all()
 
 
 def test_words_of_a_line_of_a_list_stay_together(resources):

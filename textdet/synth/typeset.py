@@ -20,6 +20,7 @@ from textdet.synth.fonts import Font
 from textdet.synth.settings import GeneratorSettings
 
 PAD = 2  # px, empty border of a layer
+LINE_OVERLAP = 0.15  # em, the most that the cells of two lines overlap
 CURVE_SLACK = 1.25  # a guide curve's length, in widths of the text that stands on it
 
 
@@ -123,8 +124,14 @@ def typeset(
     set_lines = [_set_line(settings, line, font, style) for line in lines]
     widest = max((width for _, width, _ in set_lines), default=0)
     boxes, cells, outlines, placed = [], [], [], []
+    moved, lowest = 0, -np.inf
     for number, (line, width, level) in enumerate(set_lines):
-        baseline = round(number * style.line_spacing * style.size)
+        baseline = round(number * style.line_spacing * style.size) + moved
+        if line:  # letters may be higher than their em
+            highest = baseline + min(word.top for word in line)
+            more = int(max(0, lowest - LINE_OVERLAP * style.size - highest))
+            baseline, moved = baseline + more, moved + more
+            lowest = baseline + max(word.bottom for word in line)
         align = 1 - style.align if level else style.align
         shift = round(align * (widest - width))
         for word in line:
