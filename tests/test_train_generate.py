@@ -78,7 +78,7 @@ def test_crops_are_those_of_a_folder_of_these_scenes(job):
         assert torch.equal(found["labels"], expected["labels"])
         labelled += bool(found["labels"].any())
         difference = found["pixel_values"].float() - expected["pixel_values"].float()
-        assert difference.abs().mean() < 4
+        assert difference.abs().mean() < 6  # of another crop 30 and more
         assert ("weights" in found) == ("weights" in expected)
         if "weights" in found:
             weighted += 1
