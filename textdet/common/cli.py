@@ -193,7 +193,7 @@ def run_main(main: Callable[[], None]) -> None:
         if sys.stdout:
             sys.stdout.flush()
     except (DataError, OSError) as error:  # the latter: no space, no permission, a closed pipe
-        drop_unwritten()
+        _drop_unwritten()
         fail(str(error))
     except MemoryError:
         fail("the memory is too small, or ulimit -v is")
@@ -216,7 +216,7 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise _Terminated
 
 
-def drop_unwritten() -> None:
+def _drop_unwritten() -> None:
     """Give up what standard output does not take, of which the interpreter would complain again."""
     try:
         if sys.stdout:

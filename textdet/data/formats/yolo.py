@@ -93,7 +93,7 @@ def _classes(source: Path) -> dict[int, str]:
     for names in (sheet.get("names") for sheet in sheets):
         if isinstance(names, list):
             return dict(enumerate(map(str, names)))
-        if isinstance(names, dict) and all(str(number).isdigit() for number in names):
+        if isinstance(names, dict) and all(str(number).isdecimal() for number in names):
             return {int(number): str(name) for number, name in names.items()}
     return {}
 
