@@ -171,4 +171,4 @@ def report(folder: Path, counts: dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, resumable=True)

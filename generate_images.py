@@ -36,7 +36,7 @@ from textdet.common.cli import (  # noqa: E402
 )
 from textdet.common.cluster import choose_cluster  # noqa: E402
 from textdet.common.errors import DataError  # noqa: E402
-from textdet.common.workers import available_cores, run_calls, stop_workers  # noqa: E402
+from textdet.common.workers import available_cores, run_calls  # noqa: E402
 from textdet.data.chunked_folder import (  # noqa: E402
     DATASET_FILE,
     PREVIEW_FILE,
@@ -121,14 +121,10 @@ def main() -> None:
     try:
         counts, seconds = make_images(args, job, record, chunks, done, problems)
         write_preview(args.save_folder)
-    except KeyboardInterrupt:
-        stop_workers()
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
     except OSError as error:
         raise DataError(
             f"{error.filename or args.save_folder}: {error.strerror or error}; "
-            "when this is mended, the same command goes on from here"
+            "when this is mended, the same command continues"
         ) from None
     made = args.num_images - sum(chunk.images for chunk in done)
     print_summary(args, made, time.monotonic() - started, counts, seconds)
@@ -331,4 +327,4 @@ def print_list_usage(args: argparse.Namespace, settings: GeneratorSettings) -> N
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, resumable=True)

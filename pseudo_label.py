@@ -246,4 +246,4 @@ def report(folder: Path, counts: dict) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, resumable=True)

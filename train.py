@@ -331,4 +331,4 @@ def report(output: Path, metrics: dict[str, float], samples: "list[Sample]") -> 
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, resumable=True)

@@ -540,4 +540,4 @@ def report(
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, resumable=True)

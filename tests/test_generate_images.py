@@ -149,7 +149,7 @@ def test_ctrl_c_ends_all_processes(tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert errors.strip().endswith("interrupted; the same command goes on from here")
+        assert errors.strip().endswith("interrupted; the same command continues")
         assert "Traceback" not in errors
         wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 

@@ -900,6 +900,7 @@ def test_bad_command(data, tmp_path, monkeypatch, run_here):
         ({"weight_decay": -1.0}, "--weight_decay must be at least 0"),
         ({"per_device_train_batch_size": 0}, "--per_device_train_batch_size must be at least 1"),
         ({"gradient_accumulation_steps": 0}, "--gradient_accumulation_steps must be at least 1"),
+        ({"eval_accumulation_steps": 0}, "--eval_accumulation_steps must be at least 1"),
         ({"dataloader_num_workers": -1}, "--dataloader_num_workers must be at least 0"),
         ({"metric_for_best_model": "hmean"}, "there is no hmean, only precision, recall, f1"),
     ],
@@ -910,7 +911,7 @@ def test_flags_that_cannot_be(flags, message):
         seed, data_seed, learning_rate, weight_decay = 0, None, 1e-4, 0
         dataloader_num_workers = 2
         per_device_train_batch_size = per_device_eval_batch_size = 1
-        gradient_accumulation_steps = num_train_epochs = 1
+        gradient_accumulation_steps = eval_accumulation_steps = num_train_epochs = 1
 
     groups = train.ModelArguments(), train.DataArguments(), train.GeneratorArguments(), Arguments()
     for name, value in flags.items():

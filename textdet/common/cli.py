@@ -176,12 +176,14 @@ def one_line(text: object) -> str:
     )
 
 
-def run_main(main: Callable[[], None]) -> None:
+def run_main(main: Callable[[], None], resumable: bool = False) -> None:
     """Run a script's main: errors that a user can fix are one line.
 
     Params:
         main: reads the command line itself. A DataError or OSError from it ends the process with
             exit code 2, Ctrl-C with 130, SIGTERM with 143. Worker processes are not waited for.
+        resumable: whether the same command continues where the last one stopped; said to whoever
+            interrupts it.
     """
     signal.signal(signal.SIGTERM, _terminate)
     if sys.stderr is None:  # closed; progress bars ask it, and the next file would get its number
@@ -202,7 +204,8 @@ def run_main(main: Callable[[], None]) -> None:
             raise
         fail(f"the memory is too small, or ulimit -v is ({error})")
     except KeyboardInterrupt as ending:
-        print("\ninterrupted", file=sys.stderr)
+        hint = "; the same command continues" if resumable else ""
+        print(f"\ninterrupted{hint}", file=sys.stderr)
         end_quietly()
         os._exit(143 if isinstance(ending, _Terminated) else 130)
 

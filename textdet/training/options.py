@@ -220,6 +220,7 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         (args, "per_device_train_batch_size", 1),
         (args, "per_device_eval_batch_size", 1),
         (args, "gradient_accumulation_steps", 1),
+        (args, "eval_accumulation_steps", 1),
         (args, "dataloader_num_workers", 0),
     ):
         value = getattr(group, name)
