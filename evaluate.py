@@ -55,14 +55,15 @@ from textdet.data.held_out import read_record, record_file, tell_unseen
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import SCORES, ImageMatch, summarise, sweep
 from textdet.decoding.settings import SETTINGS
-from textdet.decoding.word_fates import FALSE_BOXES, FATES
+from textdet.decoding.word_fates import FALSE_BOXES, FATES, FATES_COLUMN
 from textdet.network.detector import TextDetector
 from textdet.network.flags import add_detection_flags, detector_opener
 from textdet.network.judging import Judged, judge_images, open_detectors
 from textdet.network.model_files import choose_model, find_model
 
 OTHER_FATES = (*FATES[1:], *FALSE_BOXES)  # "found", the first, is "matched"
-COLUMNS = ("file", "words", "found", "matched", *SCORES, "seconds", *OTHER_FATES)  # of the table
+COUNTS = ("file", "words", "found", "matched", *SCORES)  # what every table begins with
+COLUMNS = (*COUNTS, "seconds", *OTHER_FATES, FATES_COLUMN)  # of the table
 RECORD = {"data", "split"}  # fields of the .json, at least, and one of these two
 OF_MODELS = {"totals", "models"}
 PICTURES_FILE, PICTURES = "pictures.json", "pictures"  # names what is in the folder of the worst
@@ -161,7 +162,7 @@ def check_output(args: argparse.Namespace) -> None:
         raise DataError(f"--output {table}: must be a .csv file in a folder that exists")
     check_writable(table.absolute().parent)
     strangers = []
-    if table.exists() and not table.read_bytes().startswith(",".join(COLUMNS[:8]).encode()):
+    if table.exists() and not table.read_bytes().startswith(",".join(COUNTS).encode()):
         strangers.append(table)
     record = table.with_suffix(".json")
     if record.exists():
@@ -343,6 +344,7 @@ def write_tables(
                 [image.sample.file, match.true, match.predicted, match.matched]
                 + [f"{values[score]:.4f}" for score in SCORES]
                 + [f"{entry.seconds:.3f}", *(entry.fates[fate] for fate in OTHER_FATES)]
+                + [" ".join(entry.words)]
                 + [name] * several
             )
     write_atomically(args.output, table.getvalue())

@@ -132,7 +132,7 @@ def compare(args: argparse.Namespace, sets: dict, device) -> None:
         dataset, each = sets[name]
         sampler = MixSampler([], None, 0, needed, each) if each else MixSampler([needed], None, 0)
         sampler.epoch = epoch
-        draws = [(index if each else index % args.images, seed) for index, seed in sampler]
+        draws = [(index if each else index % args.images, seed) for index, seed, _ in sampler]
         return torch.utils.data.DataLoader(
             dataset, args.batch, False, draws, collate_fn=collate, num_workers=args.num_workers
         )

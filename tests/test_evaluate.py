@@ -155,6 +155,7 @@ def test_scores_of_a_perfect_and_of_a_blind_detector(icdar2015, tmp_path, monkey
     assert counts == [(2, 2, 2), (0, 1, 0)]
     assert float(rows[0]["f1"]) == 1 and float(rows[1]["f1"]) == 0
     assert [(row["missed"], row["boxes on no text"]) for row in rows] == [("0", "0"), ("0", "1")]
+    assert [row["fate of each word"] for row in rows] == ["found found", ""]
     totals = json.loads(output.with_suffix(".json").read_text())["totals"]
     assert totals["precision"] == pytest.approx(2 / 3) and totals["recall"] == totals["iou"] == 1
     lines = capsys.readouterr().out.splitlines()
@@ -251,7 +252,7 @@ def test_an_extremely_long_image_is_drawn_shrunk(tmp_path):
     word = Word("a", [], np.zeros((0, 4, 2)), np.float32([[9, 9], [60, 9], [60, 20], [9, 20]]))
     sample = Sample(tmp_path, "я" * 120, 70_000, 30, [word], {}, tmp_path / "long.png")
     match = match_image([], truth_of([word]))
-    images = [evaluate.Image(sample, [Judged(match, Counter(), [], 0.0, "none")])]
+    images = [evaluate.Image(sample, [Judged(match, [], Counter(), [], 0.0, "none")])]
     evaluate.draw_worst(argparse.Namespace(output=tmp_path / "out.csv", worst=1), images, [{}])
     (picture,) = (tmp_path / "out_worst").glob("*.jpg")
     with Image.open(picture) as image:

@@ -26,7 +26,14 @@ from textdet.data.splits import split_samples
 from textdet.data.triplets import read_samples
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import STRENGTHS, make_preset
-from textdet.training.datasets import MixSampler, TrainDataset, collate, split_count, to_tensors
+from textdet.training.datasets import (
+    Draw,
+    MixSampler,
+    TrainDataset,
+    collate,
+    split_count,
+    to_tensors,
+)
 from textdet.training.options import AUGMENTATIONS
 from textdet.training.report import draw_samples
 
@@ -87,7 +94,7 @@ def test_crops_move_weights_with_the_maps(data):
     source.read = lambda index: (image, maps, 255 - maps[..., 0])
     dataset = TrainDataset(source, make_preset("strong", 64, SIDE))
     for seed in range(12):
-        _, moved, weights, _ = dataset.crop(0, seed)
+        _, moved, weights, _ = dataset.crop(Draw(0, seed))
         difference = np.abs(255 - weights.astype(int) - moved[..., 0])
         assert difference.max() <= 1
     assert "weights" in dataset[0, 0]
@@ -138,7 +145,7 @@ def test_crops_move_image_maps_and_points_alike(data, name):
     preset.colour.transforms.clear()
     dataset, seen = TrainDataset(source, preset), 0
     for seed in range(20):
-        image, maps, _, points = dataset.crop(0, seed, np.float32([(70.5, 60.5)]))
+        image, maps, _, points = dataset.crop(Draw(0, seed), np.float32([(70.5, 60.5)]))
         assert image.shape == (64, 64, 3) and maps.shape == (64, 64, 2)
         border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
         if border.any() or image.max() < 200:
@@ -170,7 +177,7 @@ def test_crops_have_a_word_in_them(name, ignore):
         assert min(rows.start, columns.start) >= 0 and max(rows.stop, columns.stop) <= SIDE
         seen += columns.start <= middle[0] < columns.stop and rows.start <= middle[1] < rows.stop
         if seed < 20 and name == "none":
-            point = dataset.crop(0, seed, middle[None])[3][0]
+            point = dataset.crop(Draw(0, seed), middle[None])[3][0]
             assert point == pytest.approx(middle - (columns.start, rows.start))
     low, high = min(map(min, dataset.preset.sides)), max(map(max, dataset.preset.sides))
     assert min(squares) < low + 3 and max(squares) > high - 3
@@ -184,7 +191,7 @@ def test_nothing_is_mirrored_unless_asked(data):
 
     def senses(mirror):
         dataset = TrainDataset(source, make_preset("strong", 64, SIDE, mirror))
-        corners = [dataset.crop(0, seed, triangle)[3] for seed in range(30)]
+        corners = [dataset.crop(Draw(0, seed), triangle)[3] for seed in range(30)]
         return {np.sign(np.linalg.det(c[1:] - c[0])) for c in corners}
 
     assert senses(mirror=False) == {1.0} and senses(mirror=True) == {1.0, -1.0}
@@ -196,7 +203,7 @@ def test_text_is_enlarged_and_shrunk(data):
     dataset = TrainDataset(source, make_preset("default", 128, 256))
     lengths = []
     for seed in range(60):
-        a, b = dataset.crop(0, seed, np.float32([(100, 100), (110, 100)]))[3]
+        a, b = dataset.crop(Draw(0, seed), np.float32([(100, 100), (110, 100)]))[3]
         lengths.append(np.linalg.norm(b - a) / 10)
     assert 0.4 < min(lengths) < 0.65 and 2 < max(lengths) < 3.6
     # No part reaches beyond the image, whose words would be at other places of the crop.
@@ -214,9 +221,9 @@ def draws(sampler, epoch):
 def test_without_shares_each_image_comes_once_an_epoch():
     sampler = MixSampler([5, 8], None, seed=1)
     first, second = draws(sampler, 0), draws(sampler, 1)
-    assert sorted(index for index, _ in first) == list(range(13)) and len(sampler) == 13
+    assert sorted(index for index, *_ in first) == list(range(13)) and len(sampler) == 13
     assert first != second and first == draws(MixSampler([5, 8], None, seed=1), 0)
-    assert {seed for _, seed in first}.isdisjoint(seed for _, seed in second)
+    assert {seed for _, seed, _ in first}.isdisjoint(seed for _, seed, _ in second)
     assert first != draws(MixSampler([5, 8], None, seed=2), 0)
 
 
@@ -224,7 +231,7 @@ def test_shares_are_kept_and_all_images_come_equally_often():
     sampler = MixSampler([100, 4], [5, 1], seed=0)  # an epoch: 87 of the first, 17 of the second
     times = np.zeros(104, int)
     for epoch in range(100):
-        indices = np.array([index for index, _ in draws(sampler, epoch)])
+        indices = np.array([index for index, *_ in draws(sampler, epoch)])
         assert ((indices < 100).sum(), (indices >= 100).sum()) == (87, 17)
         times += np.bincount(indices, minlength=104)
     assert times[:100].tolist() == [87] * 100 and times[100:].tolist() == [425] * 4

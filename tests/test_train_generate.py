@@ -115,8 +115,8 @@ def test_no_scene_comes_twice_and_the_folders_come_as_without():
     for sampler.epoch in range(5):
         draws = list(sampler)
         assert len(draws) == len(sampler) == 20
-        seen += [index for index, _ in draws if index >= 10]
-        read += [index for index, _ in draws if index < 10]
+        seen += [index for index, *_ in draws if index >= 10]
+        read += [index for index, *_ in draws if index < 10]
     assert sorted(seen) == list(range(10, 10 + 5 * 12))
     times = np.bincount(read).tolist()
     assert times[:4] == [5] * 4 and sorted(times[4:]) == [3, 3, 3, 3, 4, 4]
@@ -126,7 +126,7 @@ def test_several_crops_of_a_scene_follow_each_other_and_it_is_drawn_once(job):
     sampler = MixSampler([3], [7, 3], seed=1, scenes=7, crops_per_scene=4)
     seen = []
     for sampler.epoch in range(3):
-        indices = [index for index, _ in sampler]
+        indices = [index for index, *_ in sampler]
         runs = [a for a, b in zip(indices, [None, *indices], strict=False) if a != b]
         scenes = [index for index in runs if index >= 3]
         assert len(indices) == 10 and len(scenes) == len(set(scenes)) == 2

@@ -18,6 +18,7 @@ from textdet.decoding.metrics import (
 )
 
 FATES = ("found", "missed", "merged", "split", "off")
+FATES_COLUMN = "fate of each word"  # of evaluate.py's table
 FALSE_BOXES = ("boxes on no text", "boxes on text")
 HELD_SHARE = 0.5  # of a word's area: a box holds it; of a box's area: a word holds the box
 TOUCHED_SHARE = 0.1  # share of an area below which an overlap does not count

@@ -11,7 +11,7 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import ImageMatch, match_image, truth_of
-from textdet.decoding.word_fates import word_fates
+from textdet.decoding.word_fates import name_fates
 from textdet.network.detector import TextDetector
 
 
@@ -21,13 +21,15 @@ class Judged:
 
     Params:
         match: what was found of the image's words.
-        fates: what became of each word, see word_fates.
+        words: what became of each word that counts, see name_fates.
+        fates: how many of these and of the boxes that found none, see word_fates.
         found: outlines (k, 2), px of the image.
         seconds: that it took, without reading the image.
         runtime: what the network ran on.
     """
 
     match: ImageMatch
+    words: list[str]
     fates: Counter
     found: list[np.ndarray]
     seconds: float
@@ -69,7 +71,8 @@ def _judge(detectors: Sequence[TextDetector], sample: Sample) -> list[Judged] | 
         except DataError as error:  # the memory is too small
             return f"{sample.image_path}: {error}"
         seconds = time.perf_counter() - started
-        fates = word_fates(found, truth)
+        words, boxes = name_fates(found, truth)
+        fates = Counter([*words, *filter(None, boxes)])
         match = match_image(found, truth)
-        judged.append(Judged(match, fates, found, seconds, str(detector.runtime)))
+        judged.append(Judged(match, words, fates, found, seconds, str(detector.runtime)))
     return judged

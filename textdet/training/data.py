@@ -16,6 +16,7 @@ from textdet.data.splits import split_samples
 from textdet.data.triplets import has_heatmaps, read_folders
 from textdet.training.augmentation import make_preset
 from textdet.training.datasets import MixSampler, TrainDataset
+from textdet.training.hard_words import read_hard_words
 from textdet.training.options import DataArguments, GeneratorArguments
 from textdet.training.report import data_fingerprint
 from textdet.training.scenes import Draw, SceneSource
@@ -231,7 +232,7 @@ def make_training_set(
         generator_args: how many crops of these; needed with `draw`.
 
     Returns:
-        The augmented crops, and the sampler that draws (index, seed) of them.
+        The augmented crops, and the sampler that draws them.
 
     Raises:
         DataError: no image of a folder is left.
@@ -240,13 +241,32 @@ def make_training_set(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
     )
     counts = count_images(data_args.input_dir, source)
-    if draw is None:
-        dataset = TrainDataset(source, preset, data_args.gap_weight)
-        return dataset, MixSampler(counts, data_args.mix, seed)
-    crops, each = generator_args.crops_per_epoch, generator_args.crops_per_scene
-    sampler = MixSampler(counts, data_args.mix, seed, crops, each)
-    scenes = SceneSource(source, draw, crops)
-    return TrainDataset(scenes, preset, data_args.gap_weight), sampler
+    hard = find_hard_words(data_args.hard_words, source)
+    scenes = (0, 1)
+    if draw is not None:
+        scenes = generator_args.crops_per_epoch, generator_args.crops_per_scene
+        source = SceneSource(source, draw, scenes[0])
+    sampler = MixSampler(counts, data_args.mix, seed, *scenes, hard, data_args.hard_share)
+    return TrainDataset(source, preset, data_args.gap_weight), sampler
+
+
+def find_hard_words(tables: list[str], source: Source) -> list[tuple[int, int]]:
+    """The words of the images that are trained on which a model did not find; says how many.
+
+    Params:
+        tables: see read_hard_words; none for none.
+        source: the images.
+
+    Raises:
+        DataError: see read_hard_words, and when there are none in the tables.
+    """
+    hard = read_hard_words(tables, source.samples)
+    if tables and not hard:
+        raise DataError("--hard_words: in these tables all words that are trained on were found")
+    if hard:
+        images = len({image for image, _ in hard})
+        print(f"--hard_words: {len(hard)} words of {images} images come more often")
+    return hard
 
 
 def count_images(folders: list[str], source: Source) -> list[int]:

@@ -1,6 +1,7 @@
 """What the network sees while it is trained and validated: crops, whole images, their order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,9 +16,25 @@ from textdet.decoding.metrics import Truth, truth_of
 from textdet.training.augmentation import Preset
 from textdet.training.scenes import SceneSource
 
+ANY_WORD = -1  # in place of the number of an image's word
+
+
+class Draw(NamedTuple):
+    """What a crop depends on, and nothing else.
+
+    Params:
+        index: of the image in the source.
+        seed: of the place and the augmentation.
+        word: number of the image's word to cut around; ANY_WORD for none in particular.
+    """
+
+    index: int
+    seed: int
+    word: int = ANY_WORD
+
 
 class TrainDataset(torch.utils.data.Dataset):
-    """Random crops. One is chosen by (index of the image, seed) and depends on nothing else.
+    """Random crops, each made as a Draw says.
 
     Params:
         source: fitted images with their maps.
@@ -31,19 +48,18 @@ class TrainDataset(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, draw: tuple[int, int]) -> dict[str, torch.Tensor]:
+    def __getitem__(self, draw: tuple) -> dict[str, torch.Tensor]:
         """See to_tensors."""
-        image, maps, weights, _ = self.crop(*draw)
+        image, maps, weights, _ = self.crop(Draw(*draw))
         return to_tensors(image, maps, weights)
 
     def crop(
-        self, index: int, seed: int, points: np.ndarray | None = None
+        self, draw: Draw, points: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Cut one augmented crop, and follow points of the image into it.
 
         Params:
-            index: of the image in the source; of a damaged one the next sound one is taken.
-            seed: of the place and the augmentation.
+            draw: which one; in place of a damaged image the next sound one is taken.
             points: (n, 2) px of the fitted image; None for none.
 
         Returns:
@@ -55,10 +71,11 @@ class TrainDataset(torch.utils.data.Dataset):
         Raises:
             DataError: no image of the source can be decoded.
         """
-        rng = np.random.default_rng(seed)
-        index, image, maps, weights = self.source.read_sound(index)
+        rng = np.random.default_rng(draw.seed)
+        index, image, maps, weights = self.source.read_sound(draw.index)
         words = self.source.words(index)
-        square = self._choose_square(rng, words, len(image))
+        wanted = words[draw.word] if draw.word != ANY_WORD and index == draw.index else None
+        square = self._choose_square(rng, words, len(image), wanted)
         image, maps = image[square], maps[square]
         gaps = None
         if self.gap_weight > 1:
@@ -85,16 +102,21 @@ class TrainDataset(torch.utils.data.Dataset):
         return pixels, maps[..., :2], weights, crop.get("keypoints")
 
     def _choose_square(
-        self, rng: np.random.Generator, words: list[Word], size: int
+        self, rng: np.random.Generator, words: list[Word], size: int, wanted: Word | None = None
     ) -> tuple[slice, slice]:
-        """The rows and columns of the part of an image that becomes a crop; in TEXT_SHARE of the
-        crops a word that can be read has its middle there. Much of a photograph is without text.
+        """The rows and columns of the part of an image that becomes a crop.
+
+        Much of a photograph is without text. So in TEXT_SHARE of the crops one of the words that
+        can be read has its middle there.
 
         size: px, side of the image.
+        wanted: the word that has its middle there in any case; None for none in particular.
         """
         side = self.preset.sample_side(rng)
         centres = [word.polygon.mean(0) for word in words if not word.ignore]
-        if centres and rng.random() < C.TEXT_SHARE:
+        if wanted is not None:
+            corner = wanted.polygon.mean(0) - rng.uniform(0, side, 2)
+        elif centres and rng.random() < C.TEXT_SHARE:
             corner = centres[rng.integers(len(centres))] - rng.uniform(0, side, 2)
         else:
             corner = rng.uniform(0, size - side, 2)
@@ -185,7 +207,7 @@ def collate(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
 
 
 class MixSampler(torch.utils.data.Sampler):
-    """The order of the draws (index, seed) of TrainDataset, epoch by epoch.
+    """The order of TrainDataset's draws, epoch by epoch.
 
     It depends on the seed and the epoch alone, so that a run which is resumed in the middle of an
     epoch, or on several processes, sees the same crops.
@@ -197,6 +219,8 @@ class MixSampler(torch.utils.data.Sampler):
         scenes: how many crops of scenes stand for a folder of so many images; 0 for none. Each
             scene has an index after those of all folders, see SceneSource, and comes in one epoch.
         crops_per_scene: crops of one scene, which follow each other.
+        hard_words: (index of the image, number of the word) of words that come more often.
+        hard_share: 0..1, of a folder's draws, those for its hard words where it has any.
     """
 
     def __init__(
@@ -206,8 +230,11 @@ class MixSampler(torch.utils.data.Sampler):
         seed: int,
         scenes: int = 0,
         crops_per_scene: int = 1,
+        hard_words: Sequence[tuple[int, int]] = (),
+        hard_share: float = 0.0,
     ):
         self.sizes, self.seed, self.epoch = sizes, seed, 0
+        self.hard_words, self.hard_share = hard_words, hard_share
         all_sizes = [scenes, *sizes] if scenes else sizes
         counts = split_count(sum(all_sizes), shares or all_sizes)
         self.of_scenes, self.counts = (counts[0], counts[1:]) if scenes else (0, counts)
@@ -216,26 +243,48 @@ class MixSampler(torch.utils.data.Sampler):
     def __len__(self) -> int:
         return self.of_scenes + sum(self.counts)
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        starts = np.cumsum([0, *self.sizes])
-        folders = enumerate(zip(self.sizes, self.counts, strict=True))
+    def __iter__(self) -> Iterator[Draw]:
         number = len(self.repeats)
-        scenes = starts[-1] + self.epoch * number + np.arange(number)
-        images = np.concatenate(
-            [*(starts[f] + self._from_folder(f, *of) for f, of in folders), scenes]
-        )
+        scenes = sum(self.sizes) + self.epoch * number + np.arange(number)
+        targets = np.concatenate([*self._from_folders(), of_any_word(scenes)])
         repeats = np.concatenate([np.ones(sum(self.counts), int), np.array(self.repeats, int)])
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(images))
-        draws = np.repeat(images[order], repeats[order])
-        yield from zip(draws.tolist(), rng.integers(2**31, size=len(draws)).tolist(), strict=True)
+        order = rng.permutation(len(targets))
+        targets = np.repeat(targets[order], repeats[order], axis=0)
+        seeds = rng.integers(2**31, size=len(targets)).tolist()
+        for (index, word), seed in zip(targets.tolist(), seeds, strict=True):
+            yield Draw(index, seed, word)
 
-    def _from_folder(self, folder: int, size: int, count: int) -> np.ndarray:
-        """This epoch's part of an endless row of permutations: all images come equally often."""
+    def _from_folders(self) -> Iterator[np.ndarray]:
+        """This epoch's images of each folder, and for which of their words they come: (n, 2)."""
+        start = 0
+        for folder, (size, count) in enumerate(zip(self.sizes, self.counts, strict=True)):
+            hard = [pair for pair in self.hard_words if start <= pair[0] < start + size]
+            hard_count = round(count * self.hard_share) if hard else 0
+            yield of_any_word(start + self._part(folder, 0, size, count - hard_count))
+            if hard_count:
+                yield np.array(hard)[self._part(folder, 1, len(hard), hard_count)]
+            start += size
+
+    def _part(self, folder: int, row: int, size: int, count: int) -> np.ndarray:
+        """This epoch's part of an endless row of permutations: all numbers come equally often.
+
+        folder, row: which row, of one of the folders.
+        size: numbers of a permutation.
+        count: how many numbers an epoch takes.
+        """
+        if not count:
+            return np.zeros(0, int)
         first, last = self.epoch * count, (self.epoch + 1) * count
         rounds = range(first // size, -(-last // size))
-        row = [np.random.default_rng([self.seed, folder, r]).permutation(size) for r in rounds]
-        return np.concatenate([*row, np.zeros(0, int)])[first - rounds.start * size :][:count]
+        rngs = [np.random.default_rng([self.seed, folder, r, row]) for r in rounds]
+        numbers = np.concatenate([rng.permutation(size) for rng in rngs])
+        return numbers[first - rounds.start * size :][:count]
+
+
+def of_any_word(images: np.ndarray) -> np.ndarray:
+    """The images' numbers (n,), each with ANY_WORD: (n, 2)."""
+    return np.stack([images, np.full_like(images, ANY_WORD)], axis=1)
 
 
 def split_count(total: int, shares: list[float]) -> list[int]:

@@ -66,6 +66,14 @@ class DataArguments:
         "A number for each --input_dir: its share of the crops; with --generate one more, the "
         "first, for its scenes. Default: each image once.",
     )
+    hard_words: list[str] = option(
+        [],
+        "Tables of evaluate.py of these folders, with --split all: more crops are cut around the "
+        "words that were not found.",
+    )
+    hard_share: float = option(
+        0.5, "Of the crops of such a folder, the share, 0 to 1, that is cut around these words."
+    )
     caching: bool = option(False, "Decode all images once, into memory-mapped files on disk.")
     image_size: int = option(C.IMAGE_SIZE, "Side in px of the squares that images are fitted into.")
     crop_size: int | None = option(
@@ -226,8 +234,10 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         value = getattr(group, name)
         if value is not None and value < least:
             raise DataError(f"--{name} must be at least {least}, not {value}")
-    if not 0 <= data_args.max_damaged <= 1:
-        raise DataError(f"--max_damaged must lie between 0 and 1, not {data_args.max_damaged}")
+    for name in ("max_damaged", "hard_share"):
+        value = getattr(data_args, name)
+        if not 0 <= value <= 1:
+            raise DataError(f"--{name} must lie between 0 and 1, not {value}")
     if data_args.gap_weight > MAX_GAP_WEIGHT:
         raise DataError(
             f"--gap_weight must be at most {MAX_GAP_WEIGHT}, not {data_args.gap_weight:g}"
@@ -255,5 +265,10 @@ def _check_data(data_args: DataArguments, generates: bool) -> None:
     for name in ("test_size", "unseen", "max_train_samples"):
         if not folders and getattr(data_args, name) != getattr(default, name):
             raise DataError(f"--{name} is for --input_dir; the scenes of --generate are all new")
+    for table in map(Path, data_args.hard_words):
+        if not table.is_file():
+            raise DataError(f"--hard_words {table}: no such file")
+    if data_args.hard_share != default.hard_share and not data_args.hard_words:
+        raise DataError("--hard_share: needs --hard_words")
     if unknown := set(data_args.unseen) - set(UNSEEN):
         raise DataError(f"--unseen: fonts and background can be named, not {unknown.pop()}")

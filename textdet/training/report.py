@@ -46,11 +46,11 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
         image, weights (white counts in full).
     """
     tiles = []
-    for (index, seed), _ in zip(sampler, range(count), strict=False):
-        index = dataset.source.read_sound(index)[0]  # in place of a damaged one
+    for draw, _ in zip(sampler, range(count), strict=False):
+        index = dataset.source.read_sound(draw.index)[0]  # in place of a damaged one
         polygons = [word.polygon for word in dataset.source.words(index)]
         points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])
-        image, maps, weights, moved = dataset.crop(index, seed, points)
+        image, maps, weights, moved = dataset.crop(draw, points)
         ends = np.cumsum([len(polygon) for polygon in polygons])[:-1]
         outlines = np.split(np.asarray(moved), ends) if polygons else []
         if weights is None:
