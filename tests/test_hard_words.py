@@ -12,6 +12,7 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import Sample, Word
 from textdet.data.triplets import read_samples
 from textdet.training.augmentation import make_preset
+from textdet.training.data import find_hard_words
 from textdet.training.datasets import ANY_WORD, Draw, MixSampler, TrainDataset
 from textdet.training.hard_words import read_hard_words
 
@@ -46,6 +47,9 @@ def test_words_that_were_not_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where "b" lies
     assert read_hard_words([other, table], samples) == [(0, 2), (0, 3), (2, 0), (2, 2)]
     assert read_hard_words([], samples) == []
+    source = SimpleNamespace(samples=samples[1:2])
+    with pytest.raises(DataError, match="all words that are trained on were found"):
+        find_hard_words([table], source)
 
 
 @pytest.mark.parametrize(

@@ -260,12 +260,13 @@ def find_hard_words(tables: list[str], source: Source) -> list[tuple[int, int]]:
     Raises:
         DataError: see read_hard_words, and when there are none in the tables.
     """
+    if not tables:
+        return []
     hard = read_hard_words(tables, source.samples)
-    if tables and not hard:
-        raise DataError("--hard_words: in these tables all words that are trained on were found")
-    if hard:
-        images = len({image for image, _ in hard})
-        print(f"--hard_words: {len(hard)} words of {images} images come more often")
+    if not hard:
+        raise DataError("--hard_words: by these tables all words that are trained on were found")
+    images = len({image for image, _ in hard})
+    print(f"--hard_words: {len(hard)} words of {images} images come more often")
     return hard
 
 

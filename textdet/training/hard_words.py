@@ -1,6 +1,7 @@
 """The words that a model did not find, by evaluate.py's tables: more crops are cut around these."""
 
 import csv
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def read_hard_words(
     Params:
         tables: of evaluate.py, each with the .json beside it that names the folder. Of a table of
             several models the words that one of them did not find.
-        samples: images of these folders, and maybe of others; those that lack here are left out.
+        samples: images of these folders, and maybe of others; others in the tables are left out.
 
     Returns:
         (number of the sample, number of the word among all of its words), in order.
@@ -27,7 +28,8 @@ def read_hard_words(
         DataError: no such table, or none of these samples in it, or an image has other words than
             in it.
     """
-    places = {(sample.folder.resolve(), sample.file): i for i, sample in enumerate(samples)}
+    resolve = functools.cache(Path.resolve)  # looks at the disk
+    places = {(resolve(sample.folder), sample.file): i for i, sample in enumerate(samples)}
     hard = set()
     for table in map(Path, tables):
         folder, rows = _read_table(table)
