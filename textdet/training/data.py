@@ -235,7 +235,7 @@ def make_training_set(
         The augmented crops, and the sampler that draws them.
 
     Raises:
-        DataError: no image of a folder is left.
+        DataError: no image of a folder is left; tables of hard words that cannot be.
     """
     preset = make_preset(
         data_args.augmentation, data_args.crop_size, data_args.image_size, data_args.mirror
