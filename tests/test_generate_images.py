@@ -175,7 +175,7 @@ def test_full_disk_is_one_line_and_goes_on(reference, tmp_path):
     try:
         args = ("--save_folder", disk / "data", *SMALL, "--num_images", 10, "--num_workers", 2)
         result = run("generate_images.py", *args)
-        assert_refused(result, "No space left on device", "the same command goes on")
+        assert_refused(result, "No space left on device", "the same command continues")
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
         assert run("generate_images.py", *args).returncode == 0
         assert contents(disk / "data") == contents(reference)

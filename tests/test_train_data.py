@@ -329,7 +329,7 @@ def test_samples_of_a_damaged_image_are_the_next_one_s_own(own_data):
     samples[3].image_path.write_bytes(whole[: len(whole) // 2])
     source, _ = open_source(samples, SIDE, caching=False, workers=1)
     dataset = TrainDataset(source, make_preset("none", SIDE, SIDE))
-    pictures = [draw_samples(dataset, [(index, 5)], 1) for index in (3, 4, 5)]
+    pictures = [draw_samples(dataset, [Draw(index, 5)], 1) for index in (3, 4, 5)]
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[1] != pictures[2]).any()
 
