@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from textdet.decoding.metrics import match_image, prepare_truth
-from textdet.decoding.word_fates import FALSE_BOXES, FATES, name_fates, word_fates
+from textdet.decoding.word_fates import FALSE_BOXES, FATES, count_fates, name_fates
 
 
 def box(left, top, right, bottom):
@@ -32,7 +32,7 @@ WORD, NEIGHBOUR = box(0, 0, 100, 20), box(110, 0, 200, 20)
     ],
 )
 def test_fates(boxes, words, expected):
-    counts = word_fates(boxes, prepare_truth(words))
+    counts = count_fates(*name_fates(boxes, prepare_truth(words)))
     assert {name: count for name, count in counts.items() if count} == expected
     assert sum(counts[name] for name in FATES) == len(words)
     assert counts["found"] == match_image(boxes, words).matched
@@ -42,9 +42,9 @@ def test_fates(boxes, words, expected):
 def test_dont_care_regions():
     """A box within one counts neither way; one that only touches it is a false box on text."""
     truth = prepare_truth([WORD], [box(0, 100, 100, 120)])
-    counts = word_fates([WORD, box(0, 100, 90, 120)], truth)
+    counts = count_fates(*name_fates([WORD, box(0, 100, 90, 120)], truth))
     assert counts["found"] == 1 and counts["boxes on text"] == counts["boxes on no text"] == 0
-    counts = word_fates([WORD, box(0, 112, 100, 140)], truth)
+    counts = count_fates(*name_fates([WORD, box(0, 112, 100, 140)], truth))
     assert counts["boxes on text"] == 1 and counts["boxes on no text"] == 0
 
 
@@ -57,7 +57,7 @@ def test_found_as_in_the_protocol():
             [box(*c, *(c + s)) for c, s in zip(*side, strict=True)]
             for side in zip(corners, sizes, strict=True)
         )
-        counts = word_fates(boxes, prepare_truth(words[:6], words[6:]))
+        counts = count_fates(*name_fates(boxes, prepare_truth(words[:6], words[6:])))
         match = match_image(boxes, words[:6], words[6:])
         assert counts["found"] == match.matched
         assert sum(counts[name] for name in FATES) == 6

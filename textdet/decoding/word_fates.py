@@ -25,20 +25,16 @@ TOUCHED_SHARE = 0.1  # share of an area below which an overlap does not count
 TOO_LARGE_RATIO = 2.0  # box / word in area, from which a box around one word is not its own
 
 
-def word_fates(boxes: Polygons, truth: Truth) -> Counter:
+def count_fates(words: list[str], boxes: list[str | None]) -> Counter:
     """Count what became of the words of one image, and the boxes that found none.
 
     Params:
-        boxes, truth: as for name_fates.
+        words, boxes: as name_fates gives them.
 
     Returns:
         Counter of FATES, one for each word that counts, and of FALSE_BOXES.
-
-    Raises:
-        ValueError: a polygon that is not a finite (K >= 3, 2) array.
     """
-    words, others = name_fates(boxes, truth)
-    return Counter([*words, *filter(None, others)])
+    return Counter([*words, *filter(None, boxes)])
 
 
 def name_fates(boxes: Polygons, truth: Truth) -> tuple[list[str], list[str | None]]:

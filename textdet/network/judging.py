@@ -11,7 +11,7 @@ from textdet.common.errors import DataError
 from textdet.data.annotation import Sample
 from textdet.data.triplets import read_sample_image
 from textdet.decoding.metrics import ImageMatch, match_image, truth_of
-from textdet.decoding.word_fates import name_fates
+from textdet.decoding.word_fates import count_fates, name_fates
 from textdet.network.detector import TextDetector
 
 
@@ -22,7 +22,7 @@ class Judged:
     Params:
         match: what was found of the image's words.
         words: what became of each word that counts, see name_fates.
-        fates: how many of these and of the boxes that found none, see word_fates.
+        fates: how many of these and of the boxes that found none, see count_fates.
         found: outlines (k, 2), px of the image.
         seconds: that it took, without reading the image.
         runtime: what the network ran on.
@@ -72,7 +72,7 @@ def _judge(detectors: Sequence[TextDetector], sample: Sample) -> list[Judged] | 
             return f"{sample.image_path}: {error}"
         seconds = time.perf_counter() - started
         words, boxes = name_fates(found, truth)
-        fates = Counter([*words, *filter(None, boxes)])
+        fates = count_fates(words, boxes)
         match = match_image(found, truth)
         judged.append(Judged(match, words, fates, found, seconds, str(detector.runtime)))
     return judged
