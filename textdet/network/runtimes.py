@@ -96,6 +96,9 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         # Threads that wait by spinning win nothing here, and take time from other processes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Attention weights far below the largest would be denormal numbers, which some CPUs
+        # multiply so slowly that the whole network takes half as long again.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         threads = os.environ.get("OMP_NUM_THREADS", "")  # PyTorch obeys it as well
         cores = available_cores()
         if threads.isdecimal():
