@@ -179,6 +179,36 @@ def test_what_is_drawn_against_the_clock_is_turned(tmp_path):
         np.testing.assert_array_equal(item.words[0].polygon, outline)
 
 
+def test_an_outline_that_ends_where_it_begins_is_a_quad(tmp_path):
+    """As shapely writes it. Of five points the smallest box around them was taken, and a narrow
+    word, as 1, was cut out lying on its side."""
+    picture(tmp_path / "a.png")
+    corners = [[10, 10], [14, 11], [15, 40], [10, 40]]
+    words = [{"text": "1", "polygon": [*corners, corners[0]], "image_id": 7}]
+    images = [{"id": 7, "file_name": "a.png"}]
+    (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": words}))
+    (tmp_path / "annotations").mkdir()
+    line = json.dumps({"file": "a.png", "size": [200, 100], "words": words})
+    (tmp_path / "annotations" / "0.jsonl").write_text(line)
+    for name in ("coco", "triplets"):
+        (item,), _ = read(name, tmp_path)
+        np.testing.assert_array_equal(item.words[0].polygon, corners)
+
+
+def test_two_images_of_one_id_are_left_out(tmp_path):
+    """As after two files of COCO were put together: the first got the words of both, the second
+    none, as if it were without text."""
+    for name in "abc":
+        picture(tmp_path / f"{name}.png")
+    ids = {"a": 1, "b": 1, "c": 2}
+    images = [{"id": number, "file_name": f"{name}.png"} for name, number in ids.items()]
+    words = [{"image_id": number, "bbox": [10, 10, 20, 10]} for number in ids.values()]
+    (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": words}))
+    (item,), lines = read("coco", tmp_path)
+    assert item.image_path.name == "c.png" and len(item.words) == 1
+    assert ["that of another image" in line for line in lines[:2]] == [True, True]
+
+
 @pytest.mark.parametrize("upwards", [False, True])
 def test_letters_below_each_other_are_joined(upwards, tmp_path):
     """As in the generator's stacks: an affinity joins the upper half of one cell to the next one's,

@@ -169,6 +169,12 @@ def signed_area(polygon: np.ndarray) -> float:
 
 
 def clockwise(polygon: np.ndarray) -> np.ndarray:
+def opened(polygon: np.ndarray) -> np.ndarray:
+    """A polygon (k, 2) without a last point that is its first again, as shapely and maps have it:
+    a quad of five points would have neither four corners nor two sides."""
+    return polygon[:-1] if len(polygon) > 3 and (polygon[0] == polygon[-1]).all() else polygon
+
+
     """A polygon (k, 2), from the same corner, the way round that is clockwise in the image."""
     return np.roll(polygon[::-1], 1, axis=0) if signed_area(polygon) < 0 else polygon
 

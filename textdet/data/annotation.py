@@ -10,7 +10,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import parse_json
-from textdet.common.geometry import clockwise
+from textdet.common.geometry import clockwise, opened
 
 IMAGES, CHARACTERS, AFFINITIES = "images", "character_heatmaps", "affinity_heatmaps"
 ANNOTATIONS = "annotations"  # the four folders of a folder of triplets
@@ -87,7 +87,7 @@ class Word:
         """
         cells, text = record.get("characters") or [], _string(record.get("text"))
         quads = points_of([cell["quad"] for cell in cells]).reshape(-1, 4, 2)
-        polygon = points_of(record["polygon"])
+        polygon = opened(points_of(record["polygon"]))
         confidence = share_of(record.get("confidence", 1.0))
         weight = None if record.get("weight") is None else share_of(record["weight"])
         if len(polygon) < 3 or len(quads) != len(cells):

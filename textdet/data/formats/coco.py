@@ -133,26 +133,31 @@ def _read(
             continue
         path, data, (pictures, words) = file
         names = {_id_of(known, "id"): known.get("name") for known in _categories(data)}
-        by_image = defaultdict(list)
+        by_image, named = defaultdict(list), defaultdict(set)
+        for picture in pictures:
+            named[_id_of(picture, "id")].add(_id_of(picture, "file_name"))
         for record in words:
             if isinstance(record, dict):
                 record["category_name"] = names.get(_id_of(record, "category_id"), "")
             by_image[_id_of(record, "image_id")].append(record)
         for picture in pictures:
-            records = by_image.pop(_id_of(picture, "id"), [])
+            number = _id_of(picture, "id")
+            records = by_image.get(number, [])
             try:
                 name = str(picture.get("file_name"))
                 image = choose_image(images, name, path)
             except READING_ERRORS as error:
                 yield f"{path}: {error}"
                 continue
+            if len(named[number]) > 1:  # as in files that were put together
+                yield f"{path}: {name}: its id {number} is that of another image, too"
+                continue
             found = _words(records, f"{path}: {name}", parse)
             split = str(picture.get("set", ""))
             size = _size(picture.get("width"), picture.get("height"))
             how = {"upright": upright, "size": size, "named": name}
             yield Item(image, found.words, split, found.problems, found.unread, **how)
-        if by_image:
-            count = sum(map(len, by_image.values()))
+        if count := sum(len(own) for number, own in by_image.items() if number not in named):
             yield f"{path}: {count} words of images that it does not list"
 
 

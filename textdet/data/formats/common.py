@@ -15,7 +15,7 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import MACOS, glob_below
-from textdet.common.geometry import clockwise, directions, rectangle, signed_area
+from textdet.common.geometry import clockwise, directions, opened, rectangle, signed_area
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
@@ -128,7 +128,7 @@ def make_word(
         ValueError: for a polygon without area or with odd numbers; NoWordError where there is no
             text either.
     """
-    text, polygon = "" if UNDECODED in text else text.strip(), points_of(polygon)
+    text, polygon = "" if UNDECODED in text else text.strip(), opened(points_of(polygon))
     quads = points_of(quads).astype(np.float32).reshape(-1, 4, 2)
     if len(polygon) < 3:
         raise ValueError(f"the outline of {text[:60]!r} is not one")
