@@ -89,6 +89,8 @@ def test_labelstudio(tmp_path):
     tasks = [task(name, *results), task("/data/upload/3/0a1b2c3d-gone.jpg")]
     turned = picture(tmp_path / "turned.jpg").name  # what the numbers are shares of, who knows
     tasks += [task(turned, *({**r, "image_rotation": 90} for r in region(1, BOX_PERCENT, "on")))]
+    bare = [{k: v for k, v in r.items() if "original" not in k} for r in region(1, BOX_PERCENT)]
+    tasks.append(task(picture(tmp_path / "bare.jpg").name, *bare))  # as imported by other programs
     write(tmp_path / "project-3-at-2026-11-29.json", tasks)
     (sample,), problems = read(tmp_path, "labelstudio")
     assert words_of(sample) == [
@@ -96,8 +98,9 @@ def test_labelstudio(tmp_path):
         *(("", True), ("###", True)),
     ]
     assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, BOX, BOX)
-    assert len(problems) == 3
+    assert len(problems) == 4
     assert "word 6" in problems[0] and "gone.jpg" in problems[1] and "turned in" in problems[2]
+    assert "no 'original_width'" in problems[3]  # it would be an image without words
 
 
 @pytest.mark.parametrize(

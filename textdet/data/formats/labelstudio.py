@@ -35,6 +35,7 @@ from textdet.data.formats.shapes import bounds, is_ignored, is_upright, turned_b
 TASKS, CONFIG = "tasks.json", "labeling_config.xml"
 LOCAL_FILES = "/data/local-files/?d="  # before a path below LOCAL_FILES_DOCUMENT_ROOT
 UPLOADED = re.compile(r"\A[0-9a-f]{8}-")  # before the names of files that were uploaded
+SHAPES = {"x", "points", "rle"}  # one of them is in the value of a result of a region
 TEXT_TAGS = re.compile("text|transcri", re.IGNORECASE)  # names of tags with transcriptions
 # As in Label Studio's own template for OCR.
 LABELING_CONFIG = """<View>
@@ -68,7 +69,7 @@ class Region:
 
     def add(self, value: dict) -> None:
         """Take what one result says about the region."""
-        if {"x", "points", "rle"} & value.keys():
+        if SHAPES & value.keys():
             self.value = value
         self.texts += [str(text) for text in _list(value.get("text"))]
         self.labels += [
@@ -153,12 +154,13 @@ def _chosen(task: dict) -> list[dict]:
 def _regions(results: list[dict]) -> list[Region]:
     regions = {}
     for result in results:
-        if "original_width" not in result:  # of the whole image, not of a region
-            continue
+        value = result.get("value") or {}
+        if "original_width" not in result and not SHAPES & value.keys():
+            continue  # of the whole image, not of a region
         if result.get("image_rotation"):
             raise DataError("the image was turned in Label Studio, which is not read")
         size = size_of(result["original_width"], result["original_height"])
-        regions.setdefault(result["id"], Region(size)).add(result["value"])
+        regions.setdefault(result["id"], Region(size)).add(value)
     return list(regions.values())
 
 
