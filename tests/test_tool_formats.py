@@ -468,7 +468,7 @@ def test_mmocr(tmp_path):
             "ignore": False,
             "text": "arc",
         },
-        {"bbox": [120, 10, 150, 30], "bbox_label": 0, "ignore": True},
+        {"bbox": [150, 30, 120, 10], "bbox_label": 0, "ignore": True},  # drawn from there
         {"polygon": [1, 2, 3], "bbox": [1, 2], "ignore": False},
         {"polygon": np.ravel(QUAD).tolist(), "ignore": False, "text": "###"},
     ]

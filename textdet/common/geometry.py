@@ -69,8 +69,9 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
     """Corners (4, 2) float64 of an upright box, clockwise from its top left one.
 
     Params:
-        left, top, right, bottom: its sides, px.
+        left, top, right, bottom: its sides, px; each two may have changed places.
     """
+    (left, right), (top, bottom) = sorted((left, right)), sorted((top, bottom))
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
 
 
@@ -168,13 +169,13 @@ def signed_area(polygon: np.ndarray) -> float:
     return cv2.contourArea(near, oriented=True)
 
 
-def clockwise(polygon: np.ndarray) -> np.ndarray:
 def opened(polygon: np.ndarray) -> np.ndarray:
     """A polygon (k, 2) without a last point that is its first again, as shapely and maps have it:
     a quad of five points would have neither four corners nor two sides."""
     return polygon[:-1] if len(polygon) > 3 and (polygon[0] == polygon[-1]).all() else polygon
 
 
+def clockwise(polygon: np.ndarray) -> np.ndarray:
     """A polygon (k, 2), from the same corner, the way round that is clockwise in the image."""
     return np.roll(polygon[::-1], 1, axis=0) if signed_area(polygon) < 0 else polygon
 
