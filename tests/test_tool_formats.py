@@ -317,14 +317,16 @@ def test_labelme(tmp_path):
         {**shape("text", "polygon", QUAD), "flags": {"ignore": True, "blurred": False}},
         shape("Don't care", "polygon", QUAD),
         shape("text", "circle", [[5, 5], [9, 9]]),
+        {**shape("text", "rotation", QUAD), "difficult": True},  # X-AnyLabeling's
+        {**shape("text", "rotation", QUAD), "difficult": False},
     ]
     write(tmp_path / "shop" / "a.json", labelme("..\\shop\\a.jpg", *shapes))
     write(tmp_path / "shop" / "b.json", "{")
     picture(tmp_path / "shop" / "new.jpg")  # not annotated yet
     (sample,), problems = read(tmp_path, "labelme")
     assert words_of(sample)[:3] == [("on", False), ("arc", False), ("", False)]
-    assert [ignore for _, ignore in words_of(sample)[3:5]] == [True, True]
-    assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, QUAD, QUAD)
+    assert [ignore for _, ignore in words_of(sample)[3:]] == [True, True, True, False]
+    assert_outlines(sample, BOX, ARC, TURNED_OUTLINE, *[QUAD] * 4)
     assert any("circle" in line for line in problems) and any("b.json" in line for line in problems)
     assert "new.jpg: there is no annotation" in problems[-1]
 
@@ -490,6 +492,7 @@ def test_mmocr(tmp_path):
     ("file", "names"),
     [
         ("classes.txt", "text\nignore\n"),
+        ("obj.names", "text\nignore\n"),  # CVAT's
         ("data.yaml", "train: images/train\nnames:\n  0: text\n  1: ignore\n"),
         ("data.yaml", "names: [text, ignore]\nnc: 2\n"),
     ],

@@ -4,9 +4,11 @@
      "version": "6.3.1", "shapes": [{"label": "text", "description": "on", "shape_type": "polygon",
      "points": [[x, y], ...], "group_id": null, "flags": {}}]}
 
-Shapes of type rectangle (two corners), oriented_rectangle and polygon are words. A description is
-the transcription; in a set without any, the labels are, if most of them differ. A label like
-"ignore", a flag of that name that is set, or the transcription ### means don't-care.
+Shapes of type rectangle (two corners), oriented_rectangle and polygon are words, and so are those
+of type rotation of X-AnyLabeling, whose files are the same otherwise. A description is the
+transcription; in a set without any, the labels are, if most of them differ. A label like "ignore",
+a flag of that name or X-AnyLabeling's difficult that is set, or the transcription ### means
+don't-care.
 """
 
 from collections import Counter
@@ -31,7 +33,8 @@ def read_labelme(source: Path) -> Items:
 
     def text_of(shape: dict) -> tuple[str, bool]:
         text = str(shape.get(text_key) or "")
-        marks = [name for name, is_set in (shape.get("flags") or {}).items() if is_set]
+        flags = {**(shape.get("flags") or {}), "difficult": shape.get("difficult")}
+        marks = [name for name, is_set in flags.items() if is_set]
         return text, is_ignored(text, [shape.get("label"), *marks])
 
     layout = Layout(_entry, _outline, text_of)
@@ -67,8 +70,8 @@ def _entry(data: dict) -> Entry:
 def _outline(shape: dict) -> np.ndarray:
     kind, points = shape.get("shape_type", "polygon"), points_of(shape["points"])
     if kind == "rectangle" and len(points) == 2:
-        return rectangle(*points.min(0), *points.max(0))
-    if kind not in ("rectangle", "oriented_rectangle", "polygon"):
+        return rectangle(*points.ravel())
+    if kind not in ("rectangle", "oriented_rectangle", "rotation", "polygon"):
         raise ValueError(f"a {kind} is not the outline of a word")
     return points
 

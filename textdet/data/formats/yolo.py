@@ -4,8 +4,8 @@
     CLASS x y width height           upright boxes, x and y of their centre
 
 Numbers are 0..1 of the image's width and height. There are no transcriptions. Names of classes are
-taken from classes.txt, one class per line, or from the data set's .yaml; one like "ignore" means
-don't-care.
+taken from classes.txt or CVAT's obj.names, one class per line, or from the data set's .yaml; one
+like "ignore" means don't-care.
 """
 
 import re
@@ -88,7 +88,7 @@ def _classes(source: Path) -> dict[int, str]:
             f"{source}: key points (its .yaml has kpt_shape); export boxes, oriented boxes or "
             "segmentation instead"
         )
-    for path in paths_below(source, "classes.txt"):
+    for path in [*paths_below(source, "classes.txt"), *paths_below(source, "*.names")]:
         return {number - 1: line.strip() for number, line in read_lines(path)}
     for names in (sheet.get("names") for sheet in sheets):
         if isinstance(names, list):
