@@ -124,6 +124,24 @@ def test_the_size_tells_which_way_up_people_drew(name, factor, drawn_upright, tm
     assert_on_the_word(sample, image)
 
 
+@pytest.mark.parametrize("word", [(10, 10, 20, 20), (10, 70, 20, 80), (70, 70, 80, 80)])
+def test_words_tell_the_way_up_where_no_size_does(word, tmp_path):
+    """Of 100x60 px that are to be turned; beyond both, the image must have been shrunk since."""
+    left, top, right, bottom = word
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", SIZE, "white").save(tmp_path / "a.png", exif=exif)
+    corners = [left, top, right, top, right, bottom, left, bottom]
+    (tmp_path / "gt_a.txt").write_text("5,5,9,5,9,9,5,9,a\n" + ",".join(map(str, corners)) + ",b")
+    if top == left == 70:
+        with pytest.raises(DataError, match="a.png: 100x60 px, but there are words beyond that"):
+            read_dataset(tmp_path)
+    else:
+        (sample,), _ = read_dataset(tmp_path)
+        assert sample.upright == (bottom > SIZE[1])
+        assert (sample.width, sample.height) == ((60, 100) if sample.upright else SIZE)
+
+
 def test_own_annotations_of_stored_pixels_are_read_as_they_are(tmp_path):
     """Also where the samples are read without a look at the images."""
     write_annotation(tmp_path, "triplets")

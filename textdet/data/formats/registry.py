@@ -235,7 +235,8 @@ def sample_of(item: Item, folder: Path) -> Sample:
         DataError: the image is not one that can be read.
         SizeError: it is not the one that its annotation describes.
     """
-    fit = fit_to_image(item.image_path, item.size, item.upright)
+    outlines = (word.polygon for word in item.words)
+    fit = fit_to_image(item.image_path, item.size, item.upright, outlines)
     words = item.words if fit.scale == UNSCALED else [word.mapped(fit.scale) for word in item.words]
     within = item.image_path.is_relative_to(folder)  # of results of detect.py it is not
     file = item.image_path.relative_to(folder).as_posix() if within else item.image_path.name
