@@ -24,6 +24,7 @@ from textdet.common.cli import (
     add_cluster_flag,
     existing_folder,
     integer,
+    name_left_out,
     run_main,
 )
 from textdet.common.cluster import choose_cluster
@@ -79,7 +80,9 @@ def main() -> None:
     """Convert as the flags say, go on where the last run stopped, and report."""
     args = parse_arguments()
     refuse_inside(args.save_folder, args.source)
-    args.format = find_labels(args.source) if args.format == "auto" else args.format
+    others = []
+    args.format = find_labels(args.source, others) if args.format == "auto" else args.format
+    name_left_out(others)
     characters = FORMATS[args.format].characters
     settings = {
         "format": args.format,

@@ -44,15 +44,15 @@ def main() -> None:
     """Export as the flags say, and report."""
     args = parse_arguments()
     refuse_inside(args.save_folder, args.input_dir)
-    known = args.input_format
-    known = find_format(args.input_dir) if known == "auto" else known
+    others, known = [], args.input_format
+    known = find_format(args.input_dir, others) if known == "auto" else known
     samples, problems = read_dataset(args.input_dir, known)
     samples = samples[: args.max_samples]
     # What a model found is for people to correct.
     options = {"predicted": known == "detections"} if args.format == "labelstudio" else {}
     bar = progress_bar(samples, unit="image", disable=len(samples) < 2)
     counts, left_out = export_samples(bar, args.save_folder, args.format, **options)
-    report(args, counts, problems + left_out)
+    report(args, counts, others + problems + left_out)
 
 
 def report(args: argparse.Namespace, counts: Counter, problems: list[str]) -> None:

@@ -594,7 +594,7 @@ def test_huggingface(tmp_path):
     assert "image 3: its lists do not fit together: 2 bbox, 1 text" in problems[0]
     assert "gone.jpg" in problems[1]
     assert all("neither polygon nor bbox" in problem for problem in problems[2:4])
-    assert len(problems) == 4
+    assert "c.jpg: there is no annotation" in problems[4] and len(problems) == 5
 
 
 def test_detections(tmp_path):
@@ -721,3 +721,41 @@ def test_what_is_no_data_set_is_told_what_is_known(tmp_path):
     write(tmp_path / "notes.txt", "one\ntwo\n")
     with pytest.raises(DataError, match="not a data set known .*; for tune.py .* convert_"):
         find_format(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat", "doctr", "huggingface", "labelme", "mmocr"])
+def test_images_that_no_label_names_are_named(tmp_path, name):
+    """As where the file that labels them is missing."""
+    for image in "ab":
+        picture(tmp_path / f"{image}.jpg")
+    one_word(tmp_path, name)
+    (sample,), (problem,) = read(tmp_path, name)
+    assert sample.file == "a.jpg" and "b.jpg: there is no annotation for it" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        *(("cvat", "coco"), ("coco", "yolo"), ("huggingface", "labelme"), ("labelme", "coco")),
+        *(("triplets", "coco"), ("mmocr", "icdar2015")),
+    ],
+)
+def test_labels_of_another_format_are_named(tmp_path, name, other):
+    """They may be of other images, or corrected ones."""
+    picture(tmp_path / "images" / "a.jpg")
+    if name == "triplets":
+        record = {"file": "a.jpg", "size": NOT_SQUARE, "words": [{"text": "on", "polygon": QUAD}]}
+        write(tmp_path / "annotations" / "words.jsonl", json.dumps(record))
+    elif name == "labelme":  # many files before the one of the other format
+        for number in range(LOOKED_AT + 1):
+            write(tmp_path / f"{number:02}.json", labelme("a.jpg"))
+    else:
+        one_word(tmp_path, name)
+    if other == "icdar2015":
+        write(tmp_path / "gt_a.txt", "10,20,40,22,39,44,9,40,on\n")
+    else:
+        one_word(tmp_path / "annotations", other)
+    problems = []
+    assert find_format(tmp_path, problems) == name
+    assert f"labels as of {other}; {tmp_path} is read as {name}, unless" in problems[0]
+    assert read_dataset(tmp_path)[1][:1] == problems and len(problems) == 1

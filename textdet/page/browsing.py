@@ -112,16 +112,18 @@ def read_collection(path: Path, model: str | None = None) -> Collection:
 
 def read_folder(folder: Path) -> Collection:
     """Read a data set, the first MAX_IMAGES of a triplet folder. Raises DataError."""
-    name = find_format(folder)
+    others = []
+    name = find_format(folder, others)
     if name != "triplets":
-        return Collection(*read_dataset(folder, name))
+        samples, problems = read_dataset(folder, name)
+        return Collection(samples, others + problems)
     try:
         samples = list(itertools.islice(iterate_samples(folder), MAX_IMAGES + 1))
     except DataError:  # a damaged line among others is named, and left out
         return Collection(*read_dataset(folder, "triplets"))
     if not samples:
         raise DataError(f"{folder}: no annotated image in it")
-    return Collection(samples[:MAX_IMAGES], [], is_cut=len(samples) > MAX_IMAGES)
+    return Collection(samples[:MAX_IMAGES], others, is_cut=len(samples) > MAX_IMAGES)
 
 
 def read_results(path: Path, model: str | None = None) -> Collection:

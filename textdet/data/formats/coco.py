@@ -34,7 +34,7 @@ from textdet.data.formats.common import (
     read_words,
 )
 from textdet.data.formats.cvat import text_of_attributes
-from textdet.data.formats.listed import size_of
+from textdet.data.formats.listed import size_of, with_unlabelled
 from textdet.data.formats.shapes import as_quad, coco_shape, is_ignored, turned_box
 
 
@@ -53,7 +53,7 @@ def read_coco(source: Path) -> Items:
             text, _outline(record), ignore, [_text(letter) for letter in letters], quads
         )
 
-    return _read(source, ("*.json",), parse, upright=True)
+    return with_unlabelled(source, _read(source, ("*.json",), parse, upright=True))
 
 
 def read_cocotext(source: Path) -> Items:

@@ -21,7 +21,7 @@ from textdet.common.errors import DataError
 from textdet.common.files import write_atomically, write_json
 from textdet.data.annotation import Sample, Word, flag_of, points_of, rounded
 from textdet.data.formats.common import Items, find_one, images_by_name
-from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
+from textdet.data.formats.listed import Entry, Layout, read_listed, size_of, with_unlabelled
 from textdet.data.formats.shapes import bounds, is_ignored, is_upright, turned_box
 
 ANNOTATIONS_FILE, LABELS_FILE = "annotations.xml", "labels.json"
@@ -39,6 +39,10 @@ def read_cvat(source: Path) -> Items:
     Raises:
         DataError: when there is no such file, or all of them are damaged.
     """
+    return with_unlabelled(source, _read(source))
+
+
+def _read(source: Path) -> Items:
     images, layout = images_by_name(source), Layout(_entry, _outline, _text)
     found, refused = 0, []
     for path in filter(looks_like, find_one(source, "*.xml")):

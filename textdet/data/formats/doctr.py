@@ -19,7 +19,7 @@ from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
 from textdet.data.annotation import Sample, points_of, rounded
 from textdet.data.formats.common import Items
-from textdet.data.formats.listed import Entry, Layout, read_json_files
+from textdet.data.formats.listed import Entry, Layout, read_json_files, with_unlabelled
 from textdet.data.formats.shapes import as_quad, bounds, is_ignored
 
 KEYS = ("polygons", "typed_words")
@@ -30,7 +30,7 @@ SHARES_BELOW = 1.5  # the numbers of a box; a word in px is larger
 def read_doctr(source: Path) -> Items:
     """Labels for docTR's text detection and its OCR data sets."""
     layout = Layout(_entry, _outline, _text, upright=False, in_shares=True)
-    return read_json_files(source, looks_like, dict.items, layout)
+    return with_unlabelled(source, read_json_files(source, looks_like, dict.items, layout))
 
 
 def looks_like(data: Any) -> bool:

@@ -20,7 +20,7 @@ from textdet.common.files import parse_json, write_atomically
 from textdet.common.geometry import rectangle
 from textdet.data.annotation import Sample, flag_of, points_of, rounded
 from textdet.data.formats.common import Items, find_one, images_by_name, read_lines
-from textdet.data.formats.listed import Entry, Layout, read_listed, size_of
+from textdet.data.formats.listed import Entry, Layout, read_listed, size_of, with_unlabelled
 from textdet.data.formats.shapes import coco_shape, is_ignored
 
 METADATA = "metadata.jsonl"
@@ -31,6 +31,10 @@ TEXTS = ("text", "texts", "transcription", "transcriptions", "words")
 
 def read_huggingface(source: Path) -> Items:
     """Image folders of the library datasets."""
+    return with_unlabelled(source, _read(source))
+
+
+def _read(source: Path) -> Items:
     images = images_by_name(source)
     for path in find_one(source, METADATA):
         layout = Layout(_entry, _outline, _text)

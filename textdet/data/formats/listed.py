@@ -136,8 +136,8 @@ def read_json_files(
 
 
 def with_unlabelled(source: Path, items: Items) -> Items:
-    """Items, then a line for each image of the folder that is in none of them, where a tool writes
-    nothing about images that nobody has annotated yet.
+    """Items, then a line for each image of the folder that is in none of them: nobody has annotated
+    it yet, or the file that does is missing.
 
     Params:
         source: the folder.

@@ -14,14 +14,15 @@ from textdet.common.files import write_json
 from textdet.common.geometry import rectangle
 from textdet.data.annotation import Sample, flag_of, points_of, rounded
 from textdet.data.formats.common import Items
-from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of
+from textdet.data.formats.listed import Entry, Layout, read_json_files, size_of, with_unlabelled
 from textdet.data.formats.shapes import bounds, is_ignored
 
 
 def read_mmocr(source: Path) -> Items:
     """Labels for MMOCR's text detection and spotting."""
     layout = Layout(_entry, _outline, _text)
-    return read_json_files(source, looks_like, lambda data: data["data_list"], layout)
+    items = read_json_files(source, looks_like, lambda data: data["data_list"], layout)
+    return with_unlabelled(source, items)
 
 
 def looks_like(data: Any) -> bool:

@@ -1,6 +1,5 @@
 """Which format a folder is in, told by its files."""
 
-import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ BY_JSON = {  # the surest first
     "coco": lambda data: isinstance(data, dict) and {"images", "annotations"} <= data.keys(),
     "doctr": doctr.looks_like,
 }
+PLAIN_TEXT = ("icdar2013", "icdar2015", "mlt")  # of which the reader of one names the others' lines
 BY_LINE = (  # each gives a format's name, or None
     icdar.looks_like,
     lambda line: "paddleocr" if paddleocr.looks_like(line) else None,
@@ -40,25 +40,26 @@ BY_LINE = (  # each gives a format's name, or None
 )
 
 
-def find_format(folder: Path) -> str:
+def find_format(folder: Path, problems: list[str] | None = None) -> str:
     """The name of the format that a folder is in.
+
+    Params:
+        folder: any.
+        problems: gets a line for each other format of which there are labels, too.
 
     Raises:
         DataError: it looks like none.
     """
-    if any((folder / ANNOTATIONS).glob("*.jsonl")):
-        return "triplets"
-    files = [path for path in paths_below(folder) if path.is_file()]
-    if any(path.name == huggingface.METADATA for path in files):
-        return "huggingface"
-    if any(cvat.looks_like(path) for path in _of_kind(files, ".xml")):
-        return "cvat"
-    for path in _of_kind(files, ".json"):
-        if name := _by_json(path):
-            return name
-    for path in _of_kind(files, ".txt"):
-        if name := _by_lines(path):
-            return name
+    found = _formats_of(folder)
+    if found and problems is not None:
+        name, *others = found
+        problems += [
+            f"{found[other]}: labels as of {other}; {folder} is read as {name}, unless --format "
+            "says otherwise"
+            for other in others
+        ]
+    if found:
+        return next(iter(found))
     raise DataError(
         f"{folder}: not a data set known by its looks, neither by {ANNOTATIONS}/*.jsonl "
         "(generate_images.py) nor by a file .json, .xml, .txt or metadata.jsonl; name its --format "
@@ -67,13 +68,37 @@ def find_format(folder: Path) -> str:
     )
 
 
-def find_labels(folder: Path) -> str:
+def _formats_of(folder: Path) -> dict[str, Path]:
+    """The formats that a folder's files look like, the surest first, each with one that does."""
+    own = next((folder / ANNOTATIONS).glob("*.jsonl"), None)
+    # There may be a million files in a folder of triplets, but no labels beside its images.
+    places = (folder, folder / ANNOTATIONS) if own else ()
+    paths = [path for place in places for path in sorted(place.iterdir())] or paths_below(folder)
+    files = [path for path in paths if path.is_file()]
+    seen = [("triplets", own)] if own else []
+    seen += [("huggingface", path) for path in files if path.name == huggingface.METADATA]
+    seen += [("cvat", path) for path in _of_kind(files, ".xml") if cvat.looks_like(path)]
+    seen += [(_by_json(path), path) for path in _of_kind(files, ".json")]
+    seen += [(_by_lines(path), path) for path in _of_kind(files, ".txt")]
+    found = {}
+    for name, path in seen:
+        # detect.py writes ICDAR's lines beside its JSON.
+        beside = found.keys() & {"detections", *PLAIN_TEXT} if name in PLAIN_TEXT else ()
+        if name and not beside:
+            found.setdefault(name, path)
+    return found
+
+
+def find_labels(folder: Path, problems: list[str] | None = None) -> str:
     """The name of the format that a folder of true words is in.
+
+    Params:
+        folder, problems: see find_format.
 
     Raises:
         DataError: it looks like none, or holds what a model found.
     """
-    name = find_format(folder)
+    name = find_format(folder, problems)
     if name == "detections":
         raise DataError(
             f"{folder}: results of detect.py, which a model is neither taught nor judged by; "
@@ -83,10 +108,12 @@ def find_labels(folder: Path) -> str:
 
 
 def _of_kind(files: Iterable[Path], suffix: str) -> list[Path]:
-    """The first files of a kind that hold anything: YOLO and others have an empty one for each
-    image without words."""
-    found = (path for path in files if path.suffix.lower() == suffix and path.stat().st_size)
-    return list(itertools.islice(found, LOOKED_AT))
+    """The first files of a kind that hold anything, since YOLO and others have an empty one for
+    each image without words; then the largest of each folder, which may be of all images."""
+    sizes = {path: path.stat().st_size for path in files if path.suffix.lower() == suffix}
+    held = [path for path, size in sizes.items() if size]
+    largest = {path.parent: path for path in sorted(held, key=sizes.get)}
+    return list(dict.fromkeys([*held[:LOOKED_AT], *largest.values()]))
 
 
 def _by_json(path: Path) -> str | None:

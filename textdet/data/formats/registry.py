@@ -188,10 +188,12 @@ def read_dataset(folder: str | Path, name: str = "auto") -> tuple[list[Sample], 
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    name = find_labels(folder) if name == "auto" else name
+    problems = []
+    name = find_labels(folder, problems) if name == "auto" else name
     if name == "triplets":
-        return read_samples(folder)
-    samples, problems, taken = [], [], set()
+        samples, damaged = read_samples(folder)
+        return samples, problems + damaged
+    samples, taken = [], set()
     items = read_items(name, folder)
     for item in progress_bar(items, unit="image", desc="reading", delay=2):
         if isinstance(item, str):
