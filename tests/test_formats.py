@@ -332,14 +332,14 @@ def test_totaltext_mat_and_text_agree(tmp_path):
 def test_mlt_with_and_without_mark(tmp_path):
     picture(tmp_path / "a" / "img_1.png")
     picture(tmp_path / "a" / "img_2.jpg")
-    line = "10,10,40,10,40,20,10,20,Latin,a, b\r\n10,10,40,10,40,20,10,20,Arabic,###\r\nx\r\n"
+    line = "10,10,40,10,40,20,10,20,Cyrillic,a, b\r\n10,10,40,10,40,20,10,20,Latin,###\r\nx\r\n"
     (tmp_path / "gt_img_1.txt").write_bytes(b"\xef\xbb\xbf" + line.encode())
     (tmp_path / "gt_img_2.txt").write_bytes(line.encode())
     items, _ = read("mlt", tmp_path)
     for item in items:
         assert [(word.text, word.ignore) for word in item.words] == [("a, b", False), ("###", True)]
         assert len(item.problems) == 1
-    assert len(items) == 2
+    assert len(items) == 2 and find_format(tmp_path) == "mlt"
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])

@@ -37,6 +37,7 @@ from textdet.data.formats.shapes import DONT_CARE, icdar_corners
 MLT_SCRIPTS = (
     *("Arabic", "Bangla", "Chinese", "Hindi", "Japanese", "Korean", "Latin"),
     *("Mixed", "None", "Symbols"),
+    *("Cyrillic", "Devanagari", "Greek", "Hebrew", "Thai"),  # of people's own data in this layout
 )
 _NUMBER, _COMMA = rf"({NUMBER})", r"\s*,\s*"
 _QUAD = r"\s*" + _COMMA.join([_NUMBER] * 8)
