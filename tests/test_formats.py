@@ -202,7 +202,7 @@ def test_two_images_of_one_id_are_left_out(tmp_path):
         picture(tmp_path / f"{name}.png")
     ids = {"a": 1, "b": 1, "c": 2}
     images = [{"id": number, "file_name": f"{name}.png"} for name, number in ids.items()]
-    words = [{"image_id": number, "bbox": [10, 10, 20, 10]} for number in ids.values()]
+    words = [{"image_id": float(number), "bbox": [10, 10, 20, 10]} for number in ids.values()]
     (tmp_path / "words.json").write_text(json.dumps({"images": images, "annotations": words}))
     (item,), lines = read("coco", tmp_path)
     assert item.image_path.name == "c.png" and len(item.words) == 1

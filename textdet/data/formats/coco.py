@@ -212,7 +212,9 @@ def _categories(data: dict) -> list[dict]:
 
 
 def _id_of(record: object, key: str) -> str:
-    return str(record.get(key)) if isinstance(record, dict) else ""
+    number = record.get(key) if isinstance(record, dict) else ""
+    # Tables, as those of pandas, make 1.0 of 1 in a column with gaps.
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
 
 
 def _size(width: object, height: object) -> tuple[int, int] | None:
