@@ -757,5 +757,5 @@ def test_labels_of_another_format_are_named(tmp_path, name, other):
         one_word(tmp_path / "annotations", other)
     problems = []
     assert find_format(tmp_path, problems) == name
-    assert f"labels as of {other}; {tmp_path} is read as {name}, unless" in problems[0]
+    assert f"labels as of {other}; {tmp_path} is read as {name} unless" in problems[0]
     assert read_dataset(tmp_path)[1][:1] == problems and len(problems) == 1

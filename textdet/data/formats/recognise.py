@@ -54,8 +54,8 @@ def find_format(folder: Path, problems: list[str] | None = None) -> str:
     if found and problems is not None:
         name, *others = found
         problems += [
-            f"{found[other]}: labels as of {other}; {folder} is read as {name}, unless --format "
-            "says otherwise"
+            f"{found[other]}: labels as of {other}; {folder} is read as {name} unless another "
+            "format is named"
             for other in others
         ]
     if found:
