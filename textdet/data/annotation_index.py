@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # importing it takes time, which small folders do not need
 
 INDEXED_FROM = 8 << 20  # bytes of annotations; fewer are read faster than a process starts
 PIECE = 8 << 20  # bytes of annotations that a worker reads in one go
-VERSION = 2  # of the columns, and of what Sample.from_json makes of a line
+VERSION = 3  # of the columns, and of what Sample.from_json makes of a line
 NOTE = b"piece"  # in a batch's metadata: what it was made of, see _read_piece, as JSON
 
 
