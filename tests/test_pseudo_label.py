@@ -162,6 +162,14 @@ def test_a_curved_word_is_cut_out_upright(degrees):
     np.testing.assert_allclose(found, expected, atol=0.1)
 
 
+@pytest.mark.parametrize("extra", [1, 2, 3])
+def test_a_narrow_word_with_a_point_too_many_stands_upright(extra):
+    """As a 1: at the upper or the lower side of its outline, or at its end."""
+    corners = rectangle(10, 10, 20, 50)
+    outline = np.insert(corners, extra, corners[[extra - 1, extra]].mean(0), axis=0)
+    np.testing.assert_allclose(enclosing_quad(outline), corners, atol=0.01)
+
+
 def test_marks_share_the_cell_of_their_letter():
     quads = turned(cells(4, 16, 28), 0, (40, 60))
     seen = word_of("abcd", quads)

@@ -199,8 +199,11 @@ def enclosing_quad(polygon: np.ndarray) -> np.ndarray:
     corners = cv2.boxPoints(cv2.minAreaRect(polygon.astype(np.float32)))
     if signed_area(corners) < 0:
         corners = corners[::-1]
-    half = len(polygon) // 2
-    reading = polygon[half - 1] - polygon[0] + polygon[half] - polygon[-1]
+    reading = np.zeros(2)
+    # Of an odd number of points one side has one more; the split that lets both run alike counts.
+    for half in {len(polygon) // 2, -(-len(polygon) // 2)}:
+        sides = np.stack([polygon[half - 1] - polygon[0], polygon[half] - polygon[-1]])
+        reading += max(np.dot(*directions(sides)), 1e-6) * sides.sum(0)
     along = directions(np.roll(corners, -1, 0) - corners)
     return np.roll(corners, -int((along @ reading).argmax()), axis=0)
 
