@@ -860,9 +860,9 @@ def test_bad_command(data, tmp_path, monkeypatch, run_here):
     (tmp_path / "empty").mkdir()
     for flags, message in (
         (("--learning_rate", "fast"), "invalid float value"),
-        (("--gap_weight", 0.5), "--gap_weight must be at least 1, not 0.5"),
+        (("--gap_weight", 0.5), "--gap_weight must lie between 1 and 100, not 0.5"),
         (("--focal_weight", -1), "--focal_weight must be at least 0, not -1"),
-        (("--gap_weight", 511), "--gap_weight must be at most 100, not 511"),
+        (("--gap_weight", 511), "--gap_weight must lie between 1 and 100, not 511"),
         (("--accelerator_config", '{"a": 1}'), "unexpected keyword argument 'a'"),
         (("--model_name_or_path", tmp_path / "empty"), "neither a folder with a model"),
         (("--report_to", "tensorbord", "--from_scratch", "True"), "tensorbord is not supported"),
@@ -905,20 +905,19 @@ def test_bad_command(data, tmp_path, monkeypatch, run_here):
         ({"gradient_accumulation_steps": 0}, "--gradient_accumulation_steps must be at least 1"),
         ({"eval_accumulation_steps": 0}, "--eval_accumulation_steps must be at least 1"),
         ({"dataloader_num_workers": -1}, "--dataloader_num_workers must be at least 0"),
+        ({"adam_beta1": 2.0}, "--adam_beta1 must lie between 0 and 1, not 2"),
+        ({"save_total_limit": -1}, "--save_total_limit must be at least 0"),
+        ({"max_grad_norm": -1.0}, "--max_grad_norm must be at least 0"),
         ({"metric_for_best_model": "hmean"}, "there is no hmean, only precision, recall, f1"),
     ],
 )
 def test_flags_that_cannot_be(flags, message):
     class Arguments:
         eval_strategy, has_default_rate, metric_for_best_model = "no", False, "f1"
-        seed, data_seed, learning_rate, weight_decay = 0, None, 1e-4, 0
-        dataloader_num_workers = 2
-        per_device_train_batch_size = per_device_eval_batch_size = 1
-        gradient_accumulation_steps = eval_accumulation_steps = num_train_epochs = 1
 
     groups = train.ModelArguments(), train.DataArguments(), train.GeneratorArguments(), Arguments()
     for name, value in flags.items():
-        setattr(next(group for group in groups if hasattr(group, name)), name, value)
+        setattr(next((group for group in groups if hasattr(group, name)), groups[-1]), name, value)
     with pytest.raises(DataError, match=message):
         train.check(*groups)
 

@@ -15,7 +15,23 @@ if TYPE_CHECKING:  # importing it takes seconds
 AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
 MAX_NUMBER = 2**32  # more than any flag can mean; seeds end there
-MAX_GAP_WEIGHT = 100  # weights are bytes: from 511, those of all other pixels round to 0
+# The lowest and the highest value of flags that any number will not do for.
+RANGES = {
+    **dict.fromkeys(
+        ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
+        + ("eval_accumulation_steps", "dataloader_prefetch_factor", "early_stopping_patience")
+        + ("max_train_samples", "max_eval_samples", "crops_per_epoch", "crops_per_scene"),
+        (1, MAX_NUMBER),
+    ),
+    **dict.fromkeys(
+        ("seed", "data_seed", "learning_rate", "weight_decay", "adam_epsilon", "max_grad_norm")
+        + ("num_train_epochs", "logging_steps", "eval_steps", "save_steps", "save_total_limit")
+        + ("dataloader_num_workers", "show_samples", "focal_weight", "focal_gamma"),
+        (0, MAX_NUMBER),
+    ),
+    **dict.fromkeys(("max_damaged", "hard_share", "adam_beta1", "adam_beta2"), (0, 1)),
+    "gap_weight": (1, 100),  # weights are bytes: from 511, those of all other pixels round to 0
+}
 UNSEEN = ("fonts", "background")  # fields of annotations that --unseen can name
 
 
@@ -160,7 +176,7 @@ def check(
     _check_generator(generator_args)
     if not data_args.input_dir and not generator_args.generate:
         data_args.input_dir = ["syntdata"]
-    _check_ranges(data_args, args)
+    _check_sides(data_args)
     _check_data(data_args, generator_args.generate)
     if model_args.from_scratch and args.has_default_rate:
         args.learning_rate = C.SCRATCH_RATE
@@ -183,9 +199,6 @@ def check(
 
 def _check_generator(generator_args: GeneratorArguments) -> None:
     """That the generator's flags go with --generate."""
-    for name in ("crops_per_epoch", "crops_per_scene"):
-        if getattr(generator_args, name) < 1:
-            raise DataError(f"--{name} must be at least 1, not {getattr(generator_args, name)}")
     default = GeneratorArguments()
     for name, value in vars(generator_args).items():
         if not generator_args.generate and value != getattr(default, name):
@@ -193,15 +206,20 @@ def _check_generator(generator_args: GeneratorArguments) -> None:
 
 
 def _check_numbers(group: object) -> None:
-    """All numbers of a group of flags: that they are some, and fit into memory."""
+    """All numbers of a group of flags: that they are some, fit into memory and lie in RANGES."""
     for name, value in vars(group).items():
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, (int, float)) and not abs(number) < MAX_NUMBER:
+        low, high = RANGES.get(name, (-MAX_NUMBER, MAX_NUMBER))
+        limits = f"be at least {low}" if high == MAX_NUMBER else f"lie between {low} and {high}"
+        numbers = value if isinstance(value, list) else [value]
+        for number in (n for n in numbers if isinstance(n, (int, float))):
+            if not abs(number) < MAX_NUMBER:
                 raise DataError(f"--{name}: {number} is no number that can be meant")
+            if not low <= number <= high:
+                raise DataError(f"--{name} must {limits}, not {number:g}")
 
 
-def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -> None:
-    """The numbers; fills in the crop's size."""
+def _check_sides(data_args: DataArguments) -> None:
+    """The sides of images and crops; fills in the crop's."""
     size = data_args.image_size
     if not 64 <= size <= 4096 or size % 32:
         raise DataError(f"--image_size must be a multiple of 32 from 64 to 4096, not {size}")
@@ -211,36 +229,6 @@ def _check_ranges(data_args: DataArguments, args: "DetectorTrainingArguments") -
         raise DataError(
             f"--crop_size must be a multiple of 32 from 64 to --image_size ({size}), "
             f"not {data_args.crop_size}"
-        )
-    for group, name, least in (
-        (data_args, "max_train_samples", 1),
-        (data_args, "max_eval_samples", 1),
-        (data_args, "early_stopping_patience", 1),
-        (data_args, "show_samples", 0),
-        (data_args, "gap_weight", 1),
-        (data_args, "focal_weight", 0),
-        (data_args, "focal_gamma", 0),
-        (args, "seed", 0),
-        (args, "data_seed", 0),
-        (args, "learning_rate", 0),
-        (args, "weight_decay", 0),
-        (args, "num_train_epochs", 0),
-        (args, "per_device_train_batch_size", 1),
-        (args, "per_device_eval_batch_size", 1),
-        (args, "gradient_accumulation_steps", 1),
-        (args, "eval_accumulation_steps", 1),
-        (args, "dataloader_num_workers", 0),
-    ):
-        value = getattr(group, name)
-        if value is not None and value < least:
-            raise DataError(f"--{name} must be at least {least}, not {value}")
-    for name in ("max_damaged", "hard_share"):
-        value = getattr(data_args, name)
-        if not 0 <= value <= 1:
-            raise DataError(f"--{name} must lie between 0 and 1, not {value}")
-    if data_args.gap_weight > MAX_GAP_WEIGHT:
-        raise DataError(
-            f"--gap_weight must be at most {MAX_GAP_WEIGHT}, not {data_args.gap_weight:g}"
         )
 
 
