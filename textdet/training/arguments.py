@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import torch
 from transformers import TrainingArguments
@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from static import constants as C
 from textdet.common.errors import DataError
 from textdet.network.runtimes import has_fast_bf16
+from textdet.training.options import option
 
 # Flags of the library's that HeatmapTrainer, or a network without a vocabulary, cannot follow.
 NOT_HERE = ("neftune_noise_alpha", "use_liger_kernel", "label_smoothing_factor")
@@ -20,7 +21,7 @@ NOT_HERE += ("prediction_loss_only", "fp16_full_eval", "bf16_full_eval")
 
 
 def _default(value):
-    return field(default=value, metadata={"help": f"Default here: {value}."})
+    return option(value, f"Default here: {value}.")
 
 
 @dataclass
@@ -30,25 +31,20 @@ class DetectorTrainingArguments(TrainingArguments):
     output_dir: str = _default("checkpoits")
     per_device_train_batch_size: int = _default(16)
     per_device_eval_batch_size: int = _default(8)
-    learning_rate: float | None = field(
-        default=None,
-        metadata={"help": f"Default: {C.LEARNING_RATE}, from random weights {C.SCRATCH_RATE}."},
+    learning_rate: float | None = option(
+        None, f"Default: {C.LEARNING_RATE}, from random weights {C.SCRATCH_RATE}."
     )
     weight_decay: float = _default(0.01)
-    lr_scheduler_type: str = field(
-        default="cosine",
-        metadata={
-            "help": "Default here: cosine. For a training in stretches: warmup_stable_decay, with "
-            "--lr_scheduler_kwargs '{\"num_decay_steps\": 0}' and a larger --max_steps each time, "
-            "and in the last one as many num_decay_steps as the rate is to fall in."
-        },
+    lr_scheduler_type: str = option(
+        "cosine",
+        "Default here: cosine. For a training in stretches: warmup_stable_decay, with "
+        "--lr_scheduler_kwargs '{\"num_decay_steps\": 0}' and a larger --max_steps each time, "
+        "and in the last one as many num_decay_steps as the rate is to fall in.",
     )
-    warmup_steps: float = field(
-        default=0.05,
-        metadata={
-            "help": "Default here: 0.05. Below 1 a share of all steps; in a training in stretches "
-            "name a whole number, which stays the same."
-        },
+    warmup_steps: float = option(
+        0.05,
+        "Default here: 0.05. Below 1 a share of all steps; in a training in stretches name a whole "
+        "number, which stays the same.",
     )
     num_train_epochs: float = _default(10)
     logging_steps: float = _default(20)
@@ -59,20 +55,13 @@ class DetectorTrainingArguments(TrainingArguments):
     metric_for_best_model: str = _default("f1")
     dataloader_num_workers: int = _default(2)
     report_to: str = _default("tensorboard")
-    muon: bool = field(
-        default=False,
-        metadata={"help": "Train matrices with Muon, the rest with AdamW."},
+    muon: bool = option(False, "Train matrices with Muon, the rest with AdamW.")
+    ema: float | None = option(
+        None,
+        "Keep a running average of the weights, over about 1 / (1 - EMA) steps: 0.999. Validation "
+        "judges it, and it is saved where it is better than the weights.",
     )
-    ema: float | None = field(
-        default=None,
-        metadata={
-            "help": "Keep a running average of the weights, over about 1 / (1 - EMA) steps: 0.999. "
-            "Validation judges it, and it is saved where it is better than the weights."
-        },
-    )
-    bf16: bool | None = field(
-        default=None, metadata={"help": "bfloat16 arithmetic. Default: where it is fast."}
-    )
+    bf16: bool | None = option(None, "bfloat16 arithmetic. Default: where it is fast.")
 
     def __post_init__(self):
         if self.muon and self.optim not in ("adamw_torch", "adamw_torch_fused"):

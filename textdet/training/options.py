@@ -10,7 +10,7 @@ from textdet.decoding.settings import SETTINGS_FILE
 from textdet.synth.settings import PRESETS
 
 if TYPE_CHECKING:  # importing it takes seconds
-    from textdet.training.arguments import DetectorTrainingArguments
+    from transformers import TrainingArguments
 
 AUGMENTATIONS = ("none", "light", "default", "photographs", "strong")  # of training/augmentation.py
 METRICS = ("precision", "recall", "f1", "iou", "heatmap_error", "loss")  # of the validation
@@ -159,14 +159,14 @@ def check(
     model_args: ModelArguments,
     data_args: DataArguments,
     generator_args: GeneratorArguments,
-    args: "DetectorTrainingArguments",
+    args: "TrainingArguments",
 ) -> None:
     """Check the flags, and fill in what is not given: the folder, the crop's size and the learning
     rate.
 
     Params:
         data_args: its input_dir and crop_size are filled in.
-        args: its learning_rate is.
+        args: those of arguments.py; their learning_rate is.
 
     Raises:
         DataError: flags that contradict each other or are out of range.
