@@ -167,23 +167,9 @@ class HeatmapTrainer(Trainer):
             self.average = WeightAverage(self.model, self.args.ema)
             self.add_callback(self.average)
 
-    def get_train_dataloader(self) -> DataLoader:
-        """The training data in the sampler's order."""
-        args = self.args
-        loader = DataLoader(
-            self.train_dataset,
-            self._train_batch_size,
-            sampler=self.sampler,
-            collate_fn=self.data_collator,
-            num_workers=args.dataloader_num_workers,
-            pin_memory=args.dataloader_pin_memory,
-            persistent_workers=args.dataloader_persistent_workers,
-            multiprocessing_context=args.dataloader_multiprocessing_context,
-            prefetch_factor=args.dataloader_prefetch_factor,
-            in_order=args.dataloader_in_order,
-            drop_last=args.dataloader_drop_last,
-        )
-        return self.accelerator.prepare(loader)
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> MixSampler | None:
+        """The order of the training data."""
+        return self.sampler
 
     def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
         """All images to validate with: --dataloader_drop_last is for training.
