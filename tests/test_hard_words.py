@@ -15,6 +15,7 @@ from textdet.training.augmentation import make_preset
 from textdet.training.data import find_hard_words
 from textdet.training.datasets import ANY_WORD, Draw, MixSampler, TrainDataset
 from textdet.training.hard_words import read_hard_words
+from textdet.training.run_folder import describe_changes
 
 
 def word(left, ignore=False):
@@ -33,7 +34,7 @@ def write_table(path, folder, rows, **columns):
     return path
 
 
-def test_words_that_were_not_found(tmp_path, monkeypatch):
+def test_words_that_were_not_found(tmp_path, monkeypatch, capsys):
     """By folder and file; don't-care words have no fate; of two models each can miss a word."""
     a, b = tmp_path / "a", tmp_path / "b"
     words = [word(2), word(14, ignore=True), word(26), word(38)]
@@ -47,6 +48,8 @@ def test_words_that_were_not_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where "b" lies
     assert read_hard_words([other, table], samples) == [(0, 2), (0, 3), (2, 0), (2, 2)]
     assert read_hard_words([], samples) == []
+    assert find_hard_words([table], SimpleNamespace(samples=samples)) == [(0, 2), (0, 3)]
+    assert "2 words of 1 images were not found\n" in capsys.readouterr().out
     source = SimpleNamespace(samples=samples[1:2])
     with pytest.raises(DataError, match="all words that are trained on were found"):
         find_hard_words([table], source)
@@ -72,6 +75,15 @@ def test_tables_that_cannot_be_used(tmp_path, rows, message):
         read_hard_words([table], samples)
     with pytest.raises(DataError, match="none.csv"):
         read_hard_words([tmp_path / "none.csv"], samples)
+
+
+def test_other_hard_words_change_what_is_learned(tmp_path):
+    record = {"data_fingerprint": "", "model": {}, "training": {}}
+    before = {**record, "data": {"hard_words": [], "hard_share": 0.5}}
+    (tmp_path / "training.json").write_text(json.dumps(before))
+    now = {**record, "data": {"hard_words": ["a.csv"], "hard_share": 0.2}}
+    said = "--hard_words ['a.csv'] instead of [], --hard_share 0.2 instead of 0.5"
+    assert describe_changes(tmp_path, now) == said and not describe_changes(tmp_path, before)
 
 
 def test_hard_words_take_their_share_of_their_folder():

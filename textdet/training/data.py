@@ -266,7 +266,7 @@ def find_hard_words(tables: list[str], source: Source) -> list[tuple[int, int]]:
     if not hard:
         raise DataError("--hard_words: by these tables all words that are trained on were found")
     images = len({image for image, _ in hard})
-    print(f"--hard_words: {len(hard)} words of {images} images come more often")
+    print(f"--hard_words: {len(hard)} words of {images} images were not found")
     return hard
 
 

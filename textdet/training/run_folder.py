@@ -22,6 +22,7 @@ OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statisti
 OF_MODEL += ("tuned_thresholds",)
 OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weight")
 OF_DATA += ("focal_weight", "focal_gamma", "test_size", "unseen", "max_train_samples")
+OF_DATA += ("hard_words", "hard_share")
 OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim")
 OF_TRAINING += ("muon", "ema", "seed", "data_seed", "metric_for_best_model")
