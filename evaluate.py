@@ -4,7 +4,7 @@
     python evaluate.py --input_dir my_images --model_dir checkpoits static/model
 
 Reads triplet folders (of those that a model was trained on, only the images it was tested on),
-the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, known by their looks, and others by --format.
+other formats that are known by their looks, and the rest by --format.
 Leaves a line an image in --output (at IoU 0.5) and the totals with the settings in a .json of the
 same name; prints the totals at IoU 0.5, the protocol's, and at higher ones, which show how well the
 boxes fit. Several models are judged on the same images, side by side: those that none of them was
@@ -34,7 +34,7 @@ from textdet.common.cluster import IMAGES_A_CALL, Cluster, choose_cluster
 from textdet.common.errors import DataError
 from textdet.common.files import (
     check_writable,
-    read_json,
+    earlier_record,
     shortened,
     write_atomically,
     write_json,
@@ -182,14 +182,6 @@ def check_output(args: argparse.Namespace) -> None:
 def worst_folder(table: Path) -> Path:
     """Where the pictures of --worst go, beside --output."""
     return table.with_name(f"{table.stem}_worst")
-
-
-def earlier_record(path: Path) -> dict:
-    """A file's JSON object; an empty one where there is none."""
-    try:
-        return read_json(path)
-    except DataError:
-        return {}
 
 
 def own_pictures(record: dict) -> list[str]:

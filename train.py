@@ -10,7 +10,7 @@ processes: torchrun --nproc_per_node=2 train.py and the same flags.
 
 import os
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from static import constants as C
 from textdet.common.cli import HelpFormatter, fail, name_left_out, run_main
 from textdet.common.errors import DataError
-from textdet.common.files import make_folder, read_json
+from textdet.common.files import earlier_record, make_folder
 from textdet.common.pictures import save_picture
 from textdet.common.workers import available_cores
 from textdet.training.options import (
@@ -289,9 +289,7 @@ def make_validation(scenes: "Job", folder: Path, count: int, goes_on: bool) -> N
     job = replace(scenes, folder=folder.absolute(), seed=VALIDATION_SEED)
     record = {"num_images": count, "seed": job.seed, "image_size": job.size, "chunk_size": CHUNK}
     record |= describe_scenes(job)
-    there = {}
-    with suppress(DataError):  # not there, or damaged
-        there = read_json(folder / DATASET_FILE)
+    there = earlier_record(folder / DATASET_FILE)
     if "counts" in there and (goes_on or there.items() >= record.items()):
         return
     print(f"{folder}: drawing {count} images to validate with")

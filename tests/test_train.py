@@ -629,7 +629,8 @@ def test_two_runs_in_one_folder_are_one_at_a_time(data, tmp_path, monkeypatch, r
     with hold(tmp_path):
         result = run_here("train.py", "--input_dir", data, *TINY, "--output_dir", tmp_path)
     assert_refused(result, "another training is under way")
-    hold(tmp_path).close()
+    with hold(tmp_path):
+        pass
 
 
 def test_a_model_takes_over_the_settings_of_its_first_one(data, tmp_path, model_dir, capsys):

@@ -97,6 +97,14 @@ def read_json(path: Path) -> dict:
     return record
 
 
+def earlier_record(path: Path) -> dict:
+    """A record as read_json reads it; an empty one where there is none, or a damaged one."""
+    try:
+        return read_json(path)
+    except DataError:
+        return {}
+
+
 def parse_json(text: str | bytes) -> Any:
     """Decode JSON that may be damaged.
 

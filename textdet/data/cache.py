@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from textdet.common.cli import progress_bar
 from textdet.common.errors import DataError, SizeError
-from textdet.common.files import read_json, write_json
+from textdet.common.files import earlier_record, read_json, write_json
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import Sample
@@ -194,10 +194,7 @@ def _is_cache(folder: Path) -> bool:
     """Whether a folder is a cache that this project has made, as its record says."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    try:
-        record = read_json(folder / RECORD)
-    except DataError:
-        return False
+    record = earlier_record(folder / RECORD)
     return record.get("is") == MAKER or list(record) == ["damaged"]  # of older versions
 
 

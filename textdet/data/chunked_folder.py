@@ -20,7 +20,13 @@ from filelock import FileLock, Timeout
 from textdet.common.cli import name_left_out, one_line, progress_bar
 from textdet.common.cluster import Cluster
 from textdet.common.errors import DataError
-from textdet.common.files import UNFINISHED, parse_json, read_json, write_atomically, write_json
+from textdet.common.files import (
+    UNFINISHED,
+    earlier_record,
+    parse_json,
+    write_atomically,
+    write_json,
+)
 from textdet.common.fingerprints import fingerprint
 from textdet.common.workers import run_calls
 from textdet.data.annotation import (
@@ -315,10 +321,7 @@ def _read_settings(record: Path) -> dict | None:
     """
     if not record.exists():
         return None
-    try:
-        before = read_json(record)
-    except DataError:
-        before = {}
+    before = earlier_record(record)
     if not before.keys() >= OWN_FIELDS:
         raise DataError(
             f"{record} is damaged or another tool's; name another --save_folder, or delete "

@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from textdet.common.errors import DataError
-from textdet.common.files import read_json, shortened, write_atomically
+from textdet.common.files import earlier_record, shortened, write_atomically
 from textdet.common.image_inputs import STDIN, Page, place_of
 from textdet.common.pictures import draw_found, draw_maps, save_picture
 from textdet.decoding.settings import DetectionSettings
@@ -65,10 +64,7 @@ def _is_free(base: Path, page: Page) -> bool:
 
 def _read_record(base: Path) -> dict | None:
     """The record of earlier results with this path without the ending; None where it is not one."""
-    try:
-        record = read_json(base.with_name(f"{base.name}.json"))
-    except DataError:
-        return None
+    record = earlier_record(base.with_name(f"{base.name}.json"))
     return record if record.keys() >= RECORD else None
 
 

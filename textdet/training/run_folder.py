@@ -1,12 +1,11 @@
 """A run's folder: whether it is one, one run at a time, what the run before it was."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from textdet.common.errors import DataError
-from textdet.common.files import read_json
+from textdet.common.files import earlier_record, read_json
 from textdet.data.chunked_folder import compare_settings
 from textdet.data.held_out import CHECKPOINT, TRAINING_FILE, record_file
 from textdet.network.model_files import CONFIG_FILE, WEIGHTS_FILE
@@ -50,27 +49,22 @@ def check_own(folder: Path) -> None:
 
 def is_run(folder: Path) -> bool:
     """Whether train.py has made this folder, as its training.json says."""
-    try:
-        return {"command", "versions", "training"} <= read_json(folder / TRAINING_FILE).keys()
-    except DataError:
-        return False
+    return {"command", "versions", "training"} <= earlier_record(folder / TRAINING_FILE).keys()
 
 
-def hold(folder: Path) -> ExitStack:
-    """Lock a folder against other runs until this process ends, or the result is closed.
+def hold(folder: Path) -> AcquireReturnProxy:
+    """Lock a folder against other runs until this process ends, or the result, a context, is left.
 
     Raises:
         DataError: another run is under way there.
     """
-    held = ExitStack()
     try:
-        held.enter_context(FileLock(folder / LOCK, timeout=WAIT))
+        return FileLock(folder / LOCK).acquire(timeout=WAIT)
     except Timeout:
         raise DataError(
             f"{folder}: another training is under way there; wait for it, or name another "
             "--output_dir"
         ) from None
-    return held
 
 
 def describe_changes(folder: Path, record: dict) -> str:
@@ -83,9 +77,7 @@ def describe_changes(folder: Path, record: dict) -> str:
     Returns:
         A phrase; empty when nothing does that changes what is learned or kept.
     """
-    try:
-        before = read_json(folder / TRAINING_FILE)
-    except DataError:  # an older version's, or none
+    if not (before := earlier_record(folder / TRAINING_FILE)):
         return ""
     changes = []
     if before.get("data_fingerprint", record["data_fingerprint"]) != record["data_fingerprint"]:
