@@ -6,11 +6,11 @@ Runs the network once over the test split, then lets Optuna search text_threshol
 and low_text for the highest F1 and mean IoU on one half of these images; the other half is held
 back and tells what the result is worth. Where it is better than the settings that the model has, it
 goes to detection.json beside the model, which detect.py and evaluate.py read; plots are in tune/
-there. The same command goes on where the last one stopped;
-with one --storage several processes or machines share the trials.
+there. The same command goes on where the last one stopped; with one --storage several processes or
+machines share the trials.
 
---input_dir takes triplet folders and the layouts of ICDAR 2013, ICDAR 2015, MLT and FUNSD, see
-data/formats/registry.py: thresholds for photographs are best tuned on photographs.
+--input_dir takes triplet folders and other formats that are known by their looks: thresholds for
+photographs are best tuned on photographs.
 """
 
 import argparse

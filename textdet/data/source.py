@@ -73,7 +73,7 @@ def open_source(
 
     Raises:
         SizeError: the sizes of a triplet disagree.
-        DataError: no sample is left, or the disk cannot hold the caches.
+        DataError: none of the samples is left, or the disk cannot hold the caches.
     """
     kept, rows, problems = [], [], []
     if caching:
@@ -90,7 +90,7 @@ def open_source(
                 kept.append(sample)
             else:
                 problems.append(problem)
-    if not kept:
+    if problems and not kept:
         raise DataError(f"no sound image is left; {problems[0]}")
     return Source(kept, size, rows if caching else None), problems
 

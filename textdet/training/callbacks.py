@@ -99,8 +99,7 @@ class KeepSchedule(TrainerCallback):
 class LogLines(TrainerCallback):
     """Prints what is logged as lines for a file: the step, of how many, and the time left."""
 
-    def __init__(self):
-        self.begun, self.first = time.monotonic(), 0
+    begun, first = 0.0, 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -123,10 +122,8 @@ class LogLines(TrainerCallback):
         """
         if not state.is_world_process_zero:
             return
-        line, done = (
-            f"step {state.global_step} of {state.max_steps}",
-            state.global_step - self.first,
-        )
+        line = f"step {state.global_step} of {state.max_steps}"
+        done = state.global_step - self.first
         if done and (left := state.max_steps - state.global_step):
             seconds = (time.monotonic() - self.begun) / done * left
             line += f", {tqdm.format_interval(seconds)} left"
@@ -228,6 +225,5 @@ class SavePictures(TrainerCallback):
         plot_training_curves(state.log_history, output / "training_curves.png")
         save_picture(output / "predictions.png", picture)
         for callback in self.trainer.callback_handler.callbacks:
-            writer = getattr(callback, "tb_writer", None)
-            if isinstance(callback, TensorBoardCallback) and writer:
+            if isinstance(callback, TensorBoardCallback) and (writer := callback.tb_writer):
                 writer.add_image("predictions", picture, state.global_step, dataformats="HWC")

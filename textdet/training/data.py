@@ -72,20 +72,11 @@ def open_data(
         DataError: a folder without sound triplets, or too much is damaged.
     """
     split = find_samples(data_args, before, generated)
-    sides = split.train, split.validation
+    how = data_args.image_size, data_args.caching, available_cores()
     with turn:
-        (train, validation), damaged = zip(
-            *(
-                open_source(
-                    samples, data_args.image_size, data_args.caching, available_cores(), side
-                )
-                if samples
-                else (Source([], data_args.image_size, None), [])
-                for samples, side in zip(sides, SIDES, strict=True)
-            ),
-            strict=True,
-        )
-    problems = sum(damaged, [])
+        train, problems = open_source(split.train, *how, SIDES[0])
+        validation, damaged = open_source(split.validation, *how, SIDES[1])
+    problems += damaged
     check_damage(problems, len(train) + len(validation), data_args.max_damaged)
     return TrainingData(
         train,
@@ -220,8 +211,8 @@ def make_training_set(
     data_args: DataArguments,
     source: Source,
     seed: int,
-    draw: Draw | None = None,
-    generator_args: GeneratorArguments | None = None,
+    draw: Draw | None,
+    generator_args: GeneratorArguments,
 ) -> tuple[TrainDataset, MixSampler]:
     """Make the crops to train on, and the order in which they are drawn.
 
@@ -229,7 +220,7 @@ def make_training_set(
         source: the images, those of each --input_dir together, in that order.
         seed: of the order and of the crops.
         draw: makes new scenes of the images' size; None for none.
-        generator_args: how many crops of these; needed with `draw`.
+        generator_args: how many crops of these.
 
     Returns:
         The augmented crops, and the sampler that draws them.

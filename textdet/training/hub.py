@@ -20,7 +20,7 @@ OURS = "<!-- train.py writes this page anew; without this line it leaves it as i
 # drawn to validate with, locks.
 NOT_PUSHED = ["checkpoint-*", "tune/maps-*", "validation/*", "_*", ".*"]
 TAGS = ["text-detection", "ocr", "segformer"]
-SETTINGS = {  # of training.json, shown in the card: section, name, what it is
+SETTINGS = {  # of training.json, shown in the card: what it is, its section and name
     "image size, px": ("data", "image_size"),
     "crop size, px": ("data", "crop_size"),
     "crops a step and process": ("training", "per_device_train_batch_size"),

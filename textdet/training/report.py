@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def draw_samples(dataset: TrainDataset, sampler: MixSampler, count: int) -> np.n
         image, weights (white counts in full).
     """
     tiles = []
-    for draw, _ in zip(sampler, range(count), strict=False):
+    for draw in islice(sampler, count):
         index = dataset.source.read_sound(draw.index)[0]  # in place of a damaged one
         polygons = [word.polygon for word in dataset.source.words(index)]
         points = np.concatenate([np.zeros((0, 2), np.float32), *polygons])

@@ -49,8 +49,5 @@ class SceneSource:
         """See Source.words."""
         if index < len(self.folders):
             return self.folders.words(index)
-        if self._last is not None and self._last[0] == index:
-            sample = self._last[1]
-        else:
-            sample = self.draw(index - len(self.folders))[0]
-        return fitted_words(sample, self.size)
+        self.read_sound(index)  # which keeps it
+        return fitted_words(self._last[1], self.size)
