@@ -360,7 +360,7 @@ class HeatmapTrainer(Trainer):
         model: torch.nn.Module,
         inputs: dict[str, torch.Tensor],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        **_: Any,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Run the network and compute the loss; in training over the batches of all processes.
 
@@ -368,7 +368,6 @@ class HeatmapTrainer(Trainer):
             model: gives logits (B, 2, h, w).
             inputs: a batch of datasets.collate.
             return_outputs: whether to give the logits as well.
-            num_items_in_batch: is not used.
 
         Returns:
             A scalar, or the scalar and the logits.
@@ -383,17 +382,12 @@ class HeatmapTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def prediction_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
+        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Validate one batch.
 
         Params:
             inputs: a batch of datasets.collate, with image_index.
-            prediction_loss_only, ignore_keys: are not used.
 
         Returns:
             The loss, a scalar; one row per image, (B, 5), see summarise_rows; the images' numbers,

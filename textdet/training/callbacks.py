@@ -36,9 +36,7 @@ class AtStart(TrainerCallback):
     def __init__(self, call: Callable[[], None]):
         self.call = call
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Call the function."""
         self.call()
 

@@ -40,28 +40,14 @@ class WeightAverage(TrainerCallback):
         self.averaged = AveragedModel(model, multi_avg_fn=torch.no_grad()(update), use_buffers=True)
         self.checkpoint: str | None = None  # to go on from
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: nn.Module | None = None,
-        **_: Any,
-    ) -> None:
+    def on_train_begin(self, *_: Any, model: nn.Module, **__: Any) -> None:
         """Go on with the checkpoint's average, or begin with the model's weights."""
         if self.checkpoint and (Path(self.checkpoint) / AVERAGE_FILE).exists():
             self.load(self.checkpoint)
         else:
             self.averaged.module.load_state_dict(model.state_dict())
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: nn.Module | None = None,
-        **_: Any,
-    ) -> None:
+    def on_step_end(self, *_: Any, model: nn.Module, **__: Any) -> None:
         """Move the average towards the model's weights."""
         self.averaged.update_parameters(model)
 
