@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,10 @@ from textdet.training.loss import HeatmapLoss, gather_batch
 from textdet.training.optimizer import MuonAdamW, OtherOptimizer, keep_flags
 from textdet.training.options import DataArguments, ModelArguments
 from textdet.training.plain_errors import writing
+from textdet.training.recycling import recycle
 from textdet.training.report import data_fingerprint, draw_predictions, save_record
 
+CROPS_TO_RECYCLE_BY = 16  # in which --recycle looks for what the network does not use
 # Of a 1x1 convolution's gradient on several processes: other strides, the same order in memory.
 warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
 
@@ -443,6 +446,13 @@ def make_trainer(
         pool_keys(model, model_args.key_pooling)
     if model_args.fixed_statistics:
         fix_statistics(model)
+    if model_args.recycle and not checkpoint:
+        crops = [train_set[draw] for draw in islice(sampler, CROPS_TO_RECYCLE_BY)]
+        found = recycle(model, [Normalise()(crop["pixel_values"][None]) for crop in crops])
+        print(
+            f"--recycle: {found.heads} heads of attention, {found.units} hidden units and "
+            f"{found.channels} channels of the decode head begin anew"
+        )
     callbacks: list[TrainerCallback] = [AtStart(at_start)]
     if data_args.early_stopping_patience:
         callbacks.append(StopEarly(data_args.early_stopping_patience))

@@ -65,6 +65,11 @@ class ModelArguments:
     fixed_statistics: bool = option(
         False, "Keep the first model's batch norm mean and variance; for batches of a few crops."
     )
+    recycle: bool = option(
+        False,
+        "Begin with new weights where that model has stopped learning: attention that always looks "
+        "at the same few places, and units that never fire.",
+    )
     tuned_thresholds: bool = option(
         False, "Validate with the thresholds of that model's detection.json, not the defaults."
     )
@@ -191,6 +196,8 @@ def check(
         )
     if model_args.fixed_statistics and model_args.from_scratch:
         raise DataError("--fixed_statistics: random weights of --from_scratch have none yet")
+    if model_args.recycle and model_args.from_scratch:
+        raise DataError("--recycle: random weights of --from_scratch are all new")
     if model_args.tuned_thresholds:
         path = Path(model_args.model_name_or_path) / SETTINGS_FILE
         if not path.is_file():

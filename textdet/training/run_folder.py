@@ -18,7 +18,7 @@ OF_A_RUN |= {f"{name}_results.json" for name in ("train", "eval", "all")}
 OF_A_RUN |= {"training_args.bin", "trainer_state.json", "training_curves.png", "predictions.png"}
 # Of the flags in training.json those that change what is learned, or what is kept of it.
 OF_MODEL = ("model_name_or_path", "from_scratch", "key_pooling", "fixed_statistics")
-OF_MODEL += ("tuned_thresholds",)
+OF_MODEL += ("recycle", "tuned_thresholds")
 OF_DATA = ("mix", "image_size", "crop_size", "augmentation", "mirror", "gap_weight")
 OF_DATA += ("focal_weight", "focal_gamma", "test_size", "unseen", "max_train_samples")
 OF_DATA += ("hard_words", "hard_share")
@@ -26,7 +26,8 @@ OF_TRAINING = ("per_device_train_batch_size", "gradient_accumulation_steps", "le
 OF_TRAINING += ("weight_decay", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim")
 OF_TRAINING += ("muon", "ema", "seed", "data_seed", "metric_for_best_model")
 # What the section "model" says of the start, which the first command of a run decides.
-OF_START = {"model_name_or_path": str, "from_scratch": bool, "started_from": str}
+OF_START = {"model_name_or_path": str, "from_scratch": bool, "recycle": bool}
+OF_START |= {"started_from": str}
 
 # Of the record of --generate those whose values say nothing.
 FINGERPRINTS = ("backgrounds", "fonts", "words", "defaults", "code")
