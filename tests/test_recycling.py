@@ -42,7 +42,9 @@ def test_a_sound_network_stays_as_it_is(model, images):
 
 def test_a_head_that_looks_at_one_place_begins_anew(model, images):
     """Whatever is asked, its fifth head looks for what the keys' first number is high in."""
-    attention = model.segformer.stages[3].blocks[1].attention
+    block = model.segformer.stages[3].blocks[1]
+    torch.nn.init.constant_(block.layernorm_before.weight, 3)
+    attention = block.attention
     size = attention.head_dim
     rows = slice(4 * size, 5 * size)
     with torch.no_grad():
@@ -73,7 +75,8 @@ def test_units_that_never_fire_begin_anew(model, images):
     with torch.no_grad():
         mlp.dwconv.dwconv.bias[:4] = -50  # GELU makes 0 of it
         mlp.dwconv.dwconv.weight[4:7], mlp.dwconv.dwconv.bias[4:7] = 0, 20
-        head.batch_norm.running_mean[3:8] = 100
+        head.linear_fuse.weight[3:8] = 0
+        head.batch_norm.running_mean[3:8], head.batch_norm.running_var[3:8] = 100, 100
     before = [model(pixel_values=pixels).logits for pixels in images]
     kept = mlp.fc1.weight.clone()
     assert recycle(model, images) == Recycled(0, 7, 5)
@@ -85,8 +88,10 @@ def test_units_that_never_fire_begin_anew(model, images):
         layer.register_forward_pre_hook(lambda layer, given: inputs.update({layer: given[0]}))
     model(pixel_values=images[0])
     assert (inputs[mlp.fc2][..., :7].flatten(0, 1).std(0) > 0.02).all()
-    share = (inputs[head.classifier][:, 3:8] > 0).float().mean((0, 2, 3))
+    fired = inputs[head.classifier][:, 3:8]
+    share = (fired > 0).float().mean((0, 2, 3))
     assert ((share > 0.2) & (share < 0.8)).all()
+    assert 0.4 < fired.std() < 0.8  # ReLU of normal numbers: .58
     assert torch.equal(mlp.fc1.weight[7:], kept[7:])
 
 

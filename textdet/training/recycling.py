@@ -11,7 +11,7 @@ network's output stays about as it was.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -82,7 +82,9 @@ def _recycle_heads(attention: nn.Module, run: Callable[[], None]) -> int:
     return len(collapsed)
 
 
-def _scores(attention: nn.Module, inputs: dict[nn.Module, list[torch.Tensor]]):
+def _scores(
+    attention: nn.Module, inputs: dict[nn.Module, list[torch.Tensor]]
+) -> Iterator[torch.Tensor]:
     """Of each batch the attention's scores, (B, heads, queries, keys)."""
     for asked, seen in zip(inputs[attention.q_proj], inputs[attention.k_proj], strict=True):
         query, key = (
