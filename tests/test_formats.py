@@ -268,7 +268,8 @@ def test_cocotext_and_textocr(tmp_path):
     (tmp_path / "TextOCR_0.1_train.json").write_text(json.dumps(data))
     (item,), _ = read("textocr", tmp_path)
     assert [(word.text, word.ignore) for word in item.words] == [("a", False), (".", True)]
-    np.testing.assert_array_equal(item.words[0].polygon, np.reshape(points, (4, 2)))
+    # From the corner where the text begins, see start_along_line.
+    np.testing.assert_array_equal(item.words[0].polygon, [[10, 10], [40, 10], [40, 20], [10, 20]])
 
 
 @pytest.mark.parametrize("packed", [False, True])

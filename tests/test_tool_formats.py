@@ -516,6 +516,31 @@ def test_yolo(tmp_path, file, names):
     assert "word 5: 5 numbers, the last perhaps a confidence: '0 0.5" in problems[1]
 
 
+def test_a_quad_begins_where_its_line_does(tmp_path):
+    """Oriented boxes begin anywhere, cv2.boxPoints' at the bottom left: a word that begins there
+    was cut out lying on its side. Text on its side, upside down and narrow letters stay."""
+    picture(tmp_path / "images" / "a.jpg")
+    level = [[20, 20], [80, 24], [79, 40], [19, 36]]
+    upwards = [[120, 90], [120, 30], [135, 30], [135, 90]]
+    letter = [[150, 20], [156, 20], [156, 50], [150, 50]]
+    tilted_letter = [[170, 22], [176, 20], [182, 48], [176, 50]]
+    given = [
+        (level, level),
+        (level[3:] + level[:3], level),  # from the bottom left
+        (level[1:] + level[:1], level),  # from the top right
+        (level[1::-1] + level[:1:-1], level),  # the other way round
+        (level[2:] + level[:2], level[2:] + level[:2]),
+        (upwards, upwards),
+        (letter, letter),
+        (letter[3:] + letter[:3], letter[3:] + letter[:3]),  # lying on its side, its line upwards
+        (tilted_letter, tilted_letter),
+    ]
+    lines = [" ".join(f"{x / 200:.6f} {y / 100:.6f}" for x, y in quad) for quad, _ in given]
+    write(tmp_path / "labels" / "a.txt", "".join(f"0 {line}\n" for line in lines))
+    (sample,), _ = read(tmp_path, "yolo")
+    assert_outlines(sample, *(wanted for _, wanted in given))
+
+
 def test_yolo_refuses_key_points(tmp_path):
     """A box and points on it, which would pass for a polygon."""
     picture(tmp_path / "images" / "a.jpg")

@@ -155,6 +155,26 @@ def start_at_top_left(quads: np.ndarray) -> np.ndarray:
     return np.take_along_axis(quads, order[:, :, None], axis=1)
 
 
+def start_along_line(quad: np.ndarray) -> np.ndarray:
+    """Let the first side of a word's quad run along its line, where it clearly does not.
+
+    Tools that know no reading direction, and people who click corners, begin at any of them. A
+    short first side that leads up, down or to the left is no line of letters. A long one may be:
+    text on its side, or upside down.
+
+    Params:
+        quad: (4, 2) px, clockwise.
+
+    Returns:
+        (4, 2), from another corner, or as it is.
+    """
+    along, across = side_lengths(quad[None])[0, :2]
+    right, down = quad[1] - quad[0]
+    if along < across and right <= abs(down):
+        return start_at_top_left(quad[None])[0]
+    return quad
+
+
 def signed_area(polygon: np.ndarray) -> float:
     """Area of a polygon.
 

@@ -15,7 +15,14 @@ import numpy as np
 
 from textdet.common.errors import DataError
 from textdet.common.files import MACOS, glob_below
-from textdet.common.geometry import clockwise, directions, opened, rectangle, signed_area
+from textdet.common.geometry import (
+    clockwise,
+    directions,
+    opened,
+    rectangle,
+    signed_area,
+    start_along_line,
+)
 from textdet.common.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image
 from textdet.data.annotation import READING_ERRORS, Word, points_of
 
@@ -115,7 +122,8 @@ def make_word(
     characters: Sequence[str] = (),
     quads: Sequence | np.ndarray = NO_CHARACTERS,
 ) -> Word:
-    """A checked word, clockwise whichever way it was annotated.
+    """A checked word, clockwise whichever way it was annotated; without cells of its own, a quad
+    begins where its line does, see start_along_line.
 
     Params:
         text: the transcription, which is stripped. One that was not UTF-8 counts as unknown.
@@ -136,6 +144,8 @@ def make_word(
         error = ValueError if text else NoWordError
         raise error(f"the box of {text[:60]!r} has no area")
     polygon = clockwise(polygon).astype(np.float32)
+    if len(polygon) == 4 and not len(quads):
+        polygon = start_along_line(polygon)
     return Word(text, list(characters), along_line(quads), polygon, ignore)
 
 
