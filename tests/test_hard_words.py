@@ -13,7 +13,7 @@ from textdet.data.annotation import Sample, Word
 from textdet.data.triplets import read_samples
 from textdet.training.augmentation import make_preset
 from textdet.training.data import find_hard_words
-from textdet.training.datasets import ANY_WORD, Draw, MixSampler, TrainDataset
+from textdet.training.datasets import ANY_WORD, CropChoice, MixSampler, TrainDataset
 from textdet.training.hard_words import read_hard_words
 from textdet.training.run_folder import describe_changes
 
@@ -127,9 +127,9 @@ def test_a_hard_word_is_in_its_crop(name):
             assert all(s.start <= m <= s.stop for s, m in zip(square, middle, strict=True))
     middle = words[1].polygon.mean(0)[None]
     if name == "none":
-        points = [dataset.crop(Draw(0, seed, 1), middle)[3][0] for seed in range(40)]
+        points = [dataset.crop(CropChoice(0, seed, 1), middle)[3][0] for seed in range(40)]
         assert np.min(points) >= 0 and np.max(points) <= 32
-    assert dataset.crop(Draw(2, 0, 1))[0].shape == (32, 32, 3)
+    assert dataset.crop(CropChoice(2, 0, 1))[0].shape == (32, 32, 3)
 
 
 def test_from_the_table_to_the_crops(tmp_path, run_well_here):

@@ -27,7 +27,7 @@ from textdet.data.triplets import read_samples
 from textdet.training.arguments import DetectorTrainingArguments
 from textdet.training.augmentation import STRENGTHS, make_preset
 from textdet.training.datasets import (
-    Draw,
+    CropChoice,
     MixSampler,
     TrainDataset,
     collate,
@@ -94,7 +94,7 @@ def test_crops_move_weights_with_the_maps(data):
     source.read = lambda index: (image, maps, 255 - maps[..., 0])
     dataset = TrainDataset(source, make_preset("strong", 64, SIDE))
     for seed in range(12):
-        _, moved, weights, _ = dataset.crop(Draw(0, seed))
+        _, moved, weights, _ = dataset.crop(CropChoice(0, seed))
         difference = np.abs(255 - weights.astype(int) - moved[..., 0])
         assert difference.max() <= 1
     assert "weights" in dataset[0, 0]
@@ -145,7 +145,7 @@ def test_crops_move_image_maps_and_points_alike(data, name):
     preset.colour.transforms.clear()
     dataset, seen = TrainDataset(source, preset), 0
     for seed in range(20):
-        image, maps, _, points = dataset.crop(Draw(0, seed), np.float32([(70.5, 60.5)]))
+        image, maps, _, points = dataset.crop(CropChoice(0, seed), np.float32([(70.5, 60.5)]))
         assert image.shape == (64, 64, 3) and maps.shape == (64, 64, 2)
         border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
         if border.any() or image.max() < 200:
@@ -177,7 +177,7 @@ def test_crops_have_a_word_in_them(name, ignore):
         assert min(rows.start, columns.start) >= 0 and max(rows.stop, columns.stop) <= SIDE
         seen += columns.start <= middle[0] < columns.stop and rows.start <= middle[1] < rows.stop
         if seed < 20 and name == "none":
-            point = dataset.crop(Draw(0, seed), middle[None])[3][0]
+            point = dataset.crop(CropChoice(0, seed), middle[None])[3][0]
             assert point == pytest.approx(middle - (columns.start, rows.start))
     low, high = min(map(min, dataset.preset.sides)), max(map(max, dataset.preset.sides))
     assert min(squares) < low + 3 and max(squares) > high - 3
@@ -191,7 +191,7 @@ def test_nothing_is_mirrored_unless_asked(data):
 
     def senses(mirror):
         dataset = TrainDataset(source, make_preset("strong", 64, SIDE, mirror))
-        corners = [dataset.crop(Draw(0, seed), triangle)[3] for seed in range(30)]
+        corners = [dataset.crop(CropChoice(0, seed), triangle)[3] for seed in range(30)]
         return {np.sign(np.linalg.det(c[1:] - c[0])) for c in corners}
 
     assert senses(mirror=False) == {1.0} and senses(mirror=True) == {1.0, -1.0}
@@ -203,7 +203,7 @@ def test_text_is_enlarged_and_shrunk(data):
     dataset = TrainDataset(source, make_preset("default", 128, 256))
     lengths = []
     for seed in range(60):
-        a, b = dataset.crop(Draw(0, seed), np.float32([(100, 100), (110, 100)]))[3]
+        a, b = dataset.crop(CropChoice(0, seed), np.float32([(100, 100), (110, 100)]))[3]
         lengths.append(np.linalg.norm(b - a) / 10)
     assert 0.4 < min(lengths) < 0.65 and 2 < max(lengths) < 3.6
     # No part reaches beyond the image, whose words would be at other places of the crop.
@@ -329,7 +329,7 @@ def test_samples_of_a_damaged_image_are_the_next_one_s_own(own_data):
     samples[3].image_path.write_bytes(whole[: len(whole) // 2])
     source, _ = open_source(samples, SIDE, caching=False, workers=1)
     dataset = TrainDataset(source, make_preset("none", SIDE, SIDE))
-    pictures = [draw_samples(dataset, [Draw(index, 5)], 1) for index in (3, 4, 5)]
+    pictures = [draw_samples(dataset, [CropChoice(index, 5)], 1) for index in (3, 4, 5)]
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[1] != pictures[2]).any()
 

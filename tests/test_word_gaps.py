@@ -9,7 +9,7 @@ from textdet.data.annotation import Word
 from textdet.data.word_gaps import INTO_WORD, band_of, draw_gaps, find_gaps
 from textdet.synth.typeset import enclosing_outline
 from textdet.training.augmentation import make_preset
-from textdet.training.datasets import Draw, TrainDataset, to_tensors, weigh_gaps
+from textdet.training.datasets import CropChoice, TrainDataset, to_tensors, weigh_gaps
 from textdet.training.loss import HeatmapLoss
 
 SIDE = 128
@@ -156,9 +156,11 @@ def test_crops_move_the_gaps_with_the_words():
 
     dataset, seen = TrainDataset(OneImage(), make_preset("strong", 64, SIDE), 5), 0
     for seed in range(20):
-        _, maps, weights, _ = dataset.crop(Draw(0, seed))
+        _, maps, weights, _ = dataset.crop(CropChoice(0, seed))
         assert set(np.unique(weights)) <= {51, 255}
         assert ((weights == 255) == (maps[..., 0] > 127)).all()
         seen += (weights == 255).any() and (weights == 51).any()
     assert seen > 5
-    assert TrainDataset(OneImage(), make_preset("strong", 64, SIDE)).crop(Draw(0, 0))[2] is None
+    assert (
+        TrainDataset(OneImage(), make_preset("strong", 64, SIDE)).crop(CropChoice(0, 0))[2] is None
+    )

@@ -19,7 +19,7 @@ from textdet.training.datasets import MixSampler, TrainDataset
 from textdet.training.hard_words import read_hard_words
 from textdet.training.options import DataArguments, GeneratorArguments
 from textdet.training.report import data_fingerprint
-from textdet.training.scenes import Draw, SceneSource
+from textdet.training.scenes import MakeScene, SceneSource
 
 
 @dataclass
@@ -211,7 +211,7 @@ def make_training_set(
     data_args: DataArguments,
     source: Source,
     seed: int,
-    draw: Draw | None,
+    draw: MakeScene | None,
     generator_args: GeneratorArguments,
 ) -> tuple[TrainDataset, MixSampler]:
     """Make the crops to train on, and the order in which they are drawn.

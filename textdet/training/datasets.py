@@ -19,7 +19,7 @@ from textdet.training.scenes import SceneSource
 ANY_WORD = -1  # in place of the number of an image's word
 
 
-class Draw(NamedTuple):
+class CropChoice(NamedTuple):
     """What a crop depends on, and nothing else.
 
     Params:
@@ -34,7 +34,7 @@ class Draw(NamedTuple):
 
 
 class TrainDataset(torch.utils.data.Dataset):
-    """Random crops, each made as a Draw says.
+    """Random crops, each made as a CropChoice says.
 
     Params:
         source: fitted images with their maps.
@@ -50,11 +50,11 @@ class TrainDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, draw: tuple) -> dict[str, torch.Tensor]:
         """See to_tensors."""
-        image, maps, weights, _ = self.crop(Draw(*draw))
+        image, maps, weights, _ = self.crop(CropChoice(*draw))
         return to_tensors(image, maps, weights)
 
     def crop(
-        self, draw: Draw, points: np.ndarray | None = None
+        self, draw: CropChoice, points: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Cut one augmented crop, and follow points of the image into it.
 
@@ -243,7 +243,7 @@ class MixSampler(torch.utils.data.Sampler):
     def __len__(self) -> int:
         return self.of_scenes + sum(self.counts)
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[CropChoice]:
         number = len(self.repeats)
         scenes = sum(self.sizes) + self.epoch * number + np.arange(number)
         targets = np.concatenate([*self._from_folders(), of_any_word(scenes)])
@@ -253,7 +253,7 @@ class MixSampler(torch.utils.data.Sampler):
         targets = np.repeat(targets[order], repeats[order], axis=0)
         seeds = rng.integers(2**31, size=len(targets)).tolist()
         for (index, word), seed in zip(targets.tolist(), seeds, strict=True):
-            yield Draw(index, seed, word)
+            yield CropChoice(index, seed, word)
 
     def _from_folders(self) -> Iterator[np.ndarray]:
         """This epoch's images of each folder, and for which of their words they come: (n, 2)."""

@@ -9,7 +9,7 @@ from textdet.data.fitted import draw_weights, fitted_words
 from textdet.data.source import Source
 
 # Makes scene number i: the sample, its image (size, size, 3) and its maps (2, size, size), uint8.
-Draw = Callable[[int], tuple[Sample, np.ndarray, np.ndarray]]
+MakeScene = Callable[[int], tuple[Sample, np.ndarray, np.ndarray]]
 
 
 class SceneSource:
@@ -25,7 +25,7 @@ class SceneSource:
         scenes: as many as count as an epoch.
     """
 
-    def __init__(self, folders: Source, draw: Draw, scenes: int):
+    def __init__(self, folders: Source, draw: MakeScene, scenes: int):
         self.folders, self.draw, self.scenes = folders, draw, scenes
         self.size = folders.size
         # The last scene, of which several crops may be asked for: number, sample, arrays.
